@@ -1,0 +1,16 @@
+//! Tidegauge: custom, external and resource metrics for Kubernetes autoscalers, over Prometheus.
+//!
+//! Modules stand in reading order, which is the order of the layers: a module uses only modules
+//! below it (`tests/it/tidy.rs` keeps it so). The path of a request is told in `api`, the design in
+//! ARCHITECTURE.md.
+
+/// PromQL text and syntax.
+pub mod promql;
+/// Which kinds of object a cluster has.
+pub mod kinds;
+/// Exact quantities.
+pub mod quantity;
+/// Label selectors.
+pub mod selector;
+/// Go's dialects.
+pub mod go;

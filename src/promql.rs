@@ -1,0 +1,239 @@
+//! PromQL text and syntax: quoting, escaping, and what a series selector says.
+//!
+//! Everything here is about *text that Prometheus will parse*. Strings are quoted as Go's `%q`
+//! does, because the Go adapter renders matchers that way and our queries must equal its queries
+//! byte for byte. Syntax is judged on the AST of `promql-parser`; where that parser refuses what
+//! Prometheus may accept, the answer is "unknown", never a guess.
+
+use std::fmt::Write as _;
+
+use promql_parser::label::{METRIC_NAME, MatchOp, Matcher};
+use promql_parser::parser::{Expr, VectorSelector};
+
+pub use crate::go::quote;
+
+/// Escapes the characters that mean something in a regular expression, as Go's `regexp.QuoteMeta`.
+pub fn escape_regex(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if r"\.+*?()|[]{}^$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Whether Prometheus takes `name` as an unquoted label name: `[a-zA-Z_][a-zA-Z0-9_]*`
+/// (`model.LabelName`, Prometheus data model).
+pub fn is_label_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// How deep parentheses may nest for [`doubt`]: the syntax tree is taken apart recursively.
+const NESTING_MAX: usize = 100;
+
+/// What seems wrong with a query. This parser lags behind Prometheus, so that its refusal is a hint
+/// for a person and never a verdict.
+pub fn doubt(query: &str) -> Option<String> {
+    if query.matches('(').count() > NESTING_MAX {
+        return None;
+    }
+    promql_parser::parser::parse(query).err()
+}
+
+/// A series selector as rules write it in `seriesQuery`, understood through its AST.
+#[derive(Clone, Debug)]
+pub struct SeriesSelector {
+    selector: VectorSelector,
+}
+
+impl SeriesSelector {
+    /// Parses a plain instant selector. `None` where the text is something else, or more than this
+    /// parser understands (`offset`, `@`, `or` between matchers): ask Prometheus for `/series`
+    /// then.
+    pub fn parse(text: &str) -> Option<SeriesSelector> {
+        let Ok(Expr::VectorSelector(selector)) = promql_parser::parser::parse(text) else {
+            return None;
+        };
+        let plain = selector.offset.is_none()
+            && selector.at.is_none()
+            && selector.matchers.or_matchers.is_empty();
+        plain.then_some(SeriesSelector { selector })
+    }
+
+    /// The one series name this selector can match, if it names one.
+    pub fn literal_name(&self) -> Option<&str> {
+        let mut names = self
+            .selector
+            .matchers
+            .matchers
+            .iter()
+            .filter(|m| m.name == METRIC_NAME);
+        match (&self.selector.name, names.next(), names.next()) {
+            (Some(name), None, _) => Some(name),
+            (
+                None,
+                Some(Matcher {
+                    op: MatchOp::Equal,
+                    value,
+                    ..
+                }),
+                None,
+            ) if !value.is_empty() => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The labels that every series this selector matches carries, with a value that is not empty.
+    pub fn guaranteed(&self) -> impl Iterator<Item = &str> {
+        let certain = self
+            .selector
+            .matchers
+            .matchers
+            .iter()
+            .filter(|m| !m.is_match(""));
+        certain
+            .map(|m| m.name.as_str())
+            .filter(|name| *name != METRIC_NAME)
+    }
+
+    /// Whether `label` is one of [`SeriesSelector::guaranteed`].
+    pub fn guarantees(&self, label: &str) -> bool {
+        self.guaranteed().any(|name| name == label)
+    }
+
+    /// The text of this selector with `label!=""` added.
+    pub fn with_label(&self, label: &str) -> String {
+        let mut text = self.selector.name.clone().unwrap_or_default();
+        text.push('{');
+        for matcher in &self.selector.matchers.matchers {
+            let (name, value) = (label_text(&matcher.name), quote(&matcher.value));
+            write!(text, "{name}{}{value},", matcher.op)
+                .expect("writing to a String must not fail");
+        }
+        text.push_str(&label_text(label));
+        text.push_str("!=\"\"}");
+        text
+    }
+}
+
+/// A label name as it may stand in a selector: Prometheus 3 takes any UTF-8 name when it is quoted.
+fn label_text(label: &str) -> String {
+    if is_label_name(label) {
+        label.to_owned()
+    } else {
+        quote(label)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn selector(text: &str) -> SeriesSelector {
+        SeriesSelector::parse(text).unwrap_or_else(|| panic!("{text} must parse"))
+    }
+
+    #[test]
+    fn a_literal_name_is_found_in_both_spellings() {
+        assert_eq!(
+            selector(r#"a:b_total{x!=""}"#).literal_name(),
+            Some("a:b_total")
+        );
+        assert_eq!(
+            selector(r#"{__name__="lag",x!=""}"#).literal_name(),
+            Some("lag")
+        );
+        assert_eq!(selector(r#"{__name__=~"lag"}"#).literal_name(), None);
+        assert_eq!(
+            selector(r#"{__name__="a",__name__=~"b"}"#).literal_name(),
+            None
+        );
+        assert_eq!(selector(r#"{x="y"}"#).literal_name(), None);
+    }
+
+    #[test]
+    fn a_matcher_that_refuses_the_empty_string_guarantees_its_label() {
+        let s = selector(r#"m{a!="",b="x",c=~"y|z",d=~".*",e!="w",f!~"",g=""}"#);
+        let guaranteed: Vec<_> = ["a", "b", "c", "d", "e", "f", "g", "h"]
+            .into_iter()
+            .filter(|l| s.guarantees(l))
+            .collect();
+        assert_eq!(guaranteed, ["a", "b", "c", "f"]);
+    }
+
+    #[test]
+    fn a_label_is_added_without_changing_the_rest() {
+        for (text, extended) in [
+            ("up", r#"up{pod!=""}"#),
+            ("up{}", r#"up{pod!=""}"#),
+            (
+                r#"{__name__=~"^c_.*",x!="POD",}"#,
+                r#"{__name__=~"^c_.*",x!="POD",pod!=""}"#,
+            ),
+            (
+                r#"m{path=~"/a\\.b|\"c"}"#,
+                r#"m{path=~"/a\\.b|\"c",pod!=""}"#,
+            ),
+            ("m{a='x'}", r#"m{a="x",pod!=""}"#),
+        ] {
+            assert_eq!(selector(text).with_label("pod"), extended);
+        }
+        assert_eq!(selector("up").with_label("a.b"), r#"up{"a.b"!=""}"#);
+    }
+
+    #[test]
+    fn anything_but_a_plain_selector_is_left_to_prometheus() {
+        for text in [
+            "",
+            "rate(a[5m])",
+            "a offset 5m",
+            "a @ 5",
+            "a[5m]",
+            "a + b",
+            "a{",
+            r#"{a="1" or b="2"}"#,
+        ] {
+            assert!(SeriesSelector::parse(text).is_none(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_quoted_string_reads_back_as_itself(text in "\\PC*|[\\x00-\\x7f]*") {
+            let s = selector(&format!("m{{a={}}}", quote(&text)));
+            prop_assert_eq!(&s.selector.matchers.matchers[0].value, &text);
+        }
+
+        #[test]
+        fn an_escaped_value_matches_only_itself(value in "\\PC{0,12}", other in "\\PC{0,12}") {
+            let re = regex::Regex::new(&format!("^(?:{})$", escape_regex(&value))).unwrap();
+            prop_assert!(re.is_match(&value));
+            prop_assert_eq!(re.is_match(&other), value == other);
+        }
+
+        #[test]
+        fn an_extended_selector_parses_to_the_same_matchers_and_one_more(
+            value in "[a-z./\"\\\\ ]{0,8}", op in prop::sample::select(vec!["=", "!="]),
+        ) {
+            let original = selector(&format!("m{{a{op}{},b=\"c\"}}", quote(&value)));
+            let extended = selector(&original.with_label("pod"));
+            let before = original.selector.matchers.matchers;
+            let after = extended.selector.matchers.matchers;
+            prop_assert_eq!(&after[..before.len()], &before[..]);
+            prop_assert_eq!(after.len(), before.len() + 1);
+        }
+
+        #[test]
+        fn parsing_never_panics(text in "\\PC*") {
+            let _ = SeriesSelector::parse(&text);
+        }
+    }
+}
