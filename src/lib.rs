@@ -4,6 +4,8 @@
 //! below it (`tests/it/tidy.rs` keeps it so). The path of a request is told in `api`, the design in
 //! ARCHITECTURE.md.
 
+/// The rules file, compiled.
+pub mod rules;
 /// PromQL text and syntax.
 pub mod promql;
 /// Which kinds of object a cluster has.

@@ -1,0 +1,384 @@
+//! The rules file: what to serve, from which series, by which query.
+//!
+//! The file is prometheus-adapter's: what loads there loads here and means the same, what is
+//! refused there is refused here, with every mistake at once, its place and what to write instead.
+//! What Go loads although it can only ever fail loads with a warning. Text in, value out: no file
+//! is read here and no cluster is asked, so whether a resource that a rule names exists is not
+//! known here.
+
+mod association;
+mod file;
+mod located;
+mod naming;
+mod query;
+mod reader;
+mod report;
+mod yaml;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use association::{Association, LabelError, LabelTemplate, Override};
+pub use located::{Located, Style};
+pub use naming::Naming;
+pub use query::Query;
+pub use report::{Finding, Severity, render_findings};
+
+use crate::go;
+use file::{RawFile, RawResourceRule, RawResourceRules, RawRule};
+use report::Report;
+
+/// A rules file, ready for use.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// `rules`, in the order of the file.
+    pub custom: Vec<Arc<Rule>>,
+    /// `externalRules`, in the order of the file.
+    pub external: Vec<Arc<Rule>>,
+    /// `resourceRules`; `None` where the file has none, and the resource metrics API is not served.
+    pub resource: Option<ResourceRules>,
+}
+
+/// One entry of `rules` or `externalRules`.
+#[derive(Debug)]
+pub struct Rule {
+    /// Which one.
+    pub id: RuleId,
+    /// Line of the file where it begins, from 1.
+    pub line: usize,
+    /// The selector of its series, sent to Prometheus as it stands.
+    pub series_query: Located,
+    /// Which of those series it takes and what they are called.
+    pub naming: Naming,
+    /// Which objects they belong to.
+    pub association: Association,
+    /// What to ask Prometheus for a value.
+    pub query: Query,
+}
+
+/// Where a rule stands: its name in logs, metrics and messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleId {
+    /// The list it is in.
+    pub list: List,
+    /// Its place there, from 0.
+    pub index: usize,
+}
+
+/// The lists of rules in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum List {
+    /// `rules`
+    Custom,
+    /// `externalRules`
+    External,
+}
+
+/// The rule behind a query, as messages, logs and counters name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// `rules[2]`, `resourceRules.cpu`
+    pub rule: String,
+    /// Its line in the file, from 1.
+    pub line: usize,
+}
+
+/// `resourceRules`: CPU and memory of pods and nodes.
+#[derive(Debug)]
+pub struct ResourceRules {
+    /// CPU, in cores.
+    pub cpu: Arc<ResourceRule>,
+    /// Memory, in bytes.
+    pub memory: Arc<ResourceRule>,
+    /// The window told to clients; no query depends on it.
+    pub window: Duration,
+}
+
+/// `resourceRules.cpu` or `resourceRules.memory`.
+#[derive(Debug)]
+pub struct ResourceRule {
+    /// Which of the two, and where it begins.
+    pub origin: Origin,
+    /// Usage of containers.
+    pub container_query: Query,
+    /// Usage of nodes.
+    pub node_query: Query,
+    /// Which labels are the namespace, the pod and the node.
+    pub association: Association,
+    /// The label that names the container.
+    pub container_label: String,
+}
+
+/// Reads a rules file. With the rules come the warnings.
+///
+/// # Errors
+/// Every error of the file, and its warnings, in the order of the file.
+pub fn parse(text: &str) -> Result<(Rules, Vec<Finding>), Vec<Finding>> {
+    let mut report = Report::new(text);
+    let raw = file::read(&mut report);
+    let rules = compile(&raw, &mut report);
+    let refused = report.has_errors();
+    let findings = report.finish();
+    match rules {
+        Some(rules) if !refused => Ok((rules, findings)),
+        _ => Err(findings),
+    }
+}
+
+/// The text of a rules file as it was read, or the finding that it is not UTF-8.
+///
+/// # Errors
+/// Where `bytes` are not UTF-8. The finding is about `String::from_utf8_lossy` of them.
+pub fn decode(bytes: &[u8]) -> Result<&str, Finding> {
+    str::from_utf8(bytes).map_err(|error| {
+        let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let text = String::from_utf8_lossy(bytes);
+        let at = good.len();
+        Finding::new(
+            Severity::Error,
+            &text,
+            at..at + 1,
+            "",
+            "this file is not UTF-8",
+        )
+        .with_help("save it as UTF-8")
+    })
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.list, self.index)
+    }
+}
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            List::Custom => "rules",
+            List::External => "externalRules",
+        })
+    }
+}
+
+/// Every part is compiled before any is given up, to find all errors.
+fn compile(raw: &RawFile, report: &mut Report<'_>) -> Option<Rules> {
+    let custom = compile_list(List::Custom, &raw.rules, report);
+    let external = compile_list(List::External, &raw.external, report);
+    let resource = match &raw.resource {
+        Some(raw) => ResourceRules::compile(raw, report).map(Some),
+        None => Some(None),
+    };
+    Some(Rules {
+        custom: custom?,
+        external: external?,
+        resource: resource?,
+    })
+}
+
+fn compile_list(list: List, raw: &[RawRule], report: &mut Report<'_>) -> Option<Vec<Arc<Rule>>> {
+    let rules: Vec<Option<Arc<Rule>>> = raw
+        .iter()
+        .enumerate()
+        .map(|(index, raw)| Rule::compile(RuleId { list, index }, raw, report).map(Arc::new))
+        .collect();
+    rules.into_iter().collect()
+}
+
+impl Rule {
+    /// Which rule this is, for messages.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            rule: self.id.to_string(),
+            line: self.line,
+        }
+    }
+
+    fn compile(id: RuleId, raw: &RawRule, report: &mut Report<'_>) -> Option<Rule> {
+        let path = id.to_string();
+        let missing = Located {
+            span: raw.span.clone(),
+            ..Located::default()
+        };
+        let series_query = raw.series_query.clone().unwrap_or_else(|| missing.clone());
+        if series_query.text.is_empty() && !raw.malformed {
+            let message = "there is no `seriesQuery`: this rule finds no series";
+            let help = "add one, as `seriesQuery: 'http_requests_total{namespace!=\"\"}'`";
+            let field = format!("{path}.seriesQuery");
+            report.warning(series_query.span.clone(), &field, message, help.to_owned());
+        }
+        let naming = Naming::compile(raw, &path, report);
+        let association = Association::compile(&raw.resources, &path, report);
+        let query = raw.metrics_query.as_ref();
+        let field = format!("{path}.metricsQuery");
+        let query = Query::compile(query, &missing, raw.malformed, &field, report);
+        if let (Some(association), false) = (&association, raw.malformed) {
+            check_association(id.list, association, raw, &path, report);
+        }
+        let line = report.line(&raw.span);
+        let (naming, association, query) = (naming?, association?, query?);
+        Some(Rule {
+            id,
+            line,
+            series_query,
+            naming,
+            association,
+            query,
+        })
+    }
+}
+
+/// Associations that Go loads although no ask can succeed.
+fn check_association(
+    list: List,
+    association: &Association,
+    raw: &RawRule,
+    path: &str,
+    report: &mut Report<'_>,
+) {
+    const ROOT: &[&str] = &[
+        "node",
+        "nodes",
+        "namespace",
+        "namespaces",
+        "persistentvolume",
+        "persistentvolumes",
+    ];
+    if association.maps_namespaces() {
+        return;
+    }
+    let span = raw
+        .resources
+        .span
+        .clone()
+        .unwrap_or_else(|| raw.span.clone());
+    let field = format!("{path}.resources");
+    let example = "add `overrides: {namespace: {resource: namespace}}`";
+    let (message, help) = match list {
+        List::External if association.namespaced => (
+            "no label is mapped to the namespace: every ask for these metrics fails",
+            format!("{example}, or `namespaced: false` to serve them in every namespace"),
+        ),
+        List::External => return,
+        List::Custom if association.overrides.is_empty() && association.template.is_none() => (
+            "no label is mapped to a resource: this rule lists nothing",
+            "add the labels that name objects, as `overrides: {namespace: {resource: namespace}, \
+             pod: {resource: pod}}`"
+                .to_owned(),
+        ),
+        List::Custom if association.overrides.iter().all(|o| o.is_core(ROOT)) => return,
+        List::Custom => (
+            "no label is mapped to the namespace: every ask for objects in a namespace fails",
+            format!("{example} with the label that holds the namespace"),
+        ),
+    };
+    report.warning(span, &field, message, help);
+}
+
+impl ResourceRules {
+    fn compile(raw: &RawResourceRules, report: &mut Report<'_>) -> Option<ResourceRules> {
+        let cpu = ResourceRule::compile(&raw.cpu, raw, "resourceRules.cpu", report);
+        let memory = ResourceRule::compile(&raw.memory, raw, "resourceRules.memory", report);
+        let window = match &raw.window {
+            None => Some(Duration::ZERO),
+            Some(window) => go::duration::parse_prometheus(&window.text)
+                .map_err(|error| {
+                    let help = "write numbers with their units, largest first, as `1m` or `1h30m`";
+                    let span = window.span.clone();
+                    let message = error.to_string();
+                    report.error(span, "resourceRules.window", message, help.to_owned());
+                })
+                .ok(),
+        };
+        Some(ResourceRules {
+            cpu: Arc::new(cpu?),
+            memory: Arc::new(memory?),
+            window: window?,
+        })
+    }
+}
+
+impl ResourceRule {
+    fn compile(
+        raw: &RawResourceRule,
+        parent: &RawResourceRules,
+        path: &str,
+        report: &mut Report<'_>,
+    ) -> Option<ResourceRule> {
+        let span = raw.span.clone().unwrap_or_else(|| parent.span.clone());
+        let missing = Located {
+            span: span.clone(),
+            ..Located::default()
+        };
+        let absent = raw.span.is_none();
+        let quiet = absent || parent.malformed;
+        if absent && !parent.malformed {
+            let message = "without this rule no pod and no node has resource metrics";
+            let help =
+                "add it with `containerQuery`, `nodeQuery`, `containerLabel` and `resources`";
+            report.warning(span.clone(), path, message, help.to_owned());
+        }
+        let association = Association::compile(&raw.resources, path, report);
+        let mut query = |raw: &Option<Located>, field: &str| {
+            Query::compile(
+                raw.as_ref(),
+                &missing,
+                quiet,
+                &format!("{path}.{field}"),
+                report,
+            )
+        };
+        let container_query = query(&raw.container_query, "containerQuery");
+        let node_query = query(&raw.node_query, "nodeQuery");
+        let container_label = raw.container_label.clone().unwrap_or_default().text;
+        let origin = Origin {
+            rule: path.to_owned(),
+            line: report.line(&span),
+        };
+        if let (Some(association), false) = (&association, quiet) {
+            let span = raw.resources.span.clone().unwrap_or(span);
+            check_resource_labels(association, &container_label, span, path, report);
+        }
+        Some(ResourceRule {
+            origin,
+            container_query: container_query?,
+            node_query: node_query?,
+            association: association?,
+            container_label,
+        })
+    }
+}
+
+fn check_resource_labels(
+    association: &Association,
+    container_label: &str,
+    span: Range<usize>,
+    path: &str,
+    report: &mut Report<'_>,
+) {
+    for (kind, plural) in [
+        ("namespace", "namespaces"),
+        ("pod", "pods"),
+        ("node", "nodes"),
+    ] {
+        if !association.maps(&[kind, plural]) {
+            let message = format!("no label is mapped to the {kind}: asks that need it fail");
+            let help = format!("add `overrides: {{{kind}: {{resource: {kind}}}}}`");
+            report.warning(span.clone(), &format!("{path}.resources"), message, help);
+        }
+    }
+    if container_label.is_empty() {
+        let message = "there is no `containerLabel`: containers have no names";
+        let help = "add the label that names the container, as `containerLabel: container`";
+        report.warning(
+            span,
+            &format!("{path}.containerLabel"),
+            message,
+            help.to_owned(),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,338 @@
+//! The rules file as it is written: which fields there are, of which type, and where each stands.
+//!
+//! Follows `yaml.UnmarshalStrict` of Go's yaml.v2 over prometheus-adapter's `pkg/config/config.go`:
+//! unknown and repeated fields are errors, null gives the zero value, any scalar is text where text
+//! is wanted, merge keys apply where they stand. Unlike Go it goes on after an error, to report
+//! them all.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use super::located::Located;
+use super::reader::Reader;
+use super::report::{Report, quoted};
+use super::yaml::{self, NodeId};
+
+const TOP: &[&str] = &["rules", "externalRules", "resourceRules"];
+const RULE: &[&str] = &[
+    "seriesQuery",
+    "seriesFilters",
+    "resources",
+    "name",
+    "metricsQuery",
+];
+const FILTER: &[&str] = &["is", "isNot"];
+const RESOURCES: &[&str] = &["template", "overrides", "namespaced"];
+const OVERRIDE: &[&str] = &["group", "resource"];
+const NAME: &[&str] = &["matches", "as"];
+const RESOURCE_RULES: &[&str] = &["cpu", "memory", "window"];
+const RESOURCE_RULE: &[&str] = &["containerQuery", "nodeQuery", "resources", "containerLabel"];
+
+/// Where a field belongs that stands in the wrong mapping.
+const HOMES: &[(&[&str], &str)] = &[
+    (RULE, "a rule"),
+    (RESOURCES, "`resources`"),
+    (NAME, "`name`"),
+    (FILTER, "an entry of `seriesFilters`"),
+    (
+        RESOURCE_RULE,
+        "`resourceRules.cpu` and `resourceRules.memory`",
+    ),
+    (TOP, "the top level"),
+];
+
+#[derive(Debug, Default)]
+pub(super) struct RawFile {
+    pub(super) rules: Vec<RawRule>,
+    pub(super) external: Vec<RawRule>,
+    pub(super) resource: Option<RawResourceRules>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawRule {
+    pub(super) span: Range<usize>,
+    /// Something in it could not be read: what it lacks may be no mistake of its own.
+    pub(super) malformed: bool,
+    pub(super) series_query: Option<Located>,
+    pub(super) filters: Vec<RawFilter>,
+    pub(super) resources: RawResources,
+    pub(super) matches: Option<Located>,
+    pub(super) name_as: Option<Located>,
+    pub(super) metrics_query: Option<Located>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawFilter {
+    pub(super) span: Range<usize>,
+    pub(super) is: Option<Located>,
+    pub(super) is_not: Option<Located>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawResources {
+    /// Where `resources` stands, if it does.
+    pub(super) span: Option<Range<usize>>,
+    pub(super) template: Option<Located>,
+    pub(super) overrides: Vec<RawOverride>,
+    pub(super) namespaced: Option<bool>,
+    labels: HashSet<String>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawOverride {
+    pub(super) label: Located,
+    pub(super) group: Option<Located>,
+    pub(super) resource: Option<Located>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawResourceRules {
+    pub(super) span: Range<usize>,
+    /// As for a rule.
+    pub(super) malformed: bool,
+    pub(super) cpu: RawResourceRule,
+    pub(super) memory: RawResourceRule,
+    pub(super) window: Option<Located>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawResourceRule {
+    /// Where the rule stands, if it does.
+    pub(super) span: Option<Range<usize>>,
+    pub(super) container_query: Option<Located>,
+    pub(super) node_query: Option<Located>,
+    pub(super) resources: RawResources,
+    pub(super) container_label: Option<Located>,
+}
+
+/// Reads what can be read; what cannot is in `report`.
+pub(super) fn read(report: &mut Report<'_>) -> RawFile {
+    let mut file = RawFile::default();
+    let document = match yaml::compose(report.text()) {
+        Ok(document) => document,
+        Err(error) => {
+            report.error(error.at..error.at + 1, "", error.message, error.help);
+            return file;
+        }
+    };
+    if let Some(at) = document.ignored_from {
+        let help = "only the first YAML document is read: put all rules into it".to_owned();
+        report.warning(at..at + 1, "", "everything from here on is ignored", help);
+    }
+    if let Some(root) = document.root {
+        Reader::new(&document, report, HOMES).file(root, &mut file);
+    }
+    file
+}
+
+impl Reader<'_, '_> {
+    fn file(&mut self, id: NodeId, file: &mut RawFile) {
+        if self.is_manifest(id) {
+            let help = "mount the text under its `data` key, or pass that to --config".to_owned();
+            let message = "this is a Kubernetes manifest, not a rules file";
+            self.error(id, "", message.to_owned(), Some(help));
+            return;
+        }
+        let what = "a mapping with `rules`, `externalRules` or `resourceRules`";
+        self.mapping(id, "", what, TOP, &mut |me, key, value, path| match key {
+            "rules" => me.rules(value, path, &mut file.rules),
+            "externalRules" => me.rules(value, path, &mut file.external),
+            _ => me.resource_rules(value, path, &mut file.resource),
+        });
+    }
+
+    fn is_manifest(&self, id: NodeId) -> bool {
+        let keys = self.keys(id);
+        keys.contains(&"apiVersion") && keys.contains(&"kind")
+    }
+
+    fn rules(&mut self, id: NodeId, path: &str, rules: &mut Vec<RawRule>) {
+        if self
+            .keys(id)
+            .iter()
+            .any(|key| matches!(*key, "default" | "custom" | "external"))
+        {
+            let help = "move the list under `rules.custom` to `rules`, the one under \
+                        `rules.external` to `externalRules`, `rules.resource` to `resourceRules`";
+            let message = "these are values of the Helm chart, not the file it makes of them";
+            self.error(id, path, message.to_owned(), Some(help.to_owned()));
+            return;
+        }
+        let what = "a list of rules, each beginning with `- seriesQuery:`";
+        rules.clear();
+        self.sequence(id, path, what, &mut |me, id, path| {
+            let mut rule = RawRule {
+                span: me.span(id),
+                ..RawRule::default()
+            };
+            let before = me.count();
+            me.rule(id, path, &mut rule);
+            rule.malformed = me.count() > before;
+            rules.push(rule);
+        });
+    }
+
+    fn rule(&mut self, id: NodeId, path: &str, rule: &mut RawRule) {
+        let what = "a rule: a mapping with `seriesQuery`, `resources`, `name` and `metricsQuery`";
+        self.mapping(
+            id,
+            path,
+            what,
+            RULE,
+            &mut |me, key, value, path| match key {
+                "seriesQuery" => me.text(value, path, &mut rule.series_query),
+                "seriesFilters" => me.filters(value, path, &mut rule.filters),
+                "resources" => me.resources(value, path, &mut rule.resources),
+                "name" => me.name(value, path, rule),
+                _ => me.text(value, path, &mut rule.metrics_query),
+            },
+        );
+    }
+
+    fn filters(&mut self, id: NodeId, path: &str, filters: &mut Vec<RawFilter>) {
+        filters.clear();
+        let what = "a list of `- is: REGEX` and `- isNot: REGEX`";
+        self.sequence(id, path, what, &mut |me, id, path| {
+            let mut filter = RawFilter {
+                span: me.span(id),
+                ..RawFilter::default()
+            };
+            let before = me.count();
+            let what = "`is: REGEX` or `isNot: REGEX`";
+            me.mapping(
+                id,
+                path,
+                what,
+                FILTER,
+                &mut |me, key, value, path| match key {
+                    "is" => me.text(value, path, &mut filter.is),
+                    _ => me.text(value, path, &mut filter.is_not),
+                },
+            );
+            if me.count() == before {
+                filters.push(filter);
+            }
+        });
+    }
+
+    fn name(&mut self, id: NodeId, path: &str, rule: &mut RawRule) {
+        if self.is_null(id) {
+            (rule.matches, rule.name_as) = (None, None);
+        }
+        let what = "a mapping, as `{matches: REGEX, as: NAME}`";
+        self.mapping(
+            id,
+            path,
+            what,
+            NAME,
+            &mut |me, key, value, path| match key {
+                "matches" => me.text(value, path, &mut rule.matches),
+                _ => me.text(value, path, &mut rule.name_as),
+            },
+        );
+    }
+
+    fn resources(&mut self, id: NodeId, path: &str, resources: &mut RawResources) {
+        if self.is_null(id) {
+            *resources = RawResources::default();
+        }
+        resources.span = Some(self.span(id));
+        let what = "a mapping with `overrides`, `template` or `namespaced`";
+        self.mapping(
+            id,
+            path,
+            what,
+            RESOURCES,
+            &mut |me, key, value, path| match key {
+                "template" => me.text(value, path, &mut resources.template),
+                "overrides" => me.overrides(value, path, resources),
+                _ => me.boolean(value, path, &mut resources.namespaced),
+            },
+        );
+    }
+
+    fn overrides(&mut self, id: NodeId, path: &str, resources: &mut RawResources) {
+        if self.is_null(id) {
+            resources.overrides.clear();
+            resources.labels.clear();
+        }
+        let what = "a mapping from label to resource, as `pod: {resource: pod}`";
+        self.table(id, path, what, &mut |me, key, value| {
+            let mut label = None;
+            me.text(key, path, &mut label);
+            let label = label.unwrap_or(Located {
+                span: me.span(key),
+                ..Located::default()
+            });
+            let path = format!("{path}.{}", label.text);
+            if !resources.labels.insert(label.text.clone()) {
+                let message = format!("the label {} is mapped twice", quoted(&label.text));
+                me.error(key, &path, message, Some("keep one of them".to_owned()));
+                return;
+            }
+            let before = me.count();
+            let mut raw = RawOverride {
+                label,
+                ..RawOverride::default()
+            };
+            let what = "a mapping with `resource` and, outside the core group, `group`, \
+                        as `{resource: pod}`";
+            me.mapping(
+                value,
+                &path,
+                what,
+                OVERRIDE,
+                &mut |me, key, value, path| match key {
+                    "group" => me.text(value, path, &mut raw.group),
+                    _ => me.text(value, path, &mut raw.resource),
+                },
+            );
+            if me.count() == before {
+                resources.overrides.push(raw);
+            }
+        });
+    }
+
+    fn resource_rules(&mut self, id: NodeId, path: &str, rules: &mut Option<RawResourceRules>) {
+        if self.is_null(id) {
+            *rules = None;
+            return;
+        }
+        let rules = rules.get_or_insert_default();
+        rules.span = self.span(id);
+        let before = self.count();
+        let what = "a mapping with `cpu`, `memory` and `window`";
+        self.mapping(
+            id,
+            path,
+            what,
+            RESOURCE_RULES,
+            &mut |me, key, value, path| match key {
+                "cpu" => me.resource_rule(value, path, &mut rules.cpu),
+                "memory" => me.resource_rule(value, path, &mut rules.memory),
+                _ => me.text(value, path, &mut rules.window),
+            },
+        );
+        rules.malformed |= self.count() > before;
+    }
+
+    fn resource_rule(&mut self, id: NodeId, path: &str, rule: &mut RawResourceRule) {
+        if self.is_null(id) {
+            *rule = RawResourceRule::default();
+        }
+        rule.span = Some(self.span(id));
+        let what = "a mapping with `containerQuery`, `nodeQuery`, `resources` and `containerLabel`";
+        self.mapping(
+            id,
+            path,
+            what,
+            RESOURCE_RULE,
+            &mut |me, key, value, path| match key {
+                "containerQuery" => me.text(value, path, &mut rule.container_query),
+                "nodeQuery" => me.text(value, path, &mut rule.node_query),
+                "resources" => me.resources(value, path, &mut rule.resources),
+                _ => me.text(value, path, &mut rule.container_label),
+            },
+        );
+    }
+}
