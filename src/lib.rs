@@ -6,6 +6,16 @@
 
 /// The rules file, compiled.
 pub mod rules;
+/// The HTTP client of one Prometheus.
+pub mod prometheus;
+/// Names of objects, and how to reach a cluster.
+pub mod kubernetes;
+/// How long background tasks wait.
+pub mod pace;
+/// One way to follow files.
+pub mod reload;
+/// Logs and our own metrics.
+pub mod telemetry;
 /// PromQL text and syntax.
 pub mod promql;
 /// Which kinds of object a cluster has.

@@ -1,0 +1,235 @@
+//! Requests to the API server: JSON in, JSON out, each with a deadline and a limit.
+//!
+//! Every request here may be sent twice without harm: reads, and reviews that create nothing. So
+//! one that finds its connection closed is sent once more, and so is one whose credentials are
+//! refused while there are newer ones.
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Method, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::kubeconfig::Connection;
+use super::transport::{self, Live, RECHECK, Transport};
+
+/// From the moment a request is wanted to the last byte of its answer.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Requests of one client at a time; the next waits, within its deadline.
+const IN_FLIGHT: usize = 64;
+
+/// The largest answer: discovery documents of a cluster with thousands of kinds fit many times.
+const ANSWER_BYTES: usize = 64 << 20;
+
+/// Plain JSON.
+pub(super) const JSON: &str = "application/json";
+
+/// Why the API server gave no answer that can be used. The texts stand in answers to clients and in
+/// events: they are the same each time and hold no address, and no secret.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// What the request needs cannot be read or had.
+    #[error("the credentials for the API server cannot be used")]
+    Credentials(#[source] Box<transport::Error>),
+    /// No connection, or one that broke.
+    #[error("the API server cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// No answer in time.
+    #[error("the API server did not answer within {}s", DEADLINE.as_secs())]
+    Timeout,
+    /// It answered that it will not.
+    #[error("the API server answered {status}{}{message}", separator(.message))]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What it says, where it says something.
+        message: String,
+    },
+    /// Its answer is not what was asked for.
+    #[error("the API server's answer cannot be understood")]
+    Unreadable(#[source] serde_json::Error),
+    /// Whoever waited for the answer went away.
+    #[error("the request to the API server was interrupted")]
+    Interrupted,
+    /// Its answer is larger than any that makes sense.
+    #[error("the API server's answer is larger than {} MiB", ANSWER_BYTES >> 20)]
+    TooLarge,
+}
+
+fn separator(message: &str) -> &'static str {
+    if message.is_empty() { "" } else { ": " }
+}
+
+impl Error {
+    /// Whether time ran out, so that another try may go better.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Error::Timeout)
+    }
+
+    /// Whether the thing asked for does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Error::Refused { status: 404, .. })
+    }
+}
+
+/// A client of one API server.
+pub struct Client {
+    transport: Transport,
+    server: String,
+    slots: Semaphore,
+}
+
+struct Call<'a> {
+    method: Method,
+    /// With its query.
+    path: &'a str,
+    accept: &'a str,
+    body: Option<Vec<u8>>,
+}
+
+impl Client {
+    /// Reads the files that the connection names. Nothing is dialled.
+    pub fn new(connection: Connection) -> Result<Client, transport::Error> {
+        let server = connection.server.trim_end_matches('/').to_owned();
+        // As Go: no proxy stands between us and this very host.
+        let proxied = !is_loopback(&server);
+        let transport = Transport::new(connection, RECHECK, proxied)?;
+        Ok(Client {
+            transport,
+            server,
+            slots: Semaphore::new(IN_FLIGHT),
+        })
+    }
+
+    /// Reads `path`, which may have a query.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        accept: &str,
+    ) -> Result<T, Error> {
+        self.exchange(&Call {
+            method: Method::GET,
+            path,
+            accept,
+            body: None,
+        })
+        .await
+    }
+
+    /// Posts `object` to `path` and reads what the server made of it.
+    pub(super) async fn create<T: Serialize + DeserializeOwned>(
+        &self,
+        path: &str,
+        object: &T,
+    ) -> Result<T, Error> {
+        let body = serde_json::to_vec(object).map_err(Error::Unreadable)?;
+        self.exchange(&Call {
+            method: Method::POST,
+            path,
+            accept: JSON,
+            body: Some(body),
+        })
+        .await
+    }
+
+    async fn exchange<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Error> {
+        let attempt = async {
+            // The semaphore is never closed: a permit always comes.
+            let _slot = self.slots.acquire().await.ok();
+            let response = self.send(call).await?;
+            let status = response.status();
+            let bytes = whole(response).await?;
+            if status.is_success() {
+                return serde_json::from_slice(&bytes).map_err(Error::Unreadable);
+            }
+            Err(Error::Refused {
+                status: status.as_u16(),
+                message: message(&bytes),
+            })
+        };
+        timeout(DEADLINE, attempt)
+            .await
+            .unwrap_or(Err(Error::Timeout))
+    }
+
+    async fn send(&self, call: &Call<'_>) -> Result<Response, Error> {
+        let credentials = |error| Error::Credentials(Box::new(error));
+        let live = self.transport.current().await.map_err(credentials)?;
+        let response = match self.send_once(call, &live).await {
+            Err(error) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
+                self.send_once(call, &live).await
+            }
+            other => other,
+        };
+        let response = response.map_err(Error::Unreachable)?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && self.transport.renew(&live).await.map_err(credentials)?
+        {
+            let live = self.transport.current().await.map_err(credentials)?;
+            return self
+                .send_once(call, &live)
+                .await
+                .map_err(Error::Unreachable);
+        }
+        Ok(response)
+    }
+
+    async fn send_once(&self, call: &Call<'_>, live: &Live) -> reqwest::Result<Response> {
+        let url = format!("{}{}", self.server, call.path);
+        let mut request = live
+            .client
+            .request(call.method.clone(), url)
+            .header(ACCEPT, call.accept);
+        if let Some(body) = &call.body {
+            request = request.header(CONTENT_TYPE, JSON).body(body.clone());
+        }
+        live.authorize(request).send().await
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn whole(mut response: Response) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Error::Unreachable)? {
+        if bytes.len() + chunk.len() > ANSWER_BYTES {
+            return Err(Error::TooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// The text of a `metav1.Status`; anything else is not repeated, for nobody knows what it is.
+fn message(bytes: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Status {
+        #[serde(default)]
+        message: String,
+    }
+    serde_json::from_slice::<Status>(bytes)
+        .map(|status| status.message)
+        .unwrap_or_default()
+}
+
+fn is_loopback(server: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(server) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}

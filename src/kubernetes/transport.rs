@@ -1,0 +1,326 @@
+//! An HTTP client that keeps its certificates and tokens current.
+//!
+//! Files are read again when `RECHECK` has passed since the last look, by the request that finds
+//! it so, off the runtime's threads. A new token is used at once; new certificates make a new
+//! client, while requests under way finish on the old one. What cannot be read or used is logged
+//! and the last good one kept, so a half-written Secret never stops the service. A plugin's
+//! credential is asked for again when it expires.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use jiff::{SignedDuration, Timestamp};
+use reqwest::{Client, RequestBuilder};
+use tokio::sync::Mutex;
+
+use super::exec;
+use super::kubeconfig::{Connection, Credentials, Roots, Secret, Source};
+use super::tls::{self, Identity, Trust};
+
+/// How often files are looked at. Kubelet itself needs up to a minute to update a mounted Secret.
+pub const RECHECK: Duration = Duration::from_secs(10);
+
+/// A refused credential makes us look at once, but not more often than this.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
+
+/// Asked for again this long before it expires, for the time a request is on its way.
+const EXPIRY_MARGIN: SignedDuration = SignedDuration::from_secs(10);
+
+/// Connections idle for longer are closed: as Go's http.DefaultTransport.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// Why no client can be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("failed to read {}", described(.0))]
+    Read(Source, #[source] std::io::Error),
+    /// The trusted certificates cannot be used.
+    #[error("{} in {}", .1, described(.0))]
+    Roots(Source, tls::Error),
+    /// The TLS policy cannot be built.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
+    /// A token holds what no header can, for example a line break in the middle.
+    #[error("{} does not hold a token", described(.0))]
+    Token(Source),
+    /// The plugin gave nothing.
+    #[error(transparent)]
+    Exec(#[from] exec::Error),
+    /// The HTTP library refuses the settings.
+    #[error("cannot build an HTTP client")]
+    Http(#[source] reqwest::Error),
+}
+
+fn described(source: &Source) -> String {
+    match source.path() {
+        Some(path) => format!("{}: {}", source.name(), path.display()),
+        None => source.name().to_owned(),
+    }
+}
+
+/// A connection's client, kept current.
+pub struct Transport {
+    connection: Arc<Connection>,
+    recheck: Duration,
+    proxied: bool,
+    live: ArcSwap<Live>,
+    /// Held by the one request that looks; the others go on with what there is.
+    turn: Mutex<()>,
+}
+
+/// What a request needs: the client to send it with and the credentials to put on it.
+pub struct Live {
+    /// The client. Cheap to clone; its connections are pooled.
+    pub client: Client,
+    material: Material,
+    credential: Option<Credential>,
+    expires: Option<Timestamp>,
+    checked: Instant,
+    /// The last failure to refresh, so that it is logged once.
+    failure: Option<String>,
+}
+
+#[derive(Clone, PartialEq)]
+enum Credential {
+    Bearer(Secret),
+    Basic(String, Secret),
+}
+
+/// Everything a client is built from; equal material needs no new client.
+#[derive(Clone, PartialEq)]
+struct Material {
+    roots: Option<Vec<u8>>,
+    identity: Option<Identity>,
+}
+
+/// What one look at the files found.
+struct Found {
+    material: Material,
+    credential: Option<Credential>,
+}
+
+impl Live {
+    /// Puts the credentials on a request.
+    pub fn authorize(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.credential {
+            None => request,
+            Some(Credential::Bearer(token)) => request.bearer_auth(&token.0),
+            Some(Credential::Basic(name, password)) => request.basic_auth(name, Some(&password.0)),
+        }
+    }
+
+    fn expired(&self) -> bool {
+        self.expires
+            .is_some_and(|at| at.duration_since(Timestamp::now()) <= EXPIRY_MARGIN)
+    }
+}
+
+impl Transport {
+    /// Reads every file once and builds the first client. A plugin is not run before the first
+    /// request. `proxied`: whether HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured.
+    pub fn new(connection: Connection, recheck: Duration, proxied: bool) -> Result<Self, Error> {
+        let found = look(&connection)?;
+        let live = Live {
+            client: build(&connection, &found.material, proxied)?,
+            material: found.material,
+            credential: found.credential,
+            expires: None,
+            checked: Instant::now(),
+            failure: None,
+        };
+        Ok(Self {
+            connection: Arc::new(connection),
+            recheck,
+            proxied,
+            live: ArcSwap::from_pointee(live),
+            turn: Mutex::new(()),
+        })
+    }
+
+    /// The client and credentials to use now.
+    pub async fn current(&self) -> Result<Arc<Live>, Error> {
+        let live = self.live.load_full();
+        if self.must_ask(&live) {
+            // No request can be sent without: all wait for the one that asks.
+            let _turn = self.turn.lock().await;
+            let live = self.live.load_full();
+            if self.must_ask(&live) {
+                self.refresh(&live, true).await?;
+            }
+        } else if live.checked.elapsed() >= self.recheck
+            && let Ok(_turn) = self.turn.try_lock()
+        {
+            self.refresh(&live, false).await?;
+        }
+        Ok(self.live.load_full())
+    }
+
+    /// Looks again because the server refused `refused`'s credentials. True when there are others
+    /// now, so that trying again makes sense.
+    pub async fn renew(&self, refused: &Live) -> Result<bool, Error> {
+        let _turn = self.turn.lock().await;
+        let live = self.live.load_full();
+        if live.checked.elapsed() >= RENEWAL_PAUSE.min(self.recheck) {
+            self.refresh(&live, true).await?;
+        }
+        let live = self.live.load_full();
+        Ok(live.credential != refused.credential || live.material != refused.material)
+    }
+
+    /// A plugin's credential is missing or about to expire.
+    fn must_ask(&self, live: &Live) -> bool {
+        let asked = live.credential.is_some() || live.material.identity.is_some();
+        matches!(self.connection.credentials, Credentials::Exec(_)) && (!asked || live.expired())
+    }
+
+    async fn refresh(&self, live: &Live, ask: bool) -> Result<(), Error> {
+        let connection = self.connection.clone();
+        let looked = tokio::task::spawn_blocking(move || look(&connection)).await;
+        let looked = looked.unwrap_or_else(|panic| match panic.try_into_panic() {
+            Ok(payload) => std::panic::resume_unwind(payload),
+            Err(_) => Ok(Found {
+                material: live.material.clone(),
+                credential: None,
+            }),
+        });
+        let mut expires = live.expires;
+        let next = match (looked, &self.connection.credentials) {
+            (Ok(mut found), Credentials::Exec(plugin)) => {
+                if ask {
+                    let given = plugin.run().await?;
+                    expires = given.expires;
+                    found.credential = given.token.map(Credential::Bearer);
+                    found.material.identity = given.identity.or(found.material.identity);
+                } else {
+                    found.credential.clone_from(&live.credential);
+                    found.material.identity.clone_from(&live.material.identity);
+                }
+                self.follow(live, found)
+            }
+            (Ok(found), _) => self.follow(live, found),
+            (Err(error), _) => Err(error),
+        };
+        let failure = next
+            .as_ref()
+            .err()
+            .map(|error| format!("{:#}", Chain(error)));
+        if let Some(text) = &failure
+            && live.failure != failure
+        {
+            tracing::warn!(error = %text, "keeping the last good certificates and token");
+        }
+        let (client, found) = next.unwrap_or_else(|_| {
+            let found = Found {
+                material: live.material.clone(),
+                credential: live.credential.clone(),
+            };
+            (live.client.clone(), found)
+        });
+        self.live.store(Arc::new(Live {
+            client,
+            material: found.material,
+            credential: found.credential,
+            expires,
+            checked: Instant::now(),
+            failure,
+        }));
+        Ok(())
+    }
+
+    fn follow(&self, live: &Live, found: Found) -> Result<(Client, Found), Error> {
+        if found.material == live.material {
+            return Ok((live.client.clone(), found));
+        }
+        let client = build(&self.connection, &found.material, self.proxied)?;
+        tracing::info!(server = %self.connection.server, "certificates changed: new connections");
+        Ok((client, found))
+    }
+}
+
+/// Shows an error with its causes on one line.
+struct Chain<'a>(&'a Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = std::error::Error::source(self.0);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+fn look(connection: &Connection) -> Result<Found, Error> {
+    let read = |source: &Source| {
+        source
+            .read()
+            .map_err(|error| Error::Read(source.clone(), error))
+    };
+    let roots = match &connection.roots {
+        Roots::Pem(source) => Some(read(source)?),
+        Roots::System | Roots::Anybody => None,
+    };
+    let identity = match &connection.certificate {
+        None => None,
+        Some((certificate, key)) => Some(Identity {
+            certificate: read(certificate)?,
+            key: read(key)?,
+        }),
+    };
+    let credential = match &connection.credentials {
+        Credentials::None | Credentials::Exec(_) => None,
+        Credentials::Token(source) => Some(Credential::Bearer(token(source, &read(source)?)?)),
+        Credentials::Basic { username, password } => {
+            Some(Credential::Basic(username.clone(), password.clone()))
+        }
+    };
+    Ok(Found {
+        material: Material { roots, identity },
+        credential,
+    })
+}
+
+fn token(source: &Source, bytes: &[u8]) -> Result<Secret, Error> {
+    let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
+    if text.is_empty()
+        || !text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() || byte == b' ')
+    {
+        return Err(Error::Token(source.clone()));
+    }
+    Ok(Secret(text.to_owned()))
+}
+
+fn build(connection: &Connection, material: &Material, proxied: bool) -> Result<Client, Error> {
+    let trust = match (&connection.roots, &material.roots) {
+        (Roots::Anybody, _) => Trust::Anybody,
+        (Roots::Pem(_), Some(pem)) => Trust::Pem(pem),
+        (Roots::Pem(_) | Roots::System, _) => Trust::System,
+    };
+    let config = tls::client_config(
+        trust,
+        material.identity.as_ref(),
+        connection.server_name.as_deref(),
+    )
+    .map_err(|error| match (&connection.roots, error) {
+        (Roots::Pem(source), tls::Error::NoRoots) => {
+            Error::Roots(source.clone(), tls::Error::NoRoots)
+        }
+        (_, error) => Error::Tls(error),
+    })?;
+    let builder = Client::builder()
+        .tls_backend_preconfigured(config)
+        // One request per connection at a time: a connection that hangs is dropped with its
+        // request, where HTTP/2 would keep sending the next ones into it.
+        .http1_only()
+        .pool_idle_timeout(IDLE)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("tidegauge/", env!("CARGO_PKG_VERSION")));
+    let builder = if proxied { builder } else { builder.no_proxy() };
+    builder.build().map_err(Error::Http)
+}

@@ -1,0 +1,185 @@
+//! Logs and the server's own metrics.
+//!
+//! [`Metrics`] is one typed value that is built once and passed to whoever counts; there is no
+//! global registry.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging to standard error: lines for people, or one JSON object a line. `verbosity` is
+/// klog's: 0 is normal, 6 shows each upstream query.
+///
+/// # Errors
+/// When logging was started before.
+pub fn start_logging(json: bool, verbosity: u8) -> anyhow::Result<()> {
+    let level = match verbosity {
+        0..=5 => "tidegauge=info,warn",
+        6..=9 => "tidegauge=debug,info",
+        _ => "tidegauge=trace,debug",
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(level))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    let started = match json {
+        true => builder.json().flatten_event(true).try_init(),
+        false => builder.with_target(false).try_init(),
+    };
+    started.map_err(|e| anyhow::anyhow!("cannot start logging: {e}"))
+}
+
+/// An error with all its causes on one line: each level says only its own part.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+/// One rule of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RuleLabel {
+    /// As `rules[2]`.
+    pub rule: String,
+}
+
+/// The outcome of one request to Prometheus.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct UpstreamLabels {
+    /// `query`, `names`, `labels` or `series`.
+    pub kind: &'static str,
+    /// `ok` or the class of the error.
+    pub outcome: &'static str,
+}
+
+/// The server's own metrics.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Requests to Prometheus.
+    pub upstream_requests: Family<UpstreamLabels, Counter>,
+    /// Warnings in answers of Prometheus, and answers it called partial.
+    pub upstream_warnings: Counter,
+    /// Answers that Prometheus called partial.
+    pub upstream_partial: Counter,
+    /// Relists begun.
+    pub relists: Counter,
+    /// Failed listings of a rule.
+    pub rule_failures: Family<RuleLabel, Counter>,
+    /// Whether a rule's last listing succeeded.
+    pub rule_up: Family<RuleLabel, Gauge>,
+    /// Metrics that can be asked for.
+    pub metrics_listed: Gauge,
+    /// When the last relist ended, in seconds since the epoch.
+    pub relist_timestamp: Gauge<f64, AtomicU64>,
+    /// Rows dropped because the sample is NaN, infinite or a native histogram.
+    pub samples_not_a_number: Family<RuleLabel, Counter>,
+    /// Rows that named an object a second time.
+    pub samples_ambiguous: Family<RuleLabel, Counter>,
+}
+
+impl Metrics {
+    /// All of them, at zero.
+    pub fn new() -> Arc<Metrics> {
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("tidegauge"),
+            upstream_requests: Family::default(),
+            upstream_warnings: Counter::default(),
+            upstream_partial: Counter::default(),
+            relists: Counter::default(),
+            rule_failures: Family::default(),
+            rule_up: Family::default(),
+            metrics_listed: Gauge::default(),
+            relist_timestamp: Gauge::default(),
+            samples_not_a_number: Family::default(),
+            samples_ambiguous: Family::default(),
+        };
+        metrics.register();
+        Arc::new(metrics)
+    }
+
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "upstream_requests",
+            "Requests to Prometheus",
+            self.upstream_requests.clone(),
+        );
+        r.register(
+            "upstream_warnings",
+            "Warnings in answers of Prometheus",
+            self.upstream_warnings.clone(),
+        );
+        r.register(
+            "upstream_partial_responses",
+            "Answers that Prometheus called partial",
+            self.upstream_partial.clone(),
+        );
+        r.register("relists", "Relists begun", self.relists.clone());
+        r.register(
+            "rule_list_failures",
+            "Failed listings of a rule; it keeps its last names",
+            self.rule_failures.clone(),
+        );
+        r.register(
+            "rule_up",
+            "Whether a rule's last listing succeeded",
+            self.rule_up.clone(),
+        );
+        r.register(
+            "metrics_listed",
+            "Metrics that can be asked for",
+            self.metrics_listed.clone(),
+        );
+        r.register(
+            "relist_last_timestamp_seconds",
+            "When the last relist ended",
+            self.relist_timestamp.clone(),
+        );
+        r.register(
+            "samples_not_a_number",
+            "Rows dropped because the sample is NaN, infinite or a native histogram",
+            self.samples_not_a_number.clone(),
+        );
+        r.register(
+            "samples_ambiguous",
+            "Rows that named an object a second time; the last one counts",
+            self.samples_ambiguous.clone(),
+        );
+    }
+
+    /// Counts a request to Prometheus by its outcome: the class of the error, if there is one.
+    pub fn count_upstream(&self, kind: &'static str, error_class: Option<&'static str>) {
+        let outcome = error_class.unwrap_or("ok");
+        self.upstream_requests
+            .get_or_create(&UpstreamLabels { kind, outcome })
+            .inc();
+    }
+
+    /// Counts the warnings of an answer, and whether it was partial.
+    pub fn count_notes(&self, warnings: u64, partial: bool) {
+        self.upstream_warnings.inc_by(warnings);
+        self.upstream_partial.inc_by(u64::from(partial));
+    }
+
+    /// In the OpenMetrics text format, which Prometheus' older text format reads as well.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail, and no metric here refuses to be encoded.
+        if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &self.registry) {
+            tracing::error!(%error, "the server's own metrics cannot be encoded");
+        }
+        text
+    }
+}
