@@ -4,6 +4,12 @@
 //! below it (`tests/it/tidy.rs` keeps it so). The path of a request is told in `api`, the design in
 //! ARCHITECTURE.md.
 
+/// Keeps the registry true.
+pub mod relist;
+/// Asks to PromQL, rows to values.
+pub mod plan;
+/// What can be asked for.
+pub mod registry;
 /// The rules file, compiled.
 pub mod rules;
 /// The HTTP client of one Prometheus.

@@ -1,0 +1,326 @@
+//! From an ask to PromQL, and from Prometheus' rows back to values per object.
+//!
+//! Pure: no clock, no I/O. The text of a query equals what the Go adapter sends, byte for byte
+//! (`pkg/naming/metrics_query.go`), but for one thing: characters that mean something in a regular
+//! expression are escaped in names and selector values, so that `eu.west` no longer finds
+//! `euXwest`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use thiserror::Error;
+
+use crate::go::template::Data;
+use crate::prometheus::Sample;
+use crate::quantity::Quantity;
+use crate::registry::{LabelError, Metric};
+use crate::rules::{Origin, Query};
+use crate::selector::Selector;
+
+mod matchers;
+/// CPU and memory of pods and nodes.
+pub mod resource;
+#[cfg(test)]
+mod tests;
+
+use matchers::Matchers;
+
+/// Why an ask cannot become a query.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Error {
+    /// `>` and `<` in a metric selector.
+    #[error(
+        "the operator {0:?} in the metric selector cannot be expressed in PromQL: \
+         use =, ==, !=, in, notin, KEY or !KEY"
+    )]
+    Operator(&'static str),
+    /// A selector key that Prometheus does not take as a label name.
+    #[error(
+        "{0:?} in the metric selector is not a label name that Prometheus can match: \
+         use letters, digits and underscores"
+    )]
+    Label(String),
+    /// A name that would change the meaning of a query that reads `.LabelValuesByName`.
+    #[error(
+        "{0:?} cannot be put into the query of this metric, which uses .LabelValuesByName: \
+         only letters, digits and -_.: can"
+    )]
+    UnsafeValue(String),
+    /// The rule knows no label for the namespace or the object.
+    #[error("{rule} (line {line}): {cause}")]
+    NoLabel {
+        /// The rule, as `rules[2]`.
+        rule: String,
+        /// Its line in the file.
+        line: usize,
+        /// Which label.
+        cause: LabelError,
+    },
+    /// The rule's template failed, or rendered nothing.
+    #[error("{rule} (line {line}): {cause}")]
+    Template {
+        /// The rule, as `rules[2]`.
+        rule: String,
+        /// Its line in the file.
+        line: usize,
+        /// Go's text.
+        cause: String,
+    },
+}
+
+impl Error {
+    /// Whether the client can mend it by asking otherwise; else the rule is at fault.
+    pub fn is_clients(&self) -> bool {
+        matches!(
+            self,
+            Error::Operator(_) | Error::Label(_) | Error::UnsafeValue(_)
+        )
+    }
+}
+
+/// The PromQL for a metric of objects: all of one kind, named `names`, in `namespace` unless at the
+/// root.
+pub fn custom_query(
+    metric: &Metric,
+    namespace: Option<&str>,
+    names: &[String],
+    selector: &Selector,
+) -> Result<String, Error> {
+    let origin = metric.rule.origin();
+    let no_label = |cause: &LabelError| no_label(&origin, cause);
+    let mut matchers = Matchers::of(selector)?;
+    if let Some(namespace) = namespace {
+        let label = metric.labels.namespace.as_ref().map_err(no_label)?;
+        matchers.equal(label, namespace);
+    }
+    let mut group_by = Vec::new();
+    if let Some(object) = &metric.labels.object {
+        let label = object.as_ref().map_err(no_label)?;
+        matchers.one_of(label, names);
+        group_by.push(label.clone());
+    }
+    render(
+        &origin,
+        &metric.rule.query,
+        &metric.series,
+        matchers,
+        group_by,
+    )
+}
+
+/// The PromQL for an external metric; `namespace` as the path names it.
+pub fn external_query(
+    metric: &Metric,
+    namespace: &str,
+    selector: &Selector,
+) -> Result<String, Error> {
+    let origin = metric.rule.origin();
+    let mut matchers = Matchers::of(selector)?;
+    if metric.rule.association.namespaced && !namespace.is_empty() {
+        let label = metric
+            .labels
+            .namespace
+            .as_ref()
+            .map_err(|cause| no_label(&origin, cause))?;
+        matchers.equal(label, namespace);
+    }
+    render(
+        &origin,
+        &metric.rule.query,
+        &metric.series,
+        matchers,
+        Vec::new(),
+    )
+}
+
+fn no_label(origin: &Origin, cause: &LabelError) -> Error {
+    Error::NoLabel {
+        rule: origin.rule.clone(),
+        line: origin.line,
+        cause: cause.clone(),
+    }
+}
+
+fn render(
+    origin: &Origin,
+    query: &Query,
+    series: &str,
+    matchers: Matchers,
+    group_by: Vec<String>,
+) -> Result<String, Error> {
+    let failed = |cause: String| Error::Template {
+        rule: origin.rule.clone(),
+        line: origin.line,
+        cause,
+    };
+    let empty = || failed("empty query produced by metrics query template".to_owned());
+    let template = query.template.as_ref().ok_or_else(empty)?;
+    if template.reads("LabelValuesByName") {
+        matchers.check_names()?;
+    }
+    let data = Data {
+        series: series.to_owned(),
+        label_matchers: matchers.texts.join(","),
+        label_values_by_name: matchers.values,
+        group_by: group_by.join(","),
+        group_by_slice: group_by,
+    };
+    let query = template.render(&data).map_err(|e| failed(e.to_string()))?;
+    if query.is_empty() {
+        Err(empty())
+    } else {
+        Ok(query)
+    }
+}
+
+/// A value at the time it was evaluated for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Exact.
+    pub quantity: Quantity,
+    /// By Prometheus' clock.
+    pub timestamp: jiff::Timestamp,
+}
+
+/// Rows that became no value, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// NaN or infinite.
+    pub not_a_number: u64,
+    /// A second or further row for one object: the last one counts.
+    pub ambiguous: u64,
+}
+
+/// Folds the rows of a custom query into a value per object.
+#[derive(Debug)]
+pub struct ObjectValues {
+    label: String,
+    wanted: HashMap<String, Found>,
+    dropped: Dropped,
+}
+
+/// What the rows said about one object.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Found<T = Value> {
+    /// No row.
+    #[default]
+    Nothing,
+    /// The row that counts has NaN or an infinity.
+    NotANumber(f64),
+    /// What the row that counts says.
+    Value(T),
+}
+
+impl ObjectValues {
+    /// Waits for rows of the objects `names` of a metric.
+    pub fn new(metric: &Metric, names: &[String]) -> ObjectValues {
+        let label = metric
+            .labels
+            .object
+            .as_ref()
+            .and_then(|label| label.as_deref().ok());
+        ObjectValues::labelled(label.unwrap_or_default(), names)
+    }
+
+    /// Waits for rows of the objects `names`, told apart by `label`.
+    fn labelled(label: &str, names: &[String]) -> ObjectValues {
+        ObjectValues {
+            label: label.to_owned(),
+            wanted: names
+                .iter()
+                .map(|name| (name.clone(), Found::Nothing))
+                .collect(),
+            dropped: Dropped::default(),
+        }
+    }
+
+    /// Takes one row; rows of other objects are ignored.
+    pub fn add(&mut self, sample: &Sample) {
+        let Some(found) = self.wanted.get_mut(label_value(sample, &self.label)) else {
+            return;
+        };
+        if *found != Found::Nothing {
+            self.dropped.ambiguous += 1;
+        }
+        *found = match value(sample) {
+            Some(value) => Found::Value(value),
+            None => {
+                self.dropped.not_a_number += 1;
+                Found::NotANumber(sample.value)
+            }
+        };
+    }
+
+    /// What was found for this object.
+    pub fn found(&self, name: &str) -> &Found {
+        self.wanted.get(name).unwrap_or(&Found::Nothing)
+    }
+
+    /// What was dropped.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+}
+
+/// Items of an external metric. An autoscaler adds them all up; more are a query that lacks its
+/// aggregation, and each would be held until the answer is written.
+pub const ITEMS_MAX: usize = 10_000;
+
+/// One item of an external metric: its labels and value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalValue {
+    /// All labels of the row.
+    pub labels: BTreeMap<String, String>,
+    /// The value.
+    pub value: Value,
+}
+
+/// Folds the rows of an external query into its items, in the order of the answer.
+#[derive(Debug, Default)]
+pub struct ExternalValues {
+    items: Vec<ExternalValue>,
+    overflown: bool,
+    dropped: Dropped,
+}
+
+impl ExternalValues {
+    /// Takes one row.
+    pub fn add(&mut self, sample: &Sample) {
+        match value(sample) {
+            None => self.dropped.not_a_number += 1,
+            Some(_) if self.items.len() >= ITEMS_MAX => self.overflown = true,
+            Some(value) => {
+                let labels = sample.labels.iter().cloned().collect();
+                self.items.push(ExternalValue { labels, value });
+            }
+        }
+    }
+
+    /// Whether there were more than [`ITEMS_MAX`]: then the items are not all.
+    pub fn is_overflown(&self) -> bool {
+        self.overflown
+    }
+
+    /// The items.
+    pub fn items(&self) -> &[ExternalValue] {
+        &self.items
+    }
+
+    /// What was dropped.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+}
+
+/// The value of a label; one that is not there is empty, as in PromQL.
+fn label_value<'a>(sample: &'a Sample, label: &str) -> &'a str {
+    let found = sample.labels.iter().find(|(name, _)| name == label);
+    found.map_or("", |(_, value)| value.as_str())
+}
+
+fn value(sample: &Sample) -> Option<Value> {
+    let quantity = Quantity::from_sample(sample.value)?;
+    Some(Value {
+        quantity,
+        timestamp: sample.timestamp,
+    })
+}

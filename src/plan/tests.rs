@@ -1,0 +1,344 @@
+//! Queries as Go's own tests have them, and rows to values.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::kinds::{GroupResource, Kinds};
+use crate::registry::{Listings, Snapshot};
+use crate::rules;
+
+fn snapshot(text: &str) -> Snapshot {
+    let (rules, _) = rules::parse(text).expect("test rules must parse");
+    Snapshot::build(
+        Arc::new(rules),
+        Arc::new(Kinds::builtin()),
+        &Listings::default(),
+    )
+}
+
+/// A rule over `pod` and `namespace` with this query.
+fn custom(query: &str) -> Snapshot {
+    snapshot(&format!(
+        "rules:\n- seriesQuery: 'foo{{pod!=\"\"}}'\n  metricsQuery: '{query}'\n  resources:\n    \
+         overrides: {{namespace: {{resource: namespace}}, pod: {{resource: pod}}}}\n"
+    ))
+}
+
+fn ask(
+    rules: &Snapshot,
+    namespace: Option<&str>,
+    names: &[&str],
+    selector: &str,
+) -> Result<String, Error> {
+    let (_, metric) = rules
+        .custom(&GroupResource::core("pods"), true, "foo")
+        .unwrap();
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    custom_query(
+        metric,
+        namespace,
+        &names,
+        &Selector::parse(selector).unwrap(),
+    )
+}
+
+/// `TestBuildSelector` of the Go adapter's `pkg/naming/metrics_query_test.go`.
+#[test]
+fn custom_queries_are_those_of_gos_own_tests() {
+    for (template, names, namespace, selector, query) in [
+        ("series <<.Series>>", &["bar"][..], None, "", "series foo"),
+        (
+            "<<.LabelMatchers>>",
+            &["bar", "baz"],
+            None,
+            "",
+            "pod=~\"bar|baz\"",
+        ),
+        ("<<.LabelMatchers>>", &["bar"], None, "", "pod=\"bar\""),
+        (
+            "<<.LabelMatchers>>",
+            &["bar"],
+            None,
+            "m=v",
+            "m=\"v\",pod=\"bar\"",
+        ),
+        (
+            "<<index .LabelValuesByName \"pod\">>",
+            &["bar"],
+            None,
+            "",
+            "bar",
+        ),
+        (
+            "<<index .LabelValuesByName \"pod\">>",
+            &["bar", "baz"],
+            None,
+            "",
+            "bar|baz",
+        ),
+        (
+            "<<index .LabelValuesByName \"namespace\">> <<index .LabelValuesByName \"pod\">>",
+            &["bar", "baz"],
+            Some("default"),
+            "",
+            "default bar|baz",
+        ),
+        ("<<.GroupBy>>", &["bar"], None, "", "pod"),
+        ("<<.GroupBySlice>>", &["bar"], None, "", "[pod]"),
+    ] {
+        assert_eq!(
+            ask(&custom(template), namespace, names, selector).as_deref(),
+            Ok(query)
+        );
+    }
+}
+
+/// `TestBuildExternalSelector` of the same file.
+#[test]
+fn external_queries_are_those_of_gos_own_tests() {
+    for (template, namespaced, namespace, selector, query) in [
+        ("series <<.Series>>", true, "", "", "series foo"),
+        ("<<.GroupBy>>|<<.GroupBySlice>>", true, "", "", "|[]"),
+        (
+            "<<index .LabelValuesByName \"namespace\">>!",
+            true,
+            "default",
+            "",
+            "default!",
+        ),
+        (
+            "<<index .LabelValuesByName \"namespace\">>!",
+            false,
+            "default",
+            "",
+            "!",
+        ),
+        ("<<.LabelMatchers>>", false, "", "foo=bar", "foo=\"bar\""),
+        (
+            "<<.LabelMatchers>>",
+            true,
+            "default",
+            "foo=bar",
+            "foo=\"bar\",namespace=\"default\"",
+        ),
+        (
+            "<<.LabelMatchers>>",
+            true,
+            "",
+            "foo=bar,qux in (bar,baz)",
+            "foo=\"bar\",qux=~\"bar|baz\"",
+        ),
+        (
+            "<<.LabelValuesByName>>",
+            true,
+            "",
+            "foo=bar",
+            "map[foo:bar]",
+        ),
+        (
+            "<<.LabelValuesByName>>",
+            true,
+            "",
+            "foo in (bar,baz)",
+            "map[foo:bar|baz]",
+        ),
+    ] {
+        let rules = snapshot(&format!(
+            "externalRules:\n- seriesQuery: foo\n  metricsQuery: '{template}'\n  resources:\n    \
+             namespaced: {namespaced}\n    overrides: {{namespace: {{resource: namespace}}}}\n"
+        ));
+        let metric = rules.external("foo").unwrap();
+        let selector = Selector::parse(selector).unwrap();
+        assert_eq!(
+            external_query(metric, namespace, &selector).as_deref(),
+            Ok(query)
+        );
+    }
+}
+
+/// `series_registry_test.go`.
+#[test]
+fn the_default_rules_make_gos_queries() {
+    let snapshot = crate::registry::tests::default_snapshot();
+    for (resource, namespace, names, selector, metric, query) in [
+        (
+            "pods",
+            "somens",
+            &["somepod1", "somepod2"][..],
+            "",
+            "some_usage",
+            r#"sum(container_some_usage{namespace="somens",pod=~"somepod1|somepod2",container!="POD"}) by (pod)"#,
+        ),
+        (
+            "pods",
+            "somens",
+            &["somepod1", "somepod2"],
+            "",
+            "some_time",
+            r#"sum(rate(container_some_time_seconds_total{namespace="somens",pod=~"somepod1|somepod2",container!="POD"}[1m])) by (pod)"#,
+        ),
+        (
+            "service",
+            "somens",
+            &["somesvc"],
+            "param1=value1",
+            "ingress_hits",
+            r#"sum(rate(ingress_hits_total{param1="value1",kube_namespace="somens",kube_service="somesvc"}[1m])) by (kube_service)"#,
+        ),
+        (
+            "deployment.apps",
+            "somens",
+            &["somedep"],
+            "",
+            "work_queue_wait",
+            r#"sum(rate(work_queue_wait_seconds_total{kube_namespace="somens",kube_deployment="somedep"}[1m])) by (kube_deployment)"#,
+        ),
+        (
+            "node",
+            "",
+            &["somenode"],
+            "",
+            "node_gigawatts",
+            r#"sum(node_gigawatts{kube_node="somenode"}) by (kube_node)"#,
+        ),
+        (
+            "persistentvolume",
+            "",
+            &["somepv"],
+            "",
+            "volume_claims",
+            r#"sum(rate(volume_claims_total{kube_persistentvolume="somepv"}[1m])) by (kube_persistentvolume)"#,
+        ),
+    ] {
+        let namespace = Some(namespace).filter(|it| !it.is_empty());
+        let resource = GroupResource::parse(resource);
+        let (_, found) = snapshot
+            .custom(&resource, namespace.is_some(), metric)
+            .unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let selector = Selector::parse(selector).unwrap();
+        assert_eq!(
+            custom_query(found, namespace, &names, &selector).as_deref(),
+            Ok(query)
+        );
+    }
+}
+
+#[test]
+fn every_selector_operator_has_its_matcher() {
+    let rules = custom("<<.LabelMatchers>>");
+    for (selector, matcher) in [
+        ("a=b", r#"a="b""#),
+        ("a==b", r#"a="b""#),
+        ("a=", r#"a="""#),
+        ("a!=b", r#"a!="b""#),
+        ("a in (b)", r#"a=~"b""#),
+        ("a in (c,b)", r#"a=~"b|c""#),
+        ("a in ()", r#"a=~"""#),
+        ("a notin (b)", r#"a!~"b""#),
+        ("a notin (b,c)", r#"a!~"b|c""#),
+        ("a", r#"a!="""#),
+        ("!a", r#"a="""#),
+        ("a notin (c,b),a=z", r#"a!~"b|c",a="z""#),
+        ("a in (x.y)", r#"a=~"x\\.y""#),
+        ("a=x.y", r#"a="x.y""#),
+    ] {
+        let query = ask(&rules, None, &["p"], selector).unwrap();
+        assert_eq!(query, format!("{matcher},pod=\"p\""), "{selector}");
+    }
+}
+
+#[test]
+fn what_promql_cannot_express_is_refused_by_name() {
+    let rules = custom("<<.LabelMatchers>>");
+    let refused = |selector: &str| ask(&rules, None, &["p"], selector).unwrap_err();
+    assert_eq!(refused("a>5"), Error::Operator(">"));
+    assert_eq!(refused("a<5"), Error::Operator("<"));
+    assert_eq!(refused("x.io/y=b"), Error::Label("x.io/y".to_owned()));
+    assert!(refused("a>5").is_clients());
+}
+
+#[test]
+fn a_name_cannot_leave_its_place_in_a_query() {
+    let matchers = custom("<<.Series>>{<<.LabelMatchers>>}");
+    let evil = r#"x"} or secret{a="b"#;
+    let query = ask(&matchers, None, &[evil], "").unwrap();
+    assert_eq!(query, r#"foo{pod="x\"} or secret{a=\"b"}"#);
+    let values = custom(r#"foo{p=~"<<index .LabelValuesByName "pod">>"}"#);
+    assert!(matches!(
+        ask(&values, None, &[evil], ""),
+        Err(Error::UnsafeValue(_))
+    ));
+    assert!(ask(&values, None, &["web-0.a"], "").is_ok());
+}
+
+#[test]
+fn a_query_that_cannot_be_made_names_rule_and_cause() {
+    let no_namespace = snapshot(
+        "rules:\n- seriesQuery: 'foo{pod!=\"\"}'\n  metricsQuery: x\n  resources: {overrides: {pod: {resource: pod}}}\n",
+    );
+    let error = ask(&no_namespace, Some("shop"), &["p"], "").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "rules[0] (line 2): unable to convert resource namespaces into label: \
+         no generic resource label form specified for this metric"
+    );
+    let empty = ask(&custom(""), None, &["p"], "").unwrap_err().to_string();
+    assert_eq!(
+        empty,
+        "rules[0] (line 2): empty query produced by metrics query template"
+    );
+}
+
+fn sample(pod: &str, value: f64) -> Sample {
+    let labels = vec![("pod".to_owned(), pod.to_owned())];
+    Sample {
+        labels,
+        timestamp: jiff::Timestamp::from_second(1_700_000_000).unwrap(),
+        value,
+    }
+}
+
+#[test]
+fn rows_become_values_and_what_is_no_number_is_none() {
+    let names: Vec<String> = ["a", "b", "c"].map(str::to_owned).to_vec();
+    let mut values = ObjectValues::labelled("pod", &names);
+    for (pod, value) in [("a", 1.0), ("b", f64::NAN), ("stranger", 9.0), ("a", 2.5)] {
+        values.add(&sample(pod, value));
+    }
+    let Found::Value(a) = values.found("a") else {
+        panic!("a must have a value")
+    };
+    assert_eq!(a.quantity.to_string(), "2500m");
+    assert_eq!(a.timestamp.as_second(), 1_700_000_000);
+    assert!(matches!(values.found("b"), Found::NotANumber(sample) if sample.is_nan()));
+    assert_eq!(values.found("c"), &Found::Nothing);
+    assert_eq!(
+        values.dropped(),
+        Dropped {
+            not_a_number: 1,
+            ambiguous: 1
+        }
+    );
+}
+
+proptest! {
+    /// Whatever a name or selector value is, the query's matchers match exactly that.
+    #[test]
+    fn matchers_match_exactly_what_was_asked(names in prop::collection::vec("[a-z0-9.+*|()-]{1,6}", 1..4)) {
+        let refs: Vec<&str> = names.iter().map(String::as_str).collect();
+        let query = ask(&custom("foo{<<.LabelMatchers>>}"), None, &refs, "").unwrap();
+        let parsed = promql_parser::parser::parse(&query).unwrap();
+        let promql_parser::parser::Expr::VectorSelector(selector) = parsed else {
+            panic!("{query} must be a selector")
+        };
+        let matcher = &selector.matchers.matchers[0];
+        for name in &names {
+            prop_assert!(matcher.is_match(name));
+            let other = name.replace('.', "X");
+            prop_assert_eq!(matcher.is_match(&other), names.contains(&other));
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! What can be asked for: the metrics that rules, Prometheus and the cluster's kinds make together.
+//!
+//! A [`Snapshot`] is immutable and carries the rules and kinds it was built from, so the three can
+//! never disagree. [`Registry`] is the published handle: the relist writes it, a request reads it
+//! once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+
+use crate::kinds::{GroupResource, Kind, Kinds, NoMatch};
+use crate::rules::{List, Rule, RuleId, Rules};
+use builder::Builder;
+
+mod association;
+mod builder;
+mod resource;
+mod survey;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use association::{Binding, LabelError};
+pub use resource::{ResourceLabels, ResourceMetric, ResourceMetrics};
+pub use survey::{Answers, Question, Survey};
+
+/// Series names that a rule's `seriesQuery` finds, each with those of its labels that could name a
+/// Kubernetes object. External rules do not look at labels.
+pub type Listing = BTreeMap<String, BTreeSet<String>>;
+
+/// What is known of each rule's series, in the order of the rules.
+#[derive(Clone, Debug, Default)]
+pub struct Listings {
+    /// For `rules`.
+    pub custom: Vec<Known>,
+    /// For `externalRules`.
+    pub external: Vec<Known>,
+}
+
+/// What is known of one rule's series.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Its last listing; `None` until there was one.
+    pub listing: Option<Arc<Listing>>,
+    /// Whether Prometheus held such series when it was last asked. Where it does not, a literal
+    /// name stays listed, but gives way to a rule whose series are there.
+    pub live: bool,
+    /// Whether Prometheus has ever answered about it.
+    pub answered: bool,
+    /// Why it could not be listed the last time.
+    pub failure: Option<String>,
+}
+
+impl Known {
+    /// Whether it takes part in who answers. A rule that gave way because nobody has asked yet
+    /// would let another one answer in its place, with another number.
+    fn may_be_live(&self) -> bool {
+        self.live || !self.answered
+    }
+}
+
+/// One metric of our API: the series behind it and the rule that turns an ask into PromQL.
+#[derive(Clone, Debug)]
+pub struct Metric {
+    /// The rule that made it.
+    pub rule: Arc<Rule>,
+    /// The series name, `<<.Series>>`.
+    pub series: String,
+    /// The rule's labels for the objects of this metric.
+    pub labels: Labels,
+}
+
+/// Which labels of a metric's series name Kubernetes objects.
+#[derive(Clone, Debug)]
+pub struct Labels {
+    /// The label whose value is the object's name; `None` for an external metric.
+    pub object: Option<Result<String, LabelError>>,
+    /// The label whose value is the object's namespace.
+    pub namespace: Result<String, LabelError>,
+}
+
+/// Two rules that make the same metrics: the later one answers, as in the Go adapter.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shadowed {
+    /// The rule that loses, with its line.
+    pub loser: (RuleId, usize),
+    /// The rule that answers, with its line.
+    pub winner: (RuleId, usize),
+    /// One of the metrics, as discovery lists it.
+    pub metric: String,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl fmt::Display for Shadowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ((loser, loser_line), (winner, winner_line)) = (&self.loser, &self.winner);
+        let metric = &self.metric;
+        write!(
+            f,
+            "{winner} (line {winner_line}) and {loser} (line {loser_line}) both make {metric:?}"
+        )?;
+        if self.count > 1 {
+            write!(f, " and {} more", self.count - 1)?;
+        }
+        write!(
+            f,
+            ": {winner} answers, as the later one; give one of them another name.as"
+        )
+    }
+}
+
+/// A rule that was never listed, so that what it would make is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unlisted {
+    /// The rule.
+    pub rule: RuleId,
+    /// Its line.
+    pub line: usize,
+    /// The one metric that it can make, where that can be told.
+    pub makes: Option<String>,
+    /// Whether Prometheus has answered, and called its selector wrong.
+    pub answered: bool,
+    /// Why, once that is known.
+    pub cause: Option<String>,
+}
+
+/// A rule that cannot serve because the cluster lacks a kind that one of its overrides names.
+#[derive(Clone, Debug)]
+pub struct Disabled {
+    /// The rule, as `rules[2]`.
+    pub rule: String,
+    /// The line of the override.
+    pub line: usize,
+    /// What is missing.
+    pub cause: NoMatch,
+}
+
+impl fmt::Display for Disabled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is off: line {}: {}",
+            self.rule, self.line, self.cause
+        )
+    }
+}
+
+/// Why a metric was not found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotFound {
+    /// The cluster has no such kind.
+    Kind(String),
+    /// No rule makes this metric for this kind, in this scope.
+    Metric,
+}
+
+/// Everything that can be asked for at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    rules: Arc<Rules>,
+    kinds: Arc<Kinds>,
+    custom: CustomMetrics,
+    external: BTreeMap<String, Metric>,
+    resource: Option<ResourceMetrics>,
+    shadowed: Vec<Shadowed>,
+    disabled: Vec<Disabled>,
+    unlisted: Vec<Unlisted>,
+}
+
+type CustomMetrics = BTreeMap<GroupResource, BTreeMap<String, Metric>>;
+
+/// One line of a discovery document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed<'a> {
+    /// The kind of object the metric describes.
+    pub resource: &'a GroupResource,
+    /// The metric's name.
+    pub metric: &'a str,
+    /// Whether it is asked for below `/namespaces/NS/`.
+    pub namespaced: bool,
+}
+
+impl Snapshot {
+    /// Builds the registry of `rules` over `kinds` from what Prometheus holds.
+    ///
+    /// A rule that Prometheus was not asked about yet contributes its literal series name with all
+    /// the labels it could have, if it has one; otherwise nothing.
+    pub fn build(rules: Arc<Rules>, kinds: Arc<Kinds>, listings: &Listings) -> Snapshot {
+        let mut builder = Builder::new(&kinds);
+        let unknown = Known::default();
+        // Quiet rules first: whatever is there replaces what only may be there.
+        for live in [false, true] {
+            for (index, rule) in rules.custom.iter().enumerate() {
+                let known = listings.custom.get(index).unwrap_or(&unknown);
+                if known.may_be_live() == live {
+                    builder.add_custom(rule, known);
+                }
+            }
+            for (index, rule) in rules.external.iter().enumerate() {
+                let known = listings.external.get(index).unwrap_or(&unknown);
+                if known.may_be_live() == live {
+                    builder.add_external(rule, known);
+                }
+            }
+            if !live {
+                builder.quiet_ends();
+            }
+        }
+        let resource = rules.resource.as_ref().map(|rules| {
+            let (metrics, disabled) = ResourceMetrics::bind(rules, &kinds);
+            builder.disabled.extend(disabled);
+            metrics
+        });
+        let (custom, external) = (builder.custom, builder.external);
+        let shadowed = builder.shadowed.into_values().collect();
+        let (disabled, unlisted) = (builder.disabled, builder.unlisted);
+        Snapshot {
+            rules: Arc::clone(&rules),
+            kinds: Arc::clone(&kinds),
+            custom,
+            external,
+            resource,
+            shadowed,
+            disabled,
+            unlisted,
+        }
+    }
+
+    /// The metric of a kind of object: `resource` as the client spelled it, `namespaced` whether
+    /// the path names a namespace.
+    pub fn custom(
+        &self,
+        resource: &GroupResource,
+        namespaced: bool,
+        metric: &str,
+    ) -> Result<(&Kind, &Metric), NotFound> {
+        let kind = self
+            .kinds
+            .resource_for(resource)
+            .map_err(|e| NotFound::Kind(e.to_string()))?;
+        let listed = kind.group_resource();
+        // A cluster-scoped kind other than Go's three is listed as namespaced and answers in both
+        // scopes: below a namespace as in the Go adapter, and at the root, where its objects are.
+        let in_scope = is_namespaced(&listed) == namespaced || (!namespaced && !kind.namespaced);
+        self.custom
+            .get(&listed)
+            .and_then(|metrics| metrics.get(metric))
+            .filter(|_| in_scope)
+            .map(|found| (kind, found))
+            .ok_or(NotFound::Metric)
+    }
+
+    /// The external metric of this name.
+    pub fn external(&self, metric: &str) -> Option<&Metric> {
+        self.external.get(metric)
+    }
+
+    /// CPU and memory of pods and nodes; `None` where the rules file has no `resourceRules`.
+    pub fn resource(&self) -> Option<&ResourceMetrics> {
+        self.resource.as_ref()
+    }
+
+    /// All custom metrics, sorted by kind and name.
+    pub fn custom_metrics(&self) -> impl Iterator<Item = Listed<'_>> {
+        self.custom.iter().flat_map(|(resource, metrics)| {
+            let namespaced = is_namespaced(resource);
+            metrics.keys().map(move |metric| Listed {
+                resource,
+                metric,
+                namespaced,
+            })
+        })
+    }
+
+    /// The names of all external metrics, sorted.
+    pub fn external_metrics(&self) -> impl Iterator<Item = &str> {
+        self.external.keys().map(String::as_str)
+    }
+
+    /// The rules this was built from.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The kinds this was built from.
+    pub fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+
+    /// A rule of this list that was never listed and may be the one that makes `metric`.
+    pub fn unlisted(&self, list: List, metric: &str) -> Option<&Unlisted> {
+        let may_make = |it: &&Unlisted| it.makes.as_ref().is_none_or(|makes| makes == metric);
+        let of_list = self.unlisted.iter().filter(|it| it.rule.list == list);
+        // What may yet be listed comes before what is broken.
+        of_list.filter(may_make).min_by_key(|it| it.answered)
+    }
+
+    /// Rules that make the same metrics, each pair once.
+    pub fn shadowed(&self) -> &[Shadowed] {
+        &self.shadowed
+    }
+
+    /// Rules that cannot serve on this cluster.
+    pub fn disabled(&self) -> &[Disabled] {
+        &self.disabled
+    }
+}
+
+/// Go's scope of a metric: everything is namespaced but these three kinds
+/// (`pkg/naming/resource_converter.go`, `pkg/custom-provider/series_registry.go`).
+fn is_namespaced(resource: &GroupResource) -> bool {
+    let root = ["namespaces", "nodes", "persistentvolumes"];
+    !(resource.group.is_empty() && root.contains(&resource.resource.as_str()))
+}
+
+/// The published snapshot: written by the relist alone, read once by each request.
+#[derive(Debug)]
+pub struct Registry {
+    current: ArcSwap<Snapshot>,
+    /// Whether every rule had its first turn, well or badly.
+    listed: AtomicBool,
+}
+
+impl Registry {
+    /// A registry that answers from `snapshot` until another is published.
+    pub fn new(snapshot: Snapshot) -> Registry {
+        Registry {
+            current: ArcSwap::from_pointee(snapshot),
+            listed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether every rule had its first turn, well or badly, or enough time for it.
+    pub fn is_listed(&self) -> bool {
+        self.listed.load(Ordering::Acquire)
+    }
+
+    /// It is so.
+    pub fn set_listed(&self) {
+        self.listed.store(true, Ordering::Release);
+    }
+
+    /// The snapshot to answer one request from.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Replaces the snapshot for the requests that come.
+    pub fn publish(&self, snapshot: Snapshot) {
+        self.current.store(Arc::new(snapshot));
+    }
+}

@@ -1,0 +1,75 @@
+//! `resourceRules` bound to the kinds of one cluster: which labels name namespaces, pods and nodes.
+//!
+//! CPU and memory have a rule each, and their labels may differ (`pkg/resourceprovider` of the Go
+//! adapter).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Binding, Disabled, LabelError};
+use crate::kinds::{GroupResource, Kinds};
+use crate::rules::{ResourceRule, ResourceRules};
+
+/// What `metrics.k8s.io` is answered from.
+#[derive(Clone, Debug)]
+pub struct ResourceMetrics {
+    /// CPU, in cores.
+    pub cpu: ResourceMetric,
+    /// Memory, in bytes.
+    pub memory: ResourceMetric,
+    /// The window that is told to clients.
+    pub window: Duration,
+}
+
+/// One of the two rules.
+#[derive(Clone, Debug)]
+pub struct ResourceMetric {
+    /// The rule.
+    pub rule: Arc<ResourceRule>,
+    /// Its labels.
+    pub labels: ResourceLabels,
+}
+
+/// The labels whose values are names of objects.
+#[derive(Clone, Debug)]
+pub struct ResourceLabels {
+    /// Of namespaces.
+    pub namespace: Result<String, LabelError>,
+    /// Of pods.
+    pub pod: Result<String, LabelError>,
+    /// Of nodes.
+    pub node: Result<String, LabelError>,
+}
+
+impl ResourceMetrics {
+    /// Both rules over `kinds`, and those of them that are off.
+    pub(super) fn bind(rules: &ResourceRules, kinds: &Kinds) -> (ResourceMetrics, Vec<Disabled>) {
+        let mut disabled = Vec::new();
+        let mut metric = |rule: &Arc<ResourceRule>| {
+            let binding = Binding::of(&rule.association, kinds, || rule.origin.clone());
+            let label = |resource: &str| match &binding {
+                Ok(binding) => binding.label_of(&GroupResource::core(resource)),
+                Err(disabled) => Err(LabelError::NoKind(disabled.cause.clone())),
+            };
+            let labels = ResourceLabels {
+                namespace: label("namespaces"),
+                pod: label("pods"),
+                node: label("nodes"),
+            };
+            disabled.extend(binding.err());
+            ResourceMetric {
+                rule: Arc::clone(rule),
+                labels,
+            }
+        };
+        let (cpu, memory) = (metric(&rules.cpu), metric(&rules.memory));
+        (
+            ResourceMetrics {
+                cpu,
+                memory,
+                window: rules.window,
+            },
+            disabled,
+        )
+    }
+}

@@ -1,0 +1,182 @@
+//! What one relist asks of Prometheus: each question once, a few at a time, each within its time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, FutureExt, Shared, join_all};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use super::Settings;
+use crate::prometheus::decode::NAMES_MAX;
+use crate::prometheus::{self, Client, Notes, Refusal};
+use crate::registry::{Answers, Listing, Question};
+use crate::telemetry::Metrics;
+
+/// Requests to Prometheus' metadata API at one time.
+const WELL_IN_FLIGHT: usize = 8;
+
+/// The same, for rules that failed the last time.
+const DOUBTFUL_IN_FLIGHT: usize = 4;
+
+/// The label that holds a series' name.
+const METRIC_NAME: &str = "__name__";
+
+type Answer = Result<Arc<Found>, Arc<prometheus::Error>>;
+type Pending = Shared<BoxFuture<'static, Answer>>;
+
+/// The answer to one question.
+#[derive(Debug)]
+enum Found {
+    Set(BTreeSet<String>),
+    Series(Listing),
+}
+
+/// In which queue a question waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queue {
+    /// That of rules that were listed the last time, or never asked.
+    Well,
+    /// That of rules that failed.
+    Doubtful,
+}
+
+/// The questions of one relist: each is asked once, however many rules have it.
+pub(super) struct Asking {
+    prometheus: Arc<Client>,
+    metrics: Arc<Metrics>,
+    since: jiff::Timestamp,
+    deadline: Instant,
+    question: Duration,
+    well: Arc<Semaphore>,
+    doubtful: Arc<Semaphore>,
+    asked: std::sync::Mutex<BTreeMap<Question, Pending>>,
+}
+
+impl Asking {
+    pub(super) fn new(
+        prometheus: Arc<Client>,
+        metrics: Arc<Metrics>,
+        settings: Settings,
+    ) -> Asking {
+        let now = jiff::Timestamp::now();
+        let deadline = Instant::now() + settings.deadline;
+        Asking {
+            prometheus,
+            metrics,
+            since: now
+                .checked_sub(settings.max_age)
+                .unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+            deadline,
+            question: settings.question,
+            well: Arc::new(Semaphore::new(WELL_IN_FLIGHT)),
+            doubtful: Arc::new(Semaphore::new(DOUBTFUL_IN_FLIGHT)),
+            asked: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Asks, and adds what is answered to `answers`. The first failure is told.
+    pub(super) async fn ask(
+        &self,
+        queue: Queue,
+        questions: Vec<Question>,
+        answers: &mut Answers,
+    ) -> Result<(), Arc<prometheus::Error>> {
+        let pending = questions.into_iter().map(|question| async {
+            let answer = self.pending(queue, question.clone()).await;
+            (question, answer)
+        });
+        for (question, answer) in join_all(pending).await {
+            match &*answer? {
+                Found::Set(names) => answers.sets.insert(question, names.clone()).map(drop),
+                Found::Series(listing) => {
+                    answers.series.insert(question, listing.clone()).map(drop)
+                }
+            };
+        }
+        Ok(())
+    }
+
+    fn pending(&self, queue: Queue, question: Question) -> Pending {
+        let mut asked = self
+            .asked
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(pending) = asked.get(&question) {
+            return pending.clone();
+        }
+        let client = Arc::clone(&self.prometheus);
+        let slots = Arc::clone(match queue {
+            Queue::Well => &self.well,
+            Queue::Doubtful => &self.doubtful,
+        });
+        let metrics = Arc::clone(&self.metrics);
+        let (since, deadline) = (self.since, self.deadline);
+        let longest = match question {
+            Question::Names(_) | Question::Labels(_) => self.question,
+            // As long as there is time: it streams.
+            Question::Series(_) => Duration::MAX,
+        };
+        let wanted = question.clone();
+        let answer = async move {
+            let asked = async {
+                let _slot = slots.acquire_owned().await;
+                let left = deadline.saturating_duration_since(Instant::now());
+                let budget = left.min(longest);
+                answer(&client, &wanted, since, budget).await
+            };
+            let answer = timeout_at(deadline, asked).await;
+            let answer = answer.unwrap_or(Err(prometheus::Error::Deadline));
+            let class = answer.as_ref().err().map(prometheus::Error::class);
+            metrics.count_upstream(wanted.kind(), class);
+            let (found, notes) = answer.map_err(Arc::new)?;
+            metrics.count_notes(notes.warnings.count, notes.partial);
+            Ok(Arc::new(found))
+        };
+        let pending = answer.boxed().shared();
+        asked.insert(question, pending.clone());
+        pending
+    }
+}
+
+async fn answer(
+    client: &Client,
+    question: &Question,
+    since: jiff::Timestamp,
+    budget: Duration,
+) -> Result<(Found, Notes), prometheus::Error> {
+    let set =
+        |(names, notes): (Vec<String>, Notes)| (Found::Set(names.into_iter().collect()), notes);
+    match question {
+        Question::Names(selector) => client
+            .label_values(METRIC_NAME, selector, since, budget)
+            .await
+            .map(set),
+        Question::Labels(selector) => client.labels(selector, since, budget).await.map(set),
+        Question::Series(selector) => {
+            let listing = client
+                .series(selector, since, budget, Listing::new(), add_series)
+                .await;
+            listing.map(|(listing, notes)| (Found::Series(listing), notes))
+        }
+    }
+}
+
+/// Folds one series to its name and labels; their values are nobody's business here.
+fn add_series(listing: &mut Listing, series: Vec<(String, String)>) -> Result<(), Refusal> {
+    let name = series.iter().find(|(label, _)| label == METRIC_NAME);
+    let Some((_, name)) = name else { return Ok(()) };
+    if listing.len() >= NAMES_MAX && !listing.contains_key(name) {
+        return Err(Refusal(format!(
+            "more than {NAMES_MAX} names: narrow the seriesQuery"
+        )));
+    }
+    let labels = listing.entry(name.clone()).or_default();
+    for (label, _) in series {
+        if label != METRIC_NAME && !labels.contains(&label) {
+            labels.insert(label);
+        }
+    }
+    Ok(())
+}
