@@ -4,6 +4,12 @@
 //! below it (`tests/it/tidy.rs` keeps it so). The path of a request is told in `api`, the design in
 //! ARCHITECTURE.md.
 
+/// Connections: TLS, HTTP, limits, drain. Takes any handler.
+pub mod serve;
+/// One request in, one answer out.
+pub mod api;
+/// Who asks, and whether they may.
+pub mod auth;
 /// Keeps the registry true.
 pub mod relist;
 /// Asks to PromQL, rows to values.

@@ -1,0 +1,383 @@
+//! The API: one request in, one answer out. Nothing else decides the order of things.
+//!
+//! ```text
+//! request ─▶ route ─▶ identify ─▶ allow ─▶ limits ─▶ registry (which rule?)
+//!         ─▶ kubernetes (which names?)
+//!         ─▶ plan (which PromQL?) ─▶ prometheus ─▶ plan (rows → values) ─▶ wire ─▶ answer
+//! ```
+//!
+//! A failure anywhere becomes a full `metav1.Status` in one place. This is the only room that
+//! writes Kubernetes JSON.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ACCEPT, HeaderMap, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use hyper::http::request::Parts;
+use hyper::{Response, StatusCode};
+use rustls::pki_types::CertificateDer;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use crate::auth::Auth;
+use crate::kubernetes::Kubernetes;
+use crate::plan::Dropped;
+use crate::prometheus::{self, Client, Sample};
+use crate::registry::{Registry, Snapshot};
+use crate::relist::Wake;
+use crate::rules::{List, Origin};
+use crate::telemetry::{Metrics, RuleLabel};
+
+mod accept;
+mod body;
+mod custom;
+mod discovery;
+mod external;
+mod health;
+mod openapi;
+mod resource;
+/// Method, path and query: what is asked.
+pub mod route;
+mod status;
+mod version;
+mod wire;
+
+use body::Body;
+use health::Outcome;
+use route::{Discovery, Parsed, Route};
+use status::Failure;
+use wire::Form;
+
+/// What a request may need, each made by `app`.
+#[derive(Clone)]
+pub struct Rooms {
+    /// What can be asked for.
+    pub registry: Arc<Registry>,
+    /// Who asks, and whether they may.
+    pub auth: Arc<Auth>,
+    /// Names of objects.
+    pub kubernetes: Arc<Kubernetes>,
+    /// The samples.
+    pub prometheus: Arc<Client>,
+    /// Told of asks for unknown metrics.
+    pub wake: Arc<Wake>,
+    /// Our own metrics.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Answers requests.
+pub struct Api {
+    rooms: Rooms,
+    limits: Limits,
+    port: u16,
+    in_flight: Semaphore,
+    in_review: Semaphore,
+    stopping: AtomicBool,
+}
+
+/// What one request may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests at one time (`--max-requests-inflight`); one more is answered 429.
+    pub in_flight: usize,
+    /// The longest a request may take (`--request-timeout`); `?timeout=` may shorten it.
+    pub timeout: Duration,
+}
+
+/// When a request must have its answer.
+#[derive(Clone, Copy, Debug)]
+struct Deadline(Instant);
+
+/// Requests that wait to learn who asks and whether they may. More than are served at one time:
+/// most answers of reviews are remembered.
+const REVIEWS_MAX: usize = 1000;
+
+/// For documents that only people read.
+const PEOPLE: Form = Form { pretty: true };
+
+impl Api {
+    /// An API over these rooms; `port` is ours, as discovery documents name it.
+    pub fn new(rooms: Rooms, limits: Limits, port: u16) -> Api {
+        let in_flight = Semaphore::new(limits.in_flight);
+        Api {
+            rooms,
+            limits,
+            port,
+            in_flight,
+            in_review: Semaphore::new(REVIEWS_MAX),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on readiness is red: no new requests should be sent here.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Answers one request of a client that showed `certificates`, its own first.
+    pub async fn answer(
+        &self,
+        request: &Parts,
+        certificates: &[CertificateDer<'static>],
+    ) -> Response<Full<Bytes>> {
+        let uri = &request.uri;
+        let parsed = Parsed::new(request.method.as_str(), uri.path(), uri.query());
+        let form = Form {
+            pretty: parsed
+                .pretty
+                .unwrap_or_else(|| accept::is_person(&request.headers)),
+        };
+        match self.dispatch(parsed, request, certificates, form).await {
+            Ok(body) => body.into_response(),
+            Err(failure) => refused(&failure, form),
+        }
+    }
+
+    /// The answer to a request whose handler panicked.
+    pub fn panicked() -> Response<Full<Bytes>> {
+        refused(&Failure::panicked(), Form::default())
+    }
+
+    /// The steps are the architecture; they stand in this order.
+    async fn dispatch(
+        &self,
+        parsed: Parsed,
+        request: &Parts,
+        certificates: &[CertificateDer<'static>],
+        form: Form,
+    ) -> Result<Body, Failure> {
+        let own_timeout = parsed.timeout?;
+        let longest = self.limits.timeout;
+        let timeout = own_timeout.map_or(longest, |own| own.min(longest));
+        let deadline = Deadline(Instant::now() + timeout);
+        let (route, headers, auth) = (&parsed.route, &request.headers, &self.rooms.auth);
+        let too_many = |_| Failure::too_many_requests();
+        let answer = async {
+            // Discovery and health are answered from memory: asks that hang never keep them away.
+            let _permit = match route {
+                Route::Custom(_) | Route::External(_) | Route::Resource(_) => {
+                    Some(self.in_flight.try_acquire().map_err(too_many)?)
+                }
+                _ => None,
+            };
+            let refused = |refusal| Failure::refused(&refusal, &request.uri.to_string());
+            {
+                // Before anybody is known, so that strangers cannot queue up without a limit.
+                let _permit = self.in_review.try_acquire().map_err(too_many)?;
+                let user = auth.identify(headers, certificates).await;
+                let user = user.map_err(refused)?;
+                let allowed = auth.allow(&user, &parsed.attributes).await;
+                allowed.map_err(refused)?;
+            }
+            if route.is_negotiated() && !accept::takes_json(headers.get_all(ACCEPT)) {
+                return Err(Failure::not_acceptable());
+            }
+            self.route(route, headers, form, deadline).await
+        };
+        timeout_at(deadline.0, answer)
+            .await
+            .unwrap_or_else(|_| Err(Failure::timed_out()))
+    }
+
+    async fn route(
+        &self,
+        route: &Route,
+        headers: &HeaderMap,
+        form: Form,
+        deadline: Deadline,
+    ) -> Result<Body, Failure> {
+        let snapshot = self.rooms.registry.snapshot();
+        let served = |group| discovery::groups(&snapshot).any(|served| served == group);
+        if !route.group().is_none_or(served) {
+            return no_such_path(&snapshot);
+        }
+        match route {
+            Route::Custom(ask) => custom::answer(self, &snapshot, ask, form, deadline).await,
+            Route::External(ask) => external::answer(self, &snapshot, ask, form, deadline).await,
+            Route::Discovery(Discovery::Groups) => {
+                Body::json(form.json(&discovery::group_list(&snapshot, self.port)))
+            }
+            Route::Discovery(Discovery::Group(group)) => {
+                Body::json(form.json(&discovery::group(*group)))
+            }
+            Route::Discovery(Discovery::Resources(version)) => {
+                Body::json(form.json(&discovery::resource_list(&snapshot, *version)))
+            }
+            Route::Health(ask) => match health::answer(ask, self.health()) {
+                Outcome::Healthy(text) => Ok(Body::text(StatusCode::OK, text)),
+                Outcome::Failed(text) => Ok(Body::text(StatusCode::INTERNAL_SERVER_ERROR, text)),
+                Outcome::NoSuchCheck => no_such_path(&snapshot),
+            },
+            Route::Index => Body::json(PEOPLE.json(&discovery::index(&snapshot))),
+            Route::Version => Body::json(PEOPLE.json(&version::info())),
+            Route::Metrics => Ok(Body::exposition(self.rooms.metrics.text())),
+            Route::Refused { refusal, .. } => Err(refusal.clone().into()),
+            Route::Resource(ask) => resource::answer(self, &snapshot, ask, form, deadline).await,
+            Route::OpenApiV2 => self.describe(&snapshot, openapi::Ask::V2, headers),
+            Route::OpenApiV3 { document, hash } => {
+                let hash = hash.as_deref();
+                self.describe(&snapshot, openapi::Ask::V3 { document, hash }, headers)
+            }
+            Route::Unknown => no_such_path(&snapshot),
+        }
+    }
+
+    fn describe(
+        &self,
+        snapshot: &Snapshot,
+        ask: openapi::Ask<'_>,
+        headers: &HeaderMap,
+    ) -> Result<Body, Failure> {
+        let groups: Vec<_> = discovery::groups(snapshot).collect();
+        let described = openapi::answer(&groups, ask, headers, jiff::Timestamp::now())?;
+        described.map_or_else(|| no_such_path(snapshot), Ok)
+    }
+
+    fn health(&self) -> health::State {
+        health::State {
+            names_known: self.rooms.kubernetes.is_known()
+                && self.rooms.auth.is_ready()
+                && self.rooms.registry.is_listed(),
+            stopping: self.stopping.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Sends `promql` and folds the answer's rows as they come.
+    async fn query<T: Send + 'static>(
+        &self,
+        promql: String,
+        rule: &Origin,
+        init: T,
+        add: fn(&mut T, &Sample),
+        deadline: Deadline,
+    ) -> Result<prometheus::Answer<T>, Failure> {
+        let now = jiff::Timestamp::now();
+        let budget = deadline.0.saturating_duration_since(Instant::now());
+        let fold = move |values: &mut T, sample: Sample| {
+            add(values, &sample);
+            Ok(())
+        };
+        let answer = self
+            .rooms
+            .prometheus
+            .query(&promql, now, budget, init, fold)
+            .await;
+        let class = answer.as_ref().err().map(prometheus::Error::class);
+        self.rooms.metrics.count_upstream("query", class);
+        match answer {
+            Ok(answer) => {
+                tracing::debug!(promql, samples = answer.samples, "query");
+                let notes = &answer.notes;
+                self.rooms
+                    .metrics
+                    .count_notes(notes.warnings.count, notes.partial);
+                self.count_dropped(
+                    rule,
+                    Dropped {
+                        not_a_number: answer.histograms,
+                        ambiguous: 0,
+                    },
+                );
+                Ok(answer)
+            }
+            Err(error) => {
+                tracing::debug!(promql, %error, "query failed");
+                Err(Failure::upstream(&error))
+            }
+        }
+    }
+
+    /// No rule makes this metric now. Prometheus may have begun to hold it: the relist is woken. A
+    /// rule that was never listed may be the one that makes it: then nobody knows.
+    fn unknown(
+        &self,
+        snapshot: &Snapshot,
+        list: List,
+        metric: &str,
+        not_found: impl FnOnce() -> Failure,
+    ) -> Failure {
+        self.rooms.wake.ask();
+        match snapshot.unlisted(list, metric) {
+            Some(broken) if broken.answered => not_found().or_broken(broken),
+            Some(unlisted) => Failure::not_listed_yet(metric, unlisted),
+            None => not_found(),
+        }
+    }
+
+    fn count_dropped(&self, rule: &Origin, dropped: Dropped) {
+        let label = RuleLabel {
+            rule: rule.rule.clone(),
+        };
+        if dropped.not_a_number > 0 {
+            let count = self
+                .rooms
+                .metrics
+                .samples_not_a_number
+                .get_or_create(&label);
+            count.inc_by(dropped.not_a_number);
+        }
+        if dropped.ambiguous > 0 {
+            let count = self.rooms.metrics.samples_ambiguous.get_or_create(&label);
+            if count.inc_by(dropped.ambiguous) == 0 {
+                tracing::warn!(
+                    rule = rule.rule,
+                    line = rule.line,
+                    "the query answers several rows for one object and only one of them counts: \
+                     aggregate by (<<.GroupBy>>)"
+                );
+            }
+        }
+    }
+}
+
+impl Route {
+    /// Whether the client may choose the encoding of the answer.
+    fn is_negotiated(&self) -> bool {
+        matches!(
+            self,
+            Route::Custom(_)
+                | Route::External(_)
+                | Route::Resource(_)
+                | Route::Discovery(_)
+                | Route::OpenApiV2
+                | Route::OpenApiV3 { .. }
+        )
+    }
+}
+
+/// The list of paths, as Go's servers answer for any other path.
+fn no_such_path(snapshot: &Snapshot) -> Result<Body, Failure> {
+    let index = PEOPLE.json(&discovery::index(snapshot));
+    Ok(Body {
+        code: StatusCode::NOT_FOUND,
+        ..Body::json(index)?
+    })
+}
+
+fn refused(failure: &Failure, form: Form) -> Response<Full<Bytes>> {
+    let code = StatusCode::from_u16(failure.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let bytes = form.json(&failure.status()).unwrap_or_default();
+    let mut response = Body {
+        code,
+        content_type: "application/json",
+        bytes,
+        headers: HeaderMap::new(),
+    }
+    .into_response();
+    if code == StatusCode::FORBIDDEN {
+        // The text holds what the client wrote.
+        let nosniff = HeaderValue::from_static("nosniff");
+        response
+            .headers_mut()
+            .insert(X_CONTENT_TYPE_OPTIONS, nosniff);
+    }
+    if let Some(seconds) = failure.retry_after() {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}

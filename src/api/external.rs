@@ -1,0 +1,49 @@
+//! `external.metrics.k8s.io`: a metric of nothing in the cluster.
+
+use super::route::ExternalAsk;
+use super::status::Failure;
+use super::wire::{Form, external_metric_value_list};
+use super::{Api, Body, Deadline};
+use crate::plan::{self, ExternalValues, ITEMS_MAX};
+use crate::prometheus;
+use crate::registry::Snapshot;
+use crate::rules::List;
+use crate::selector::Selector;
+
+/// Answers one ask: look-up, query, values.
+pub(super) async fn answer(
+    api: &Api,
+    snapshot: &Snapshot,
+    ask: &ExternalAsk,
+    form: Form,
+    deadline: Deadline,
+) -> Result<Body, Failure> {
+    let selector = Selector::parse(&ask.list.label_selector);
+    let selector = selector.map_err(|error| Failure::bad_request(error.to_string()))?;
+    ask.list.check().map_err(Failure::from)?;
+
+    let Some(metric) = snapshot.external(&ask.metric) else {
+        return Err(api.unknown(snapshot, List::External, &ask.metric, || {
+            Failure::no_such_external_metric(&ask.metric)
+        }));
+    };
+    let query = plan::external_query(metric, &ask.namespace, &selector)
+        .map_err(|error| Failure::plan(&error))?;
+    let values = ExternalValues::default();
+    let origin = metric.rule.origin();
+    let answer = api
+        .query(query, &origin, values, ExternalValues::add, deadline)
+        .await?;
+    if answer.value.is_overflown() {
+        let text = format!("the query gives more than {ITEMS_MAX} series: aggregate them");
+        return Err(Failure::upstream(&prometheus::Error::Declined(text)));
+    }
+    let values = answer.value;
+    api.count_dropped(&origin, values.dropped());
+    Body::json(external_metric_value_list(
+        &ask.metric,
+        answer.kind,
+        values.items(),
+        form,
+    ))
+}

@@ -1,0 +1,331 @@
+//! `/openapi/v2` and `/openapi/v3`: what clients such as `kubectl explain` and kube-aggregator
+//! read of us.
+//!
+//! Both are made from one table of paths and one of definitions, in JSON only. Paths, operation
+//! ids, parameters and definitions are the Go adapter's, the words are ours. A document has the
+//! hash of its bytes as ETag; the index of version 3 tells each document's address with that hash,
+//! and so addressed it may be kept for good. (OpenAPI 2.0 and 3.0.0;
+//! `k8s.io/kube-openapi/pkg/{handler,handler3}`.)
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hasher};
+
+use hyper::StatusCode;
+use hyper::header::{
+    CACHE_CONTROL, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, VARY,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::route::ApiGroup;
+use super::status::Failure;
+use super::{Body, Form};
+use operations::{Operation, PATH, Parameter, operations};
+use schemas::{Schema, Shape, Type};
+
+mod operations;
+mod schemas;
+#[cfg(test)]
+mod tests;
+
+/// Which document is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ask<'a> {
+    /// `/openapi/v2`
+    V2,
+    /// `/openapi/v3/DOCUMENT?hash=`; the index where `document` is empty.
+    V3 {
+        document: &'a str,
+        hash: Option<&'a str>,
+    },
+}
+
+/// The version of OpenAPI: how references and parameters are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    V2,
+    V3,
+}
+
+/// How long a document may be kept that was asked for by its hash. (The header must say some date.)
+const KEPT: SignedDuration = SignedDuration::from_hours(365 * 24);
+
+/// Answers a request for a document over these groups; `None` where there is no such document.
+pub(super) fn answer(
+    groups: &[ApiGroup],
+    ask: Ask<'_>,
+    request: &HeaderMap,
+    now: Timestamp,
+) -> Result<Option<Body>, Failure> {
+    let document = match ask {
+        Ask::V2 => Some(v2(groups)),
+        Ask::V3 { document: "", .. } => Some(v3_index(groups)?),
+        Ask::V3 { document, .. } => v3(groups, document),
+    };
+    let Some(document) = document else {
+        return Ok(None);
+    };
+    let bytes = encoded(&document)?;
+    let hash = hash(&bytes);
+    let etag = format!("\"{hash}\"");
+    let mut headers = vec![(ETAG, etag.clone()), (VARY, "Accept".to_owned())];
+    if matches!(ask, Ask::V3 { hash: Some(asked), .. } if asked == hash) {
+        headers.push((CACHE_CONTROL, "public, immutable".to_owned()));
+        headers.push((EXPIRES, http_date(now + KEPT)));
+    }
+    let mut body = Body::json(Ok(bytes))?;
+    if request
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .any(|known| names(known, &etag))
+    {
+        body = Body {
+            code: StatusCode::NOT_MODIFIED,
+            bytes: Vec::new(),
+            ..body
+        };
+    }
+    Ok(Some(Body {
+        headers: headers.into_iter().filter_map(header).collect(),
+        ..body
+    }))
+}
+
+/// `/openapi/v2`: everything in one document.
+fn v2(groups: &[ApiGroup]) -> Value {
+    let operations = operations(groups);
+    let paths: BTreeMap<_, _> = operations
+        .iter()
+        .map(|it| (&it.path, path_item(it, Dialect::V2)))
+        .collect();
+    let schemas = reachable(operations.iter().map(|it| it.gives));
+    let definitions: BTreeMap<_, _> = schemas
+        .into_iter()
+        .map(|it| (it.name, definition(it, Dialect::V2)))
+        .collect();
+    let query = operations.iter().flat_map(|it| it.query.iter().copied());
+    let parameters: BTreeMap<_, _> = query
+        .map(|it| (it.name, parameter(it, "query", Dialect::V2)))
+        .chain(
+            PATH.iter()
+                .map(|it| (it.name, parameter(it, "path", Dialect::V2))),
+        )
+        .collect();
+    json!({
+        "swagger": "2.0", "info": info(), "paths": paths,
+        "definitions": definitions, "parameters": parameters,
+    })
+}
+
+/// `/openapi/v3/DOCUMENT`.
+fn v3(groups: &[ApiGroup], document: &str) -> Option<Value> {
+    let mut operations = operations(groups);
+    operations.retain(|it| it.document == document);
+    if operations.is_empty() {
+        return None;
+    }
+    let paths: BTreeMap<_, _> = operations
+        .iter()
+        .map(|it| (&it.path, path_item(it, Dialect::V3)))
+        .collect();
+    let schemas = reachable(operations.iter().map(|it| it.gives));
+    let schemas: BTreeMap<_, _> = schemas
+        .into_iter()
+        .map(|it| (it.name, definition(it, Dialect::V3)))
+        .collect();
+    Some(json!({
+        "openapi": "3.0.0", "info": info(), "paths": paths, "components": {"schemas": schemas},
+    }))
+}
+
+/// `/openapi/v3`: the addresses of the documents.
+fn v3_index(groups: &[ApiGroup]) -> Result<Value, Failure> {
+    let documents: BTreeSet<String> = operations(groups)
+        .into_iter()
+        .map(|it| it.document)
+        .collect();
+    let mut paths = BTreeMap::new();
+    for document in documents {
+        let bytes = encoded(&v3(groups, &document))?;
+        let url = format!("/openapi/v3/{document}?hash={}", hash(&bytes));
+        paths.insert(document, json!({"serverRelativeURL": url}));
+    }
+    Ok(json!({"paths": paths}))
+}
+
+fn info() -> Value {
+    json!({"title": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")})
+}
+
+fn path_item(operation: &Operation, dialect: Dialect) -> Value {
+    let in_path = PATH
+        .iter()
+        .filter(|it| operation.path.contains(&format!("{{{}}}", it.name)));
+    let mut parameters: Vec<_> = in_path.map(|it| (it, "path")).collect();
+    parameters.extend(operation.query.iter().map(|it| (*it, "query")));
+    parameters.sort_by_key(|(it, _)| it.name);
+    let parameters: Vec<Value> = parameters
+        .into_iter()
+        .map(|(it, place)| match dialect {
+            Dialect::V2 => json!({"$ref": format!("#/parameters/{}", it.name)}),
+            Dialect::V3 => parameter(it, place, dialect),
+        })
+        .collect();
+    let mut item = json!({"get": method(operation, dialect)});
+    if !parameters.is_empty() {
+        item["parameters"] = parameters.into();
+    }
+    item
+}
+
+fn method(operation: &Operation, dialect: Dialect) -> Value {
+    let schema = reference(operation.gives, dialect);
+    let mut method = json!({
+        "tags": [operation.tag], "operationId": operation.id, "description": operation.about,
+    });
+    match dialect {
+        Dialect::V2 => {
+            method["schemes"] = json!(["https"]);
+            method["produces"] = json!(["application/json"]);
+            method["responses"] = json!({"200": {"description": "OK", "schema": schema}});
+        }
+        Dialect::V3 => {
+            let content = json!({"application/json": {"schema": schema}});
+            method["responses"] = json!({"200": {"description": "OK", "content": content}});
+        }
+    }
+    if let Some((action, version, kind)) = &operation.action {
+        method["x-kubernetes-action"] = json!(action);
+        method["x-kubernetes-group-version-kind"] =
+            group_version_kind(version.group().name(), version.version(), kind);
+    }
+    method
+}
+
+fn parameter(parameter: &Parameter, place: &str, dialect: Dialect) -> Value {
+    let Parameter { name, holds, about } = parameter;
+    let mut value = json!({"name": name, "in": place, "description": about});
+    if place == "path" {
+        value["required"] = json!(true);
+    }
+    match dialect {
+        Dialect::V2 => value["type"] = json!(holds),
+        Dialect::V3 => value["schema"] = json!({"type": holds}),
+    }
+    value
+}
+
+fn definition(schema: &Schema, dialect: Dialect) -> Value {
+    let mut value = json!({"description": schema.about});
+    match (&schema.shape, dialect) {
+        (Shape::Any, _) => value["type"] = json!("object"),
+        (Shape::Text(format), _) => {
+            value["type"] = json!("string");
+            if let Some(format) = format {
+                value["format"] = json!(format);
+            }
+        }
+        (Shape::Quantity, Dialect::V2) => value["type"] = json!("string"),
+        (Shape::Quantity, Dialect::V3) => {
+            value["oneOf"] = json!([{"type": "string"}, {"type": "number"}]);
+        }
+        (Shape::Object(properties), _) => {
+            value["type"] = json!("object");
+            let described = |it: &schemas::Property| {
+                let mut described = holds(it.holds, dialect);
+                described["description"] = json!(it.about);
+                (it.name, described)
+            };
+            let fields: BTreeMap<_, _> = properties.iter().map(described).collect();
+            value["properties"] = json!(fields);
+            let required: Vec<_> = properties
+                .iter()
+                .filter(|it| it.required)
+                .map(|it| it.name)
+                .collect();
+            if !required.is_empty() {
+                value["required"] = json!(required);
+            }
+        }
+    }
+    if let Some((group, version, kind)) = schema.kind {
+        value["x-kubernetes-group-version-kind"] =
+            json!([group_version_kind(group, version, kind)]);
+    }
+    value
+}
+
+/// A property's type. In OpenAPI 3 nothing may stand beside a `$ref`, so it is wrapped.
+fn holds(holds: Type, dialect: Dialect) -> Value {
+    let list = |items: Value| json!({"type": "array", "items": items});
+    let map = |values: Value| json!({"type": "object", "additionalProperties": values});
+    let text = json!({"type": "string"});
+    match holds {
+        Type::Text => text,
+        Type::Integer => json!({"type": "integer", "format": "int64"}),
+        Type::Boolean => json!({"type": "boolean"}),
+        Type::One(name) if dialect == Dialect::V3 => json!({"allOf": [reference(name, dialect)]}),
+        Type::One(name) => reference(name, dialect),
+        Type::Texts => list(text),
+        Type::List(name) => list(reference(name, dialect)),
+        Type::TextMap => map(text),
+        Type::Map(name) => map(reference(name, dialect)),
+    }
+}
+
+fn reference(name: &str, dialect: Dialect) -> Value {
+    match dialect {
+        Dialect::V2 => json!({"$ref": format!("#/definitions/{name}")}),
+        Dialect::V3 => json!({"$ref": format!("#/components/schemas/{name}")}),
+    }
+}
+
+fn group_version_kind(group: &str, version: &str, kind: &str) -> Value {
+    json!({"group": group, "version": version, "kind": kind})
+}
+
+/// The definitions of these names, and those that they lead to.
+fn reachable<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'static Schema> {
+    let mut wanted: Vec<&str> = names.collect();
+    let mut seen = BTreeSet::new();
+    while let Some(name) = wanted.pop() {
+        let schema = schemas::all().find(|it| it.name == name && !seen.contains(it.name));
+        let Some(schema) = schema else { continue };
+        seen.insert(schema.name);
+        if let Shape::Object(properties) = schema.shape {
+            wanted.extend(properties.iter().filter_map(|it| match it.holds {
+                Type::One(name) | Type::List(name) | Type::Map(name) => Some(name),
+                _ => None,
+            }));
+        }
+    }
+    schemas::all().filter(|it| seen.contains(it.name)).collect()
+}
+
+fn encoded(document: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
+    let bytes = Form::default().json(document);
+    bytes.map_err(|error| Failure::internal("unable to encode", &error.to_string()))
+}
+
+/// Tells documents apart; the same in every process of one build, whatever the replica.
+fn hash(bytes: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    format!("{:016X}", hasher.finish())
+}
+
+/// RFC 9110, section 13.1.2: a list of tags, compared weakly, or `*`.
+fn names(known: &HeaderValue, etag: &str) -> bool {
+    let tags = known.to_str().unwrap_or_default().split(',').map(str::trim);
+    tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag))
+        .any(|tag| tag == etag || tag == "*")
+}
+
+/// RFC 9110, section 5.6.7.
+fn http_date(at: Timestamp) -> String {
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+fn header((name, value): (HeaderName, String)) -> Option<(HeaderName, HeaderValue)> {
+    Some((name, HeaderValue::try_from(value).ok()?))
+}

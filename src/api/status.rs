@@ -1,0 +1,316 @@
+//! Any failure of a request as a full `metav1.Status`.
+//!
+//! The message is what a person reads in `kubectl describe hpa`: it names the cause, says the same
+//! thing each time (it becomes an event, and events are told apart by their text), and holds no
+//! secret. Texts and shapes are the Go adapter's where it has them.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
+
+use super::route;
+use crate::auth::{Attributes, Refusal};
+use crate::registry::Unlisted;
+use crate::{kubernetes, plan, prometheus};
+
+/// How a request failed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Failure {
+    code: u16,
+    reason: Option<&'static str>,
+    message: String,
+    details: Option<Box<StatusDetails>>,
+}
+
+impl Failure {
+    /// 400: the client asked for something that cannot be.
+    pub(super) fn bad_request(message: impl Into<String>) -> Failure {
+        Failure::new(400, Some("BadRequest"), message)
+    }
+
+    /// 401, 403, or 500 where nobody knows; `uri` is the request's, for the last
+    /// (`authorization.go`).
+    pub(super) fn refused(refusal: &Refusal, uri: &str) -> Failure {
+        match refusal {
+            Refusal::Unauthorized => Failure::new(401, Some("Unauthorized"), refusal.to_string()),
+            Refusal::Forbidden { attributes, .. } => {
+                Failure::new(403, Some("Forbidden"), refusal.to_string())
+                    .with_details(forbidden_details(attributes))
+            }
+            Refusal::Impersonation(_) | Refusal::Review(_) => {
+                let uri = uri
+                    .replace('&', "&amp;")
+                    .replace('<', "&lt;")
+                    .replace('>', "&gt;");
+                let text = format!("Internal Server Error: {uri:?}: {refusal}");
+                Failure::new(500, Some("InternalError"), text)
+            }
+        }
+    }
+
+    /// 500, or 504 where time ran out: the objects' names are not to be had.
+    pub(super) fn unlisted(error: &kubernetes::Error) -> Failure {
+        let message = "unable to list matching resources";
+        if error.is_timeout() {
+            return Failure::new(504, Some("Timeout"), format!("Timeout: {message}: {error}"))
+                .with_details(StatusDetails::default());
+        }
+        Failure::internal(message, &error.to_string())
+    }
+
+    /// 404: a path below an installed group that no route takes.
+    pub(super) fn no_such_route() -> Failure {
+        Failure::new(
+            404,
+            Some("NotFound"),
+            "the server could not find the requested resource",
+        )
+        .with_details(StatusDetails::default())
+    }
+
+    /// 404: no such metric for this kind of object; `resource` as the client wrote it.
+    pub(super) fn no_such_metric(metric: &str, resource: &str) -> Failure {
+        let text = format!("the server could not find the metric {metric} for {resource}");
+        Failure::new(404, Some("NotFound"), text)
+    }
+
+    /// 404: no such external metric.
+    pub(super) fn no_such_external_metric(metric: &str) -> Failure {
+        let text = format!("the server could not find the metric {metric}");
+        Failure::new(404, Some("NotFound"), text)
+    }
+
+    /// Adds that a rule which may be the one cannot be listed, for good.
+    pub(super) fn or_broken(mut self, unlisted: &Unlisted) -> Failure {
+        let Unlisted {
+            rule, line, cause, ..
+        } = unlisted;
+        if let Some(cause) = cause {
+            self.message += &format!(" ({rule} (line {line}) cannot be listed: {cause})");
+        }
+        self
+    }
+
+    /// 503: no rule makes this metric so far, and one that might has never been listed.
+    pub(super) fn not_listed_yet(metric: &str, unlisted: &Unlisted) -> Failure {
+        let Unlisted {
+            rule, line, cause, ..
+        } = unlisted;
+        let cause = match cause {
+            Some(cause) => format!("{rule} (line {line}) could not be listed so far: {cause}"),
+            None => "metrics are being listed for the first time".to_owned(),
+        };
+        let text = format!("the metric {metric} is not known yet: {cause}");
+        Failure::new(503, Some("ServiceUnavailable"), text)
+    }
+
+    /// 404: the metric exists, but has no value for this object.
+    pub(super) fn no_value(metric: &str, resource: &str, name: &str) -> Failure {
+        let text = format!("the server could not find the metric {metric} for {resource} {name}");
+        Failure::new(404, Some("NotFound"), text)
+    }
+
+    /// 404: the metric's sample for this object is NaN or infinite.
+    pub(super) fn not_a_number(metric: &str, resource: &str, name: &str, sample: f64) -> Failure {
+        Failure::no_value(metric, resource, name).because_of(sample)
+    }
+
+    /// Says what the sample is instead of a number, as PromQL spells it.
+    fn because_of(mut self, sample: f64) -> Failure {
+        let sample = match sample {
+            f64::INFINITY => "+Inf",
+            f64::NEG_INFINITY => "-Inf",
+            _ => "NaN",
+        };
+        self.message += &format!(": the sample is not a number ({sample})");
+        self
+    }
+
+    /// 404: the pod or node is not there, or does not run; `kind` as metrics-server calls it.
+    pub(super) fn no_such_object(kind: &str, name: &str) -> Failure {
+        Failure::new(404, Some("NotFound"), format!("{kind} {name:?} not found")).with_details(
+            StatusDetails {
+                name: Some(name.to_owned()),
+                kind: Some(kind.to_owned()),
+                ..StatusDetails::default()
+            },
+        )
+    }
+
+    /// 404: the pod or node runs, but has no usage; `kind` as `podmetrics`. Where there was a
+    /// sample, it is the one that is no number.
+    pub(super) fn no_usage(kind: &str, group: &str, name: &str, sample: Option<f64>) -> Failure {
+        let text = format!("{kind}.{group} {name:?} not found");
+        let failure = Failure::new(404, Some("NotFound"), text).with_details(StatusDetails {
+            name: Some(name.to_owned()),
+            group: Some(group.to_owned()),
+            kind: Some(kind.to_owned()),
+            ..StatusDetails::default()
+        });
+        match sample {
+            Some(sample) => failure.because_of(sample),
+            None => failure,
+        }
+    }
+
+    /// 405: a route that has no such method.
+    pub(super) fn method_not_allowed() -> Failure {
+        let text = "the server does not allow this method on the requested resource";
+        Failure::new(405, Some("MethodNotAllowed"), text).with_details(StatusDetails::default())
+    }
+
+    /// 405: a watch where only reads are served; `resource` with its group.
+    pub(super) fn watch_not_supported(resource: &str, group: &str) -> Failure {
+        let text = format!("watch is not supported on resources of kind \"{resource}.{group}\"");
+        Failure::new(405, Some("MethodNotAllowed"), text).with_details(StatusDetails {
+            group: Some(group.to_owned()),
+            kind: Some(resource.to_owned()),
+            ..StatusDetails::default()
+        })
+    }
+
+    /// 406: none of the media types that the client takes is served.
+    pub(super) fn not_acceptable() -> Failure {
+        let text = "only the following media types are accepted: application/json";
+        Failure::new(406, Some("NotAcceptable"), text)
+    }
+
+    /// 429: too many requests at once.
+    pub(super) fn too_many_requests() -> Failure {
+        let text = "Too many requests, please try again later.";
+        Failure::new(429, Some("TooManyRequests"), text).with_details(StatusDetails {
+            retry_after_seconds: Some(1),
+            ..StatusDetails::default()
+        })
+    }
+
+    /// 500 with Go's text `unable to …`; `cause` is told in the details.
+    pub(super) fn internal(message: &str, cause: &str) -> Failure {
+        Failure::new(
+            500,
+            Some("InternalError"),
+            format!("Internal error occurred: {message}"),
+        )
+        .with_details(caused_by(cause, None))
+    }
+
+    /// 500: a bug of ours.
+    pub(super) fn panicked() -> Failure {
+        let text = "This request caused tidegauge to panic. Look in the logs for details.";
+        Failure::new(500, Some("InternalError"), text)
+    }
+
+    /// 504: the request's own time ran out.
+    pub(super) fn timed_out() -> Failure {
+        let text = "Timeout: request did not complete within the allotted timeout";
+        Failure::new(504, Some("Timeout"), text).with_details(StatusDetails::default())
+    }
+
+    /// 503, or 504 where time ran out: Prometheus did not give an answer that can be used.
+    pub(super) fn upstream(error: &prometheus::Error) -> Failure {
+        let message = format!("unable to fetch metrics: {error}");
+        let details = caused_by(&error.to_string(), Some(error.class()));
+        if error.is_timeout() {
+            return Failure::new(504, Some("Timeout"), message).with_details(details);
+        }
+        // Without Retry-After: client-go would ask ten times more, and an HPA's worker wait for it.
+        Failure::new(503, Some("ServiceUnavailable"), message).with_details(details)
+    }
+
+    /// A custom metric's ask that cannot become a query: 400 where the client can mend it, else the
+    /// 404 that the Go adapter answers, with the cause in the details.
+    pub(super) fn custom_plan(error: &plan::Error, metric: &str, resource: &str) -> Failure {
+        if error.is_clients() {
+            return Failure::bad_request(error.to_string());
+        }
+        let mut failure = Failure::no_such_metric(metric, resource);
+        failure.message += &format!(": {error}");
+        failure.with_details(caused_by(&error.to_string(), None))
+    }
+
+    /// The same for external and resource metrics: 500, as Go answers for external ones. (For
+    /// resource metrics it answers an empty list.)
+    pub(super) fn plan(error: &plan::Error) -> Failure {
+        if error.is_clients() {
+            return Failure::bad_request(error.to_string());
+        }
+        let text = format!("unable to fetch metrics: {error}");
+        Failure::internal(&text, &error.to_string())
+    }
+
+    /// The HTTP status.
+    pub(super) fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// Seconds for the `Retry-After` header.
+    pub(super) fn retry_after(&self) -> Option<i32> {
+        self.details
+            .as_ref()
+            .and_then(|details| details.retry_after_seconds)
+    }
+
+    /// As Kubernetes writes it.
+    pub(super) fn status(&self) -> Status {
+        Status {
+            code: Some(i32::from(self.code)),
+            reason: self.reason.map(str::to_owned),
+            message: Some(self.message.clone()),
+            details: self.details.as_deref().cloned(),
+            status: Some("Failure".to_owned()),
+            ..Status::default()
+        }
+    }
+
+    fn new(code: u16, reason: Option<&'static str>, message: impl Into<String>) -> Failure {
+        Failure {
+            code,
+            reason,
+            message: message.into(),
+            details: None,
+        }
+    }
+
+    fn with_details(self, details: StatusDetails) -> Failure {
+        Failure {
+            details: Some(Box::new(details)),
+            ..self
+        }
+    }
+}
+
+fn forbidden_details(attributes: &Attributes) -> StatusDetails {
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let Some(resource) = &attributes.resource else {
+        return StatusDetails::default();
+    };
+    StatusDetails {
+        name: given(&resource.name),
+        group: given(&resource.group),
+        kind: given(&resource.resource),
+        ..StatusDetails::default()
+    }
+}
+
+impl From<route::Refusal> for Failure {
+    fn from(refusal: route::Refusal) -> Failure {
+        match &refusal {
+            route::Refusal::BadRequest(text) => Failure::bad_request(text),
+            route::Refusal::NotFound => Failure::no_such_route(),
+            route::Refusal::MethodNotAllowed => Failure::method_not_allowed(),
+            route::Refusal::WatchNotSupported(watch) => {
+                Failure::watch_not_supported(watch.resource, watch.group.name())
+            }
+        }
+    }
+}
+
+fn caused_by(message: &str, reason: Option<&str>) -> StatusDetails {
+    let cause = StatusCause {
+        message: Some(message.to_owned()),
+        reason: reason.map(str::to_owned),
+        ..StatusCause::default()
+    };
+    StatusDetails {
+        causes: Some(vec![cause]),
+        ..StatusDetails::default()
+    }
+}

@@ -1,0 +1,144 @@
+//! The usage lists of `metrics.k8s.io` (`k8s.io/metrics/pkg/apis/metrics/v1beta1`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Form, List, Metadata, whole_seconds};
+use crate::go::duration::format_go;
+use crate::kubernetes::Object;
+use crate::plan::Value;
+use crate::plan::resource::{NodeUsage, PodUsage, Usage, earliest};
+
+const API_VERSION: &str = "metrics.k8s.io/v1beta1";
+
+/// What all answers of one moment share.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::api) struct Measured {
+    /// When the answer is made.
+    pub(in crate::api) now: Timestamp,
+    /// The window of the rules.
+    pub(in crate::api) window: Duration,
+}
+
+/// Usage of one pod or node; with `kind` where it is not an element of a list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct Item<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_version: Option<&'static str>,
+    metadata: ItemMetadata<'a>,
+    timestamp: String,
+    window: String,
+    #[serde(flatten)]
+    usage: ItemUsage<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemMetadata<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    namespace: &'a str,
+    creation_timestamp: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: &'a BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum ItemUsage<'a> {
+    Containers(Vec<Container<'a>>),
+    Usage(Quantities),
+}
+
+#[derive(Debug, Serialize)]
+struct Container<'a> {
+    name: &'a str,
+    usage: Quantities,
+}
+
+/// A `ResourceList`.
+#[derive(Debug, Serialize)]
+struct Quantities {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<String>,
+}
+
+impl Measured {
+    /// A pod's containers, by name.
+    pub(in crate::api) fn pod<'a>(self, pod: &'a Object, containers: &'a PodUsage) -> Item<'a> {
+        let container = |(name, usage): (&'a String, &Usage)| Container {
+            name,
+            usage: quantities(usage.cpu.as_ref(), usage.memory.as_ref()),
+        };
+        let usage = ItemUsage::Containers(containers.iter().map(container).collect());
+        self.item(pod, earliest(containers).unwrap_or(self.now), usage)
+    }
+
+    /// A node.
+    pub(in crate::api) fn node<'a>(self, node: &'a Object, usage: &NodeUsage) -> Item<'a> {
+        let timestamp = usage.cpu.timestamp.min(usage.memory.timestamp);
+        let quantities = quantities(Some(&usage.cpu), Some(&usage.memory));
+        self.item(node, timestamp, ItemUsage::Usage(quantities))
+    }
+
+    fn item<'a>(self, object: &'a Object, timestamp: Timestamp, usage: ItemUsage<'a>) -> Item<'a> {
+        Item {
+            kind: None,
+            api_version: None,
+            metadata: ItemMetadata {
+                name: &object.name,
+                namespace: &object.namespace,
+                creation_timestamp: whole_seconds(self.now),
+                labels: &object.labels,
+            },
+            timestamp: whole_seconds(timestamp),
+            window: format_go(self.window),
+            usage,
+        }
+    }
+}
+
+impl Item<'_> {
+    /// As an answer of its own.
+    pub(in crate::api) fn alone(self, form: Form) -> Result<Vec<u8>, serde_json::Error> {
+        let kind = match self.usage {
+            ItemUsage::Containers(_) => "PodMetrics",
+            ItemUsage::Usage(_) => "NodeMetrics",
+        };
+        form.json(&Item {
+            kind: Some(kind),
+            api_version: Some(API_VERSION),
+            ..self
+        })
+    }
+}
+
+/// A list of this kind (`PodMetricsList`, `NodeMetricsList`).
+pub(in crate::api) fn usage_list(
+    kind: &'static str,
+    items: Vec<Item<'_>>,
+    form: Form,
+) -> Result<Vec<u8>, serde_json::Error> {
+    form.json(&List {
+        kind,
+        api_version: API_VERSION,
+        metadata: Metadata {},
+        items,
+    })
+}
+
+fn quantities(cpu: Option<&Value>, memory: Option<&Value>) -> Quantities {
+    let text = |value: &Value| value.quantity.to_string();
+    Quantities {
+        cpu: cpu.map(text),
+        memory: memory.map(text),
+    }
+}
