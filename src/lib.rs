@@ -4,6 +4,12 @@
 //! below it (`tests/it/tidy.rs` keeps it so). The path of a request is told in `api`, the design in
 //! ARCHITECTURE.md.
 
+/// Subcommands.
+pub mod cli;
+/// The composition root of the server.
+pub mod app;
+/// Flags and the environment.
+pub mod config;
 /// Connections: TLS, HTTP, limits, drain. Takes any handler.
 pub mod serve;
 /// One request in, one answer out.

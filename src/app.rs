@@ -1,0 +1,368 @@
+//! The composition root of the server: builds every room from the bottom up, owns the background
+//! tasks, and starts and stops in order.
+//!
+//! Order of start: read and check everything, bind, publish what is known without asking anyone,
+//! serve, relist. Order of stop: readiness turns red, no new connections, requests under way are
+//! answered, exit.
+
+use std::cell::Cell;
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::api::{self, Api, Rooms};
+use crate::auth::Auth;
+use crate::config::{Config, KubernetesFlags, PrometheusFlags, RelistFlags, ServingFlags};
+use crate::kubernetes::Kubernetes;
+use crate::kubernetes::standalone::{self, Objects};
+use crate::prometheus::{self, Client};
+use crate::registry::{Listings, Registry, Snapshot};
+use crate::relist::{self, Relist, Wake};
+use crate::reload;
+use crate::rules::{self, Rules};
+use crate::serve::certificate::{self, Names, Origin};
+use crate::serve::tls::{self, Certificate};
+use crate::serve::{self, Limits, Outcome, Security};
+use crate::telemetry::Metrics;
+
+mod cluster;
+
+/// How often files are looked at.
+const FOLLOW_EVERY: Duration = Duration::from_secs(2);
+
+/// How long the first relist waits for the cluster's kinds.
+const KINDS_GRACE: Duration = Duration::from_secs(5);
+
+/// Runs the server until it is told to stop.
+///
+/// # Errors
+/// Whatever keeps it from starting; the text says what to do.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let Config {
+        rules,
+        prometheus,
+        relist,
+        kubernetes,
+        serving,
+        ignored,
+        ..
+    } = &config;
+    if !ignored.is_empty() {
+        tracing::info!(
+            flags = ignored.join(" "),
+            "accepted for compatibility, without effect"
+        );
+    }
+    let rules = Arc::new(load_rules(rules)?);
+    let listener = bind(serving)?;
+    let mut tasks = JoinSet::new();
+    let wake = Arc::new(Wake::default());
+    let (world, auth) = match &config.standalone {
+        Some(path) => (
+            follow_objects(path.clone(), Arc::clone(&wake), &mut tasks)?,
+            Auth::Off,
+        ),
+        None => cluster::follow(&config, Arc::clone(&wake), &mut tasks).await?,
+    };
+    let snapshot = Snapshot::build(Arc::clone(&rules), world.kinds(), &Listings::default());
+    let settings = client_settings(prometheus, kubernetes);
+    let rooms = Rooms {
+        registry: Arc::new(Registry::new(snapshot)),
+        auth: Arc::new(auth),
+        kubernetes: world,
+        prometheus: Arc::new(Client::new(&settings)?),
+        wake,
+        metrics: Metrics::new(),
+    };
+    // The relist has a client of its own: its answers may be larger and take longer, and a
+    // connection that hangs on one never holds up a query.
+    let lister = Arc::new(Client::new(&prometheus::Settings {
+        timeout: relist.timeout,
+        response_bytes_max: relist.max_response_bytes,
+        ..settings
+    })?);
+    let relist = relist_of(rules, lister, &rooms, relist, prometheus.timeout);
+    let world = Arc::clone(&rooms.kubernetes);
+    tasks.spawn(async move {
+        // A list made with other kinds than the cluster's would soon have to be made again.
+        let _known = timeout(KINDS_GRACE, world.known()).await;
+        relist.run().await;
+    });
+    serve(listener, serving, rooms, config.standalone.is_some(), tasks).await
+}
+
+/// Takes the port before anything else begins.
+fn bind(flags: &ServingFlags) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(flags.bind_address, flags.secure_port);
+    serve::bind(address, flags.permit_port_sharing).with_context(|| {
+        format!(
+            "failed to create listener: failed to listen on {address} (another --secure-port? 0 \
+             takes any that is free)"
+        )
+    })
+}
+
+/// Reads and compiles the rules file. Warnings are logged; mistakes end the start with their code
+/// frames.
+fn load_rules(path: &Path) -> anyhow::Result<Rules> {
+    let bytes = std::fs::read(path).with_context(|| format!("open {}", path.display()))?;
+    let name = path.display().to_string();
+    let color = std::io::stderr().is_terminal();
+    let shown = |findings: &[rules::Finding], text: &str| {
+        rules::render_findings(findings, text, &name, color)
+    };
+    let text = rules::decode(&bytes)
+        .map_err(|finding| anyhow::anyhow!(shown(&[finding], &String::from_utf8_lossy(&bytes))))?;
+    match rules::parse(text) {
+        Ok((rules, warnings)) => {
+            if !warnings.is_empty() {
+                let count = warnings.len();
+                tracing::warn!(count, "rules file: warnings\n{}", shown(&warnings, text));
+            }
+            let (custom, external) = (rules.custom.len(), rules.external.len());
+            tracing::info!(file = name, custom, external, "rules loaded");
+            Ok(rules)
+        }
+        Err(findings) => bail!("the rules file cannot be used\n{}", shown(&findings, text)),
+    }
+}
+
+/// Reads the objects file and follows it; a change of kinds wakes the relist.
+fn follow_objects(
+    path: PathBuf,
+    wake: Arc<Wake>,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<Arc<Kubernetes>> {
+    let paths = vec![path.clone()];
+    let seen = reload::read(&paths)?;
+    let objects = parse_objects(&seen).with_context(|| format!("{}", path.display()))?;
+    note_objects(&objects);
+    let published = Arc::new(ArcSwap::from_pointee(objects));
+    let kubernetes = Arc::new(Kubernetes::Standalone(Arc::clone(&published)));
+    tasks.spawn(async move {
+        let publish = |objects: Objects| {
+            note_objects(&objects);
+            published.store(Arc::new(objects));
+            wake.ask();
+        };
+        reload::follow("objects", paths, FOLLOW_EVERY, seen, parse_objects, publish).await;
+    });
+    Ok(kubernetes)
+}
+
+fn parse_objects(contents: &reload::Contents) -> Result<Objects, standalone::Error> {
+    Objects::parse(contents.first().map(Vec::as_slice).unwrap_or_default())
+}
+
+fn note_objects(objects: &Objects) {
+    tracing::info!(objects = objects.len(), "objects loaded");
+    for unknown in objects.unknown() {
+        tracing::warn!("objects file: {unknown}");
+    }
+}
+
+fn client_settings(flags: &PrometheusFlags, kubernetes: &KubernetesFlags) -> prometheus::Settings {
+    let (client_cert_file, client_key_file) = flags.client_tls.clone().unzip();
+    let auth = match &flags.auth_config {
+        Some(path) => prometheus::Auth::Kubeconfig(path.clone()),
+        None if flags.auth_incluster => prometheus::Auth::InCluster {
+            host: kubernetes.service.as_ref().map(|(host, _)| host.clone()),
+            port: kubernetes
+                .service
+                .as_ref()
+                .map(|(_, port)| port.to_string()),
+        },
+        None => prometheus::Auth::None,
+    };
+    prometheus::Settings {
+        url: flags.url.clone(),
+        verb: flags.verb,
+        headers: flags.headers.clone(),
+        token_file: flags.token_file.clone(),
+        ca_file: flags.ca_file.clone(),
+        client_cert_file,
+        client_key_file,
+        auth,
+        timeout: flags.timeout,
+        response_bytes_max: flags.max_response_bytes,
+        ..prometheus::Settings::default()
+    }
+}
+
+fn relist_of(
+    rules: Arc<Rules>,
+    lister: Arc<Client>,
+    rooms: &Rooms,
+    flags: &RelistFlags,
+    question: Duration,
+) -> Relist {
+    let settings = relist::Settings {
+        interval: flags.interval,
+        max_age: flags.max_age,
+        deadline: flags.timeout,
+        question,
+    };
+    Relist::new(
+        rules,
+        lister,
+        Arc::clone(&rooms.kubernetes),
+        Arc::clone(&rooms.registry),
+        Arc::clone(&rooms.metrics),
+        Arc::clone(&rooms.wake),
+        settings,
+    )
+}
+
+async fn serve(
+    listener: TcpListener,
+    flags: &ServingFlags,
+    rooms: Rooms,
+    plain: bool,
+    mut tasks: JoinSet<()>,
+) -> anyhow::Result<()> {
+    let address = listener.local_addr()?;
+    let (security, scheme) = match plain {
+        true => (Security::Plain, "http"),
+        false => (Security::Tls(tls_config(flags, &mut tasks)?), "https"),
+    };
+    let limits = api::Limits {
+        in_flight: flags.max_requests_inflight,
+        timeout: flags.request_timeout,
+    };
+    let api = Arc::new(Api::new(rooms, limits, address.port()));
+    tracing::info!("listening on {scheme}://{address}");
+
+    let handler = {
+        let api = Arc::clone(&api);
+        move |request: hyper::Request<()>, peer: serve::Peer| {
+            let api = Arc::clone(&api);
+            async move {
+                api.answer(&request.into_parts().0, &peer.certificates)
+                    .await
+            }
+        }
+    };
+    let broken = Cell::new(false);
+    let stop = async {
+        tokio::select! {
+            () = told_to_stop() => tracing::info!("stopping: answering what is under way"),
+            () = ended(&mut tasks) => {
+                tracing::error!("stopping: a background task has ended");
+                broken.set(true);
+            }
+        }
+        api.stop();
+    };
+    let limits = Limits {
+        max_connections: flags.max_connections,
+        http2_max_streams: flags.http2_max_streams,
+        drain_timeout: flags.drain_timeout,
+        ..Limits::default()
+    };
+    match serve::run(listener, security, handler, Api::panicked, limits, stop).await {
+        Outcome::Drained => tracing::info!("stopped"),
+        Outcome::Cut { connections } => {
+            tracing::warn!(
+                connections,
+                "stopped; the drain timeout cut connections off"
+            );
+        }
+    }
+    match broken.get() {
+        true => bail!("a background task has ended; the log says why"),
+        false => Ok(()),
+    }
+}
+
+/// SIGTERM or SIGINT. A second one ends the process at once, as in a Go API server.
+async fn told_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::error!("cannot listen for signals");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(1);
+    });
+}
+
+/// No background task ends by itself: one that does has panicked.
+async fn ended(tasks: &mut JoinSet<()>) {
+    if let Some(Err(error)) = tasks.join_next().await {
+        tracing::error!(%error, "background task");
+    }
+}
+
+fn tls_config(
+    flags: &ServingFlags,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+    let certificate = match &flags.certificate {
+        Some((certificate, key)) => {
+            let paths = vec![certificate.clone(), key.clone()];
+            let seen = reload::read(&paths)?;
+            let served = Certificate::new(certificate::parse_files(&seen)?);
+            let replaced = Arc::clone(&served);
+            tasks.spawn(async move {
+                let publish = |next| replaced.replace(next);
+                let parse = certificate::parse_files;
+                reload::follow("certificate", paths, FOLLOW_EVERY, seen, parse, publish).await;
+            });
+            served
+        }
+        None => {
+            let address = Some(flags.bind_address).filter(|address| !address.is_unspecified());
+            let names = Names {
+                address,
+                host: None,
+            };
+            let now = SystemTime::now();
+            let (pair, origin) = certificate::self_signed(&flags.cert_dir, &names, now)?;
+            note_certificate(&flags.cert_dir, &origin);
+            Certificate::new(pair)
+        }
+    };
+    let settings = tls::Settings {
+        min_version: flags.min_version,
+        cipher_suites: flags.cipher_suites.clone(),
+        http2: flags.http2,
+    };
+    Ok(Arc::new(tls::server_config(certificate, &settings)?))
+}
+
+fn note_certificate(directory: &Path, origin: &Origin) {
+    let directory = directory.display();
+    match origin {
+        Origin::Reused => tracing::info!(%directory, "serving with the self-signed certificate"),
+        Origin::Written { replaced: None } => {
+            tracing::info!(%directory, "made a self-signed certificate");
+        }
+        Origin::Written {
+            replaced: Some(why),
+        } => {
+            tracing::info!(%directory, why, "replaced the self-signed certificate");
+        }
+        Origin::InMemory(error) => {
+            tracing::warn!(%directory, %error, "the self-signed certificate lives in memory only");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The world of a real cluster: clients of its API server, kinds and trust that are followed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::task::JoinSet;
+
+use crate::auth::{self, Auth, Delegated, Sources, Trust};
+use crate::config::{AuthenticationFlags, Config, KubernetesFlags};
+use crate::kubernetes::cluster::Cluster;
+use crate::kubernetes::kubeconfig::{Connection, Error, SERVICE_ACCOUNT};
+use crate::kubernetes::{Client, Kubernetes};
+use crate::relist::Wake;
+
+/// Starts to follow the cluster; a change of kinds wakes the relist. Only files are read before
+/// this returns: an API server that is away does not keep us from starting.
+pub(super) async fn follow(
+    config: &Config,
+    wake: Arc<Wake>,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<(Arc<Kubernetes>, Auth)> {
+    let (authentication, authorization) = (&config.authentication, &config.authorization);
+    // Each has a client of its own: lists that hang never hold up a review.
+    let client = |own: &Option<PathBuf>| client(&config.kubernetes, own.as_deref());
+    let lister = client(&config.kubernetes.kubeconfig)?;
+    let authenticator = Arc::new(client(&authentication.kubeconfig)?);
+    let authorizer = Arc::new(client(&authorization.kubeconfig)?);
+
+    let sources = sources(authentication, &authenticator);
+    let trust = Arc::new(Trust::new(&sources).await?);
+    let followed = Arc::clone(&trust);
+    tasks.spawn(async move { followed.follow(sources).await });
+
+    let cluster = Arc::new(Cluster::new(lister));
+    let followed = Arc::clone(&cluster);
+    tasks.spawn(async move { followed.follow(|| wake.ask()).await });
+    let settings = auth::Settings {
+        token_ttl: authentication.token_cache_ttl,
+        allowed_ttl: authorization.allowed_ttl,
+        denied_ttl: authorization.denied_ttl,
+        always_allow_paths: authorization.always_allow_paths.clone(),
+    };
+    let delegated = Delegated::new(trust, authenticator, authorizer, settings);
+    Ok((
+        Arc::new(Kubernetes::Cluster(cluster)),
+        Auth::Delegated(Box::new(delegated)),
+    ))
+}
+
+/// By its own kubeconfig, else by the lister's, else as the pod's service account.
+fn client(flags: &KubernetesFlags, own: Option<&Path>) -> anyhow::Result<Client> {
+    let connection = match own.or(flags.kubeconfig.as_deref()) {
+        Some(path) => Connection::from_kubeconfig(path)?,
+        None => {
+            let host = flags.service.as_ref().map(|(host, _)| host.as_str());
+            let port = flags.service.as_ref().map(|(_, port)| port.to_string());
+            let connection =
+                Connection::in_cluster(host, port.as_deref(), Path::new(SERVICE_ACCOUNT));
+            connection.map_err(outside)?
+        }
+    };
+    Client::new(connection).context("cannot use the credentials for the API server")
+}
+
+fn outside(error: Error) -> anyhow::Error {
+    let error = anyhow::Error::from(error);
+    error.context(
+        "no cluster to serve: give --lister-kubeconfig=FILE to reach one from outside, or \
+         --standalone=OBJECTS.yaml to work without one",
+    )
+}
+
+fn sources(flags: &AuthenticationFlags, client: &Arc<Client>) -> Sources {
+    Sources {
+        lookup: (!flags.skip_lookup).then(|| Arc::clone(client)),
+        tolerate_failure: flags.tolerate_lookup_failure,
+        client_ca_file: flags.client_ca_file.clone(),
+        requestheader_client_ca_file: flags.requestheader_client_ca_file.clone(),
+        username_headers: flags.username_headers.clone(),
+        group_headers: flags.group_headers.clone(),
+        extra_headers_prefix: flags.extra_headers_prefix.clone(),
+        allowed_names: flags.allowed_names.clone(),
+    }
+}

@@ -1,0 +1,14 @@
+//! The command line's subcommands. Without one the server runs, as prometheus-adapter does.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+pub mod demo;
+
+/// Runs the subcommand that the arguments name, or `None` where they name none.
+pub async fn run(arguments: &[OsString]) -> Option<ExitCode> {
+    match arguments.get(1).and_then(|first| first.to_str()) {
+        Some("demo") => Some(demo::run(arguments.len() > 2).await),
+        _ => None,
+    }
+}

@@ -1,0 +1,273 @@
+//! Stage two: the checks across flags.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use hyper::header::{HeaderName, HeaderValue};
+
+use crate::prometheus::Verb;
+
+use super::flags::{Args, Authentication, Prometheus, Relist, Serving};
+use super::{
+    AuthenticationFlags, AuthorizationFlags, Config, KubernetesFlags, LogFlags, PrometheusFlags,
+    RelistFlags, ServingFlags, tls,
+};
+
+/// Go's default when the flag is 0 (`secure_serving.go`).
+const DEFAULT_HTTP2_STREAMS: u32 = 100;
+
+/// Every complaint at once, one line each.
+pub(super) fn check(
+    args: Args,
+    mut ignored: Vec<String>,
+    env: impl Fn(&str) -> Option<String>,
+) -> Result<Config, Vec<String>> {
+    let standalone = path(args.standalone.standalone);
+    let mut complaints = Vec::new();
+    if args.rules.config.is_empty() {
+        let text = "no metrics discovery configuration file specified (make sure to use --config)";
+        complaints.push(text.to_owned());
+    }
+    let prometheus = prometheus(args.prometheus, &mut ignored, &mut complaints);
+    let relist = relist(&args.relist, &mut complaints);
+    let serving = serving(args.serving, standalone.is_some(), &mut complaints);
+    let authentication = authentication(args.authentication, &mut complaints);
+    let authorization = AuthorizationFlags {
+        kubeconfig: path(args.authorization.authorization_kubeconfig),
+        always_allow_paths: args.authorization.authorization_always_allow_paths,
+        allowed_ttl: args
+            .authorization
+            .authorization_webhook_cache_authorized_ttl,
+        denied_ttl: args
+            .authorization
+            .authorization_webhook_cache_unauthorized_ttl,
+    };
+    let kubernetes = KubernetesFlags {
+        kubeconfig: path(args.kubernetes.lister_kubeconfig),
+        service: service(&env, &mut complaints),
+    };
+    let verbosity = args.logging.v.clamp(0, i32::from(u8::MAX));
+    let log = LogFlags {
+        verbosity: u8::try_from(verbosity).unwrap_or(u8::MAX),
+        format: args.logging.log_format,
+    };
+    let rules = PathBuf::from(args.rules.config);
+    match (prometheus, serving) {
+        (Some(prometheus), Some(serving)) if complaints.is_empty() => Ok(Config {
+            rules,
+            prometheus,
+            relist,
+            kubernetes,
+            authentication,
+            authorization,
+            serving,
+            standalone,
+            log,
+            ignored,
+        }),
+        _ => Err(complaints),
+    }
+}
+
+/// Go's empty string is "not given".
+fn path(text: String) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+fn prometheus(
+    flags: Prometheus,
+    ignored: &mut Vec<String>,
+    complaints: &mut Vec<String>,
+) -> Option<PrometheusFlags> {
+    let before = complaints.len();
+    let verb = flags.prometheus_verb.parse().unwrap_or_else(|error| {
+        complaints.push(format!("--prometheus-verb: {error}"));
+        Verb::Get
+    });
+    let url = &flags.prometheus_url;
+    if !(url.starts_with("http://") || url.starts_with("https://")) {
+        let text =
+            "--prometheus-url: invalid Prometheus URL: it must begin with http:// or https://";
+        complaints.push(text.to_owned());
+    }
+    let ca_file = path(flags.prometheus_ca_file);
+    let auth_config = path(flags.prometheus_auth_config);
+    let mut auth_config = auth_config;
+    let mut auth_incluster = flags.prometheus_auth_incluster;
+    if ca_file.is_some() && (auth_incluster || auth_config.is_some()) {
+        // As in Go: a token of the cluster never goes to a server that another CA vouches for.
+        ignored.push("--prometheus-auth-incluster, --prometheus-auth-config".to_owned());
+        (auth_incluster, auth_config) = (false, None);
+    }
+    if auth_incluster && auth_config.is_some() {
+        complaints.push(
+            "--prometheus-auth-incluster, --prometheus-auth-config: may not use both in-cluster \
+             auth and an explicit kubeconfig at the same time"
+                .to_owned(),
+        );
+    }
+    let headers = flags.prometheus_header.iter().map(|text| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        if HeaderName::from_bytes(name.as_bytes()).is_err() || HeaderValue::from_str(value).is_err()
+        {
+            // The value may be a secret: it is not repeated.
+            complaints.push(format!(
+                "--prometheus-header: {name:?} or its value cannot stand in a header; write \
+                 NAME=VALUE"
+            ));
+        }
+        (name.to_owned(), value.to_owned())
+    });
+    let headers = headers.collect();
+    let certificate = path(flags.prometheus_client_tls_cert_file);
+    let key = path(flags.prometheus_client_tls_key_file);
+    if certificate.is_some() != key.is_some() {
+        // Go ignores half a pair, so a command line with one must work here; the log says so.
+        ignored.push("half of --prometheus-client-tls-cert-file and -key-file".to_owned());
+    }
+    (complaints.len() == before).then_some(PrometheusFlags {
+        url: flags.prometheus_url,
+        auth_incluster,
+        auth_config,
+        ca_file,
+        client_tls: certificate.zip(key),
+        token_file: path(flags.prometheus_token_file),
+        headers,
+        verb,
+        timeout: flags.prometheus_timeout,
+        max_response_bytes: flags.prometheus_max_response_bytes,
+    })
+}
+
+fn authentication(it: Authentication, complaints: &mut Vec<String>) -> AuthenticationFlags {
+    for (flag, values) in [
+        ("username-headers", &it.requestheader_username_headers),
+        ("group-headers", &it.requestheader_group_headers),
+        (
+            "extra-headers-prefix",
+            &it.requestheader_extra_headers_prefix,
+        ),
+        ("allowed-names", &it.requestheader_allowed_names),
+    ] {
+        if values.iter().any(|value| value.trim().is_empty()) {
+            complaints.push(format!(
+                "--requestheader-{flag}: empty value in \"requestheader-{flag}\""
+            ));
+        }
+    }
+    AuthenticationFlags {
+        kubeconfig: path(it.authentication_kubeconfig),
+        skip_lookup: it.authentication_skip_lookup,
+        tolerate_lookup_failure: it.authentication_tolerate_lookup_failure,
+        token_cache_ttl: it.authentication_token_webhook_cache_ttl,
+        client_ca_file: path(it.client_ca_file),
+        requestheader_client_ca_file: path(it.requestheader_client_ca_file),
+        username_headers: it.requestheader_username_headers,
+        group_headers: it.requestheader_group_headers,
+        extra_headers_prefix: it.requestheader_extra_headers_prefix,
+        allowed_names: it.requestheader_allowed_names,
+    }
+}
+
+fn relist(flags: &Relist, complaints: &mut Vec<String>) -> RelistFlags {
+    let interval = flags.metrics_relist_interval;
+    let max_age = match flags.metrics_max_age {
+        age if age.is_zero() => interval,
+        age => age,
+    };
+    if max_age < interval {
+        complaints.push(
+            "--metrics-max-age, --metrics-relist-interval: max age must not be less than relist \
+             interval"
+                .to_owned(),
+        );
+    }
+    RelistFlags {
+        interval,
+        max_age,
+        timeout: flags.relist_timeout,
+        max_response_bytes: flags.relist_max_response_bytes,
+    }
+}
+
+fn serving(flags: Serving, standalone: bool, complaints: &mut Vec<String>) -> Option<ServingFlags> {
+    let before = complaints.len();
+    let mut note = |text: String| complaints.push(text);
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let bind_address = match (flags.bind_address, standalone) {
+        (None, true) => loopback,
+        (None, false) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        (Some(address), true) if address != loopback => {
+            note(format!(
+                "--bind-address {address}: with --standalone nobody is authenticated, so only \
+                 127.0.0.1 is served; leave --bind-address away"
+            ));
+            loopback
+        }
+        (Some(address), _) => address,
+    };
+    let port = flags.secure_port;
+    let secure_port = u16::try_from(port).unwrap_or_default();
+    if port < 0 {
+        note(format!(
+            "--secure-port {port} must be between 0 and 65535, inclusive. 0 for turning off secure \
+             port"
+        ));
+    } else if port > i64::from(u16::MAX) {
+        note(format!(
+            "--secure-port {port} must be between 1 and 65535, inclusive. It cannot be turned off \
+             with 0"
+        ));
+    }
+    let certificate = match (path(flags.tls_cert_file), path(flags.tls_private_key_file)) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => {
+            let text = "--tls-cert-file and --tls-private-key-file: give both, or neither for a \
+                        self-signed certificate in --cert-dir";
+            note(text.to_owned());
+            None
+        }
+    };
+    let min_version = tls::version(&flags.tls_min_version)
+        .map_err(&mut note)
+        .ok()?;
+    let cipher_suites = tls::cipher_suites(&flags.tls_cipher_suites)
+        .map_err(&mut note)
+        .ok()?;
+    let http2_max_streams = match flags.http2_max_streams_per_connection {
+        0 => DEFAULT_HTTP2_STREAMS,
+        streams => streams,
+    };
+    (complaints.len() == before).then_some(ServingFlags {
+        bind_address,
+        secure_port,
+        permit_port_sharing: flags.permit_port_sharing,
+        cert_dir: PathBuf::from(flags.cert_dir),
+        certificate,
+        min_version,
+        cipher_suites,
+        http2: !flags.disable_http2,
+        http2_max_streams,
+        request_timeout: flags.request_timeout,
+        max_requests_inflight: flags.max_requests_inflight.get(),
+        max_connections: flags.max_connections.get(),
+        drain_timeout: flags.shutdown_drain_timeout,
+    })
+}
+
+/// Where the API server is, as the kubelet tells each container.
+fn service(
+    env: impl Fn(&str) -> Option<String>,
+    complaints: &mut Vec<String>,
+) -> Option<(String, u16)> {
+    let host = env("KUBERNETES_SERVICE_HOST").filter(|it| !it.is_empty())?;
+    let port = env("KUBERNETES_SERVICE_PORT").filter(|it| !it.is_empty())?;
+    let number = port.parse();
+    if number.is_err() {
+        complaints.push(format!(
+            "KUBERNETES_SERVICE_PORT={port:?} is not a port number"
+        ));
+    }
+    Some((host, number.ok()?))
+}

@@ -1,0 +1,241 @@
+//! Which flags exist, and how pflag writes them: `--flag=value` and `--flag value`, booleans as
+//! `--flag` and `--flag=false` (never `--flag false`), the last of repeated scalars wins, lists
+//! separated by commas whose first occurrence replaces the default, `-v4`, and positional
+//! arguments that are ignored (the Helm chart passes `/adapter`).
+
+mod access;
+mod compat;
+mod serving;
+
+use std::time::Duration;
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, Args as _, Command, FromArgMatches};
+
+pub(super) use access::Authentication;
+use access::Authorization;
+pub(super) use serving::Serving;
+use serving::Standalone;
+
+use super::{LogFormat, values};
+
+const ABOUT: &str = "\
+Custom, external and resource metrics for Kubernetes autoscalers, over Prometheus.
+
+Answers the APIs custom.metrics.k8s.io, external.metrics.k8s.io and metrics.k8s.io: the rules say \
+which Prometheus series become which metrics, and of which objects. Takes the configuration file, \
+the flags and the place of prometheus-adapter.
+
+Durations are written like 500ms, 30s, 10m or 1h30m, sizes like 64MiB or 1048576. Switches are \
+written --flag or --flag=false.";
+
+const EXAMPLES: &str = "\
+Examples:
+  In a cluster, with the flags of the prometheus-adapter chart:
+    tidegauge --config=/etc/adapter/config.yaml --prometheus-url=http://prometheus:9090 \\
+      --metrics-relist-interval=1m --secure-port=6443 --cert-dir=/tmp/cert
+
+  On a laptop, without a cluster (then: curl localhost:6443/apis/custom.metrics.k8s.io/v1beta2):
+    tidegauge --config=rules.yaml --prometheus-url=http://localhost:9090 \\
+      --standalone=objects.yaml --secure-port=6443";
+
+/// Stage one: each flag by itself.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) rules: Rules,
+    #[command(flatten)]
+    pub(super) prometheus: Prometheus,
+    #[command(flatten)]
+    pub(super) relist: Relist,
+    #[command(flatten)]
+    pub(super) kubernetes: Kubernetes,
+    #[command(flatten)]
+    pub(super) serving: Serving,
+    #[command(flatten)]
+    pub(super) authentication: Authentication,
+    #[command(flatten)]
+    pub(super) authorization: Authorization,
+    #[command(flatten)]
+    pub(super) standalone: Standalone,
+    #[command(flatten)]
+    pub(super) logging: Logging,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Rules")]
+pub(super) struct Rules {
+    /// The rules: the YAML file of prometheus-adapter. Required. All mistakes in it are shown at
+    /// once, each with its place and what to write instead.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) config: String,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Prometheus")]
+pub(super) struct Prometheus {
+    /// Where Prometheus, or anything with its HTTP API, answers. A path is kept as a prefix
+    /// (http://thanos:9090/tenant-a), user information becomes basic authentication.
+    #[arg(long, value_name = "URL", default_value = "https://localhost")]
+    pub(super) prometheus_url: String,
+    /// Authenticate to Prometheus as the pod's service account, trusting the cluster's CA. Not
+    /// used when --prometheus-ca-file is given.
+    #[arg(long)]
+    pub(super) prometheus_auth_incluster: bool,
+    /// Take credentials and TLS settings for Prometheus from this kubeconfig (the server in it is
+    /// not used). Not used when --prometheus-ca-file is given.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) prometheus_auth_config: String,
+    /// Trust only the certificates in this PEM file when talking to Prometheus.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) prometheus_ca_file: String,
+    /// Client certificate for Prometheus, together with --prometheus-client-tls-key-file. Read
+    /// again when it changes.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) prometheus_client_tls_cert_file: String,
+    /// Key of the client certificate for Prometheus.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) prometheus_client_tls_key_file: String,
+    /// File with a bearer token for Prometheus.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) prometheus_token_file: String,
+    /// A header to send with each request to Prometheus, such as X-Scope-OrgID=team-a. May be
+    /// given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) prometheus_header: Vec<String>,
+    /// GET or POST. POST lets queries be longer than a URL may be.
+    #[arg(long, value_name = "VERB", default_value = "GET")]
+    pub(super) prometheus_verb: String,
+    /// Deadline of one query. A query that takes longer is an error, never an empty answer.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::above_zero)]
+    pub(super) prometheus_timeout: Duration,
+    /// Largest answer to one query. A larger one is an error that says so.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = values::bytes)]
+    pub(super) prometheus_max_response_bytes: u64,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Relist")]
+pub(super) struct Relist {
+    /// How often the list of metrics is renewed from Prometheus. A metric whose name is asked for
+    /// and not known is looked for earlier.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = values::above_zero)]
+    pub(super) metrics_relist_interval: Duration,
+    /// How far back a series counts as existing. 0s means as long as --metrics-relist-interval,
+    /// and it must not be less.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
+    pub(super) metrics_max_age: Duration,
+    /// Deadline of one relist. The last good list stays in use when it is missed.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = values::above_zero)]
+    pub(super) relist_timeout: Duration,
+    /// Largest answer to one request of a relist. It is read as a stream and not held in memory.
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = values::bytes)]
+    pub(super) relist_max_response_bytes: u64,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Kubernetes")]
+pub(super) struct Kubernetes {
+    /// How to reach the API server for objects and kinds. Without it, as the pod's service account.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) lister_kubeconfig: String,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Logging")]
+pub(super) struct Logging {
+    /// How much to log, as klog counts: 0 is what matters, 4 explains decisions, 6 shows each
+    /// request to Prometheus, 10 shows everything.
+    #[arg(short = 'v', long = "v", value_name = "LEVEL", default_value_t = 0)]
+    pub(super) v: i32,
+    /// text for people, json for machines. Both go to standard error.
+    #[arg(
+        long,
+        value_name = "text|json",
+        default_value = "text",
+        value_parser = values::log_format
+    )]
+    pub(super) log_format: LogFormat,
+}
+
+/// The command with all flags, also those that do nothing.
+pub(super) fn command() -> Command {
+    // The texts come last: flattening brings the structs' own.
+    Args::augment_args(Command::new("tidegauge"))
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT.lines().next().unwrap_or_default())
+        .long_about(ABOUT)
+        .after_help(EXAMPLES)
+        .after_long_help(format!("{}\n\n{EXAMPLES}", compat::help()))
+        .override_usage("tidegauge --config=FILE --prometheus-url=URL [FLAGS]")
+        .args_override_self(true)
+        .arg(Arg::new("ignored").action(ArgAction::Append).hide(true))
+        .args(compat::args())
+        .mut_args(as_pflag)
+}
+
+/// Parses the arguments, the program's name first. Second: flags given that do nothing.
+pub(super) fn parse(args: &[&str]) -> Result<(Args, Vec<String>), clap::Error> {
+    let matches = command().try_get_matches_from(args)?;
+    let given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let ignored = compat::names()
+        .filter(given)
+        .map(|name| format!("--{name}"))
+        .collect();
+    Ok((Args::from_arg_matches(&matches)?, ignored))
+}
+
+/// A switch takes a value only after `=`; any other flag takes whatever follows.
+fn as_pflag(arg: Arg) -> Arg {
+    match arg.get_action() {
+        ArgAction::SetTrue => arg
+            .action(ArgAction::Set)
+            .num_args(0..=1)
+            .require_equals(true)
+            .value_name("BOOL")
+            .hide_possible_values(true)
+            .default_value("false")
+            .default_missing_value("true")
+            .hide_default_value(true)
+            .value_parser(values::boolean),
+        ArgAction::Set | ArgAction::Append if arg.get_long().is_some() => {
+            arg.allow_hyphen_values(true)
+        }
+        _ => arg,
+    }
+}

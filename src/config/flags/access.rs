@@ -1,0 +1,101 @@
+//! Flags of authentication and authorization, as every Kubernetes API server has them.
+
+use std::time::Duration;
+
+use crate::config::values;
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Authentication")]
+pub(in crate::config) struct Authentication {
+    /// How to reach the API server for token reviews and the authentication ConfigMap. Without it,
+    /// as the pod's service account.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(in crate::config) authentication_kubeconfig: String,
+    /// Do not read the ConfigMap kube-system/extension-apiserver-authentication.
+    #[arg(long)]
+    pub(in crate::config) authentication_skip_lookup: bool,
+    /// Start although that ConfigMap cannot be read. Then every caller may be anonymous.
+    #[arg(long)]
+    pub(in crate::config) authentication_tolerate_lookup_failure: bool,
+    /// How long the answer of a token review is remembered.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
+    pub(in crate::config) authentication_token_webhook_cache_ttl: Duration,
+    /// Accept client certificates signed by this bundle (PEM). Without it, the bundle of the
+    /// cluster.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(in crate::config) client_ca_file: String,
+    /// Accept users named by a front proxy whose certificate this bundle signed (PEM). Without it,
+    /// the bundle of the cluster, with the cluster's header names.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(in crate::config) requestheader_client_ca_file: String,
+    /// Headers that hold the user's name, the first one set wins. Only with
+    /// --requestheader-client-ca-file.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        default_value = "x-remote-user",
+        value_delimiter = ','
+    )]
+    pub(in crate::config) requestheader_username_headers: Vec<String>,
+    /// Headers that hold the user's groups. Only with --requestheader-client-ca-file.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        default_value = "x-remote-group",
+        value_delimiter = ','
+    )]
+    pub(in crate::config) requestheader_group_headers: Vec<String>,
+    /// Prefixes of headers that hold extra attributes. Only with --requestheader-client-ca-file.
+    #[arg(
+        long,
+        value_name = "PREFIXES",
+        default_value = "x-remote-extra-",
+        value_delimiter = ','
+    )]
+    pub(in crate::config) requestheader_extra_headers_prefix: Vec<String>,
+    /// Common names a front proxy's certificate may have, separated by commas. Without it, any.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(in crate::config) requestheader_allowed_names: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Authorization")]
+pub(in crate::config) struct Authorization {
+    /// How to reach the API server for access reviews. Without it, as the pod's service account.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(in crate::config) authorization_kubeconfig: String,
+    /// Paths that anybody may get, separated by commas. A trailing * stands for anything.
+    #[arg(
+        long,
+        value_name = "PATHS",
+        default_value = "/healthz,/readyz,/livez",
+        value_delimiter = ','
+    )]
+    pub(in crate::config) authorization_always_allow_paths: Vec<String>,
+    /// How long a permission is remembered.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
+    pub(in crate::config) authorization_webhook_cache_authorized_ttl: Duration,
+    /// How long a refusal is remembered.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
+    pub(in crate::config) authorization_webhook_cache_unauthorized_ttl: Duration,
+}

@@ -1,0 +1,73 @@
+//! How single values are written: Go's forms, and sizes.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::go::boolean::parse_bool;
+use crate::go::duration;
+
+/// Shape of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// A Go boolean.
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    parse_bool(text).ok_or_else(|| format!("strconv.ParseBool: parsing {text:?}: invalid syntax"))
+}
+
+/// A Go duration of any sign, for flags that are only accepted.
+pub(super) fn any_duration(text: &str) -> Result<SignedDuration, duration::Error> {
+    duration::parse_go(text)
+}
+
+/// A Go duration that is not negative.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let signed = duration::parse_go(text).map_err(|e| e.to_string())?;
+    Duration::try_from(signed).map_err(|_| "must not be negative".to_owned())
+}
+
+/// A Go duration above zero.
+pub(super) fn above_zero(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration.is_zero() {
+        return Err("must be above zero".to_owned());
+    }
+    Ok(duration)
+}
+
+/// A number of bytes above zero: `1048576`, `512KiB`, `64MiB`, `1GiB`.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let (number, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
+    let scale: u64 = match unit {
+        "" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => 0,
+    };
+    let size = number
+        .parse::<u64>()
+        .ok()
+        .and_then(|it| it.checked_mul(scale));
+    size.filter(|size| *size > 0).ok_or_else(|| {
+        "must be a size above zero in bytes, KiB, MiB or GiB, such as 64MiB".to_owned()
+    })
+}
+
+/// `text` or `json`.
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("must be text or json".to_owned()),
+    }
+}
