@@ -1,0 +1,55 @@
+# The entry for people and for CI. `make help` lists what it can do.
+
+CARGO ?= cargo
+# How long `make fuzz` stays with each target.
+FUZZ_SECONDS ?= 20
+# The directory of rule files that `make wild` replays.
+WILD ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench wild fuzz clean
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## See it work, without a cluster and without a Prometheus
+	tests/support/install.sh prometheus
+	$(CARGO) run --release -- demo
+
+# Documentation tests come before the others: the last line is then the count of all real tests.
+test: lint ## Everything that must pass before a change lands (installs what it needs)
+	tests/support/install.sh prometheus
+	$(CARGO) test --doc
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	  set -x; $(CARGO) nextest run; \
+	else \
+	  set -x; $(CARGO) test --no-fail-fast --lib --bins --test it; \
+	fi
+
+lint: ## Formatting and lints, where rustfmt and clippy are installed, and that the fuzz targets build
+	@if $(CARGO) fmt --version >/dev/null 2>&1; then \
+	  set -x; $(CARGO) fmt --all --check; \
+	else \
+	  echo "skipped: no rustfmt (rustup component add rustfmt)"; \
+	fi
+	@if $(CARGO) clippy --version >/dev/null 2>&1; then \
+	  set -x; $(CARGO) clippy --all-targets -- -D warnings && $(CARGO) clippy --test wild -- -D warnings; \
+	else \
+	  echo "skipped: no clippy (rustup component add clippy)"; \
+	fi
+	CARGO_TARGET_DIR=target $(CARGO) check --manifest-path tests/fuzz/Cargo.toml
+
+bench: ## Measure a relist over 200,000 series; the result stays in benches/results (BENCH_FAST=1: try it)
+	tests/support/install.sh prometheus
+	$(CARGO) bench --bench relist
+
+wild: ## Replay other people's rule files: make wild WILD=DIR
+	@test -n "$(WILD)" || { echo "say where the rule files are: make wild WILD=DIR"; exit 2; }
+	tests/support/install.sh prometheus
+	WILD="$(WILD)" $(CARGO) test --test wild
+
+fuzz: ## Feed every parser random input: make fuzz FUZZ_SECONDS=600
+	tests/fuzz/run.sh "$(FUZZ_SECONDS)"
+
+clean: ## Remove what was built
+	$(CARGO) clean

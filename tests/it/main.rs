@@ -1,0 +1,22 @@
+//! The tests that need more than one process, in one binary.
+//!
+//! `recorded` replays what clients and the Go adapter said to each other; `harness` shows that the
+//! servers these tests stand on do what their names say; `relist` and `sick` are about Prometheus, well
+//! and ill; `openapi` keeps documents as clients do; `tidy` reads the sources.
+
+// `clippy.toml` allows these in test functions; here the helpers beside them are tests as well.
+#![allow(clippy::unwrap_used, clippy::panic)]
+// The items are `pub` for two binaries that include the same files.
+#![allow(unreachable_pub)]
+
+#[path = "../support/lib.rs"]
+mod support;
+
+mod cluster;
+mod harness;
+mod openapi;
+mod recorded;
+mod relist;
+mod sick;
+mod standalone;
+mod tidy;

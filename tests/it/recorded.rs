@@ -1,0 +1,270 @@
+//! The wire contract: what the Go adapter answered, we answer, except where a named difference says.
+//!
+//! `tests/data/recorded/` holds requests to the Go adapter 0.12 over a real Prometheus, its answers,
+//! and the PromQL that each one sent. The same Prometheus data stands here behind the same rules, and
+//! each exchange is replayed: status, media type, body and PromQL must be equal. Where we differ on
+//! purpose, `differences` says what ours must answer instead, and that is held as strictly.
+
+mod beyond;
+mod compare;
+mod differences;
+
+use hyper::Method;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::support::adapter::Adapter;
+use crate::support::exporter::{self, Exporter};
+use crate::support::poll;
+use crate::support::prometheus::{Prometheus, TargetLabels};
+use crate::support::tap::Tap;
+
+use compare::{Body, Got};
+use differences::{DIFFERENCES, Expected};
+
+const EXCHANGES: &str = include_str!("../data/recorded/exchanges.jsonl");
+const RULES: &str = include_str!("../data/recorded/rules.yaml");
+const OBJECTS: &str = include_str!("../data/recorded/objects.yaml");
+const SERIES: &str = include_str!("../data/recorded/series.prom");
+
+/// A debug build takes its time over a large answer: the limit is reached sooner.
+const FLAGS: &[&str] = &["--prometheus-max-response-bytes=1MiB"];
+
+/// Every cluster has these from its start, so no manifest of the recording names them.
+const BUILT_IN_NAMESPACES: &str = "
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: default}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: kube-node-lease}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: kube-public}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: kube-system}}
+";
+
+/// One recorded request and its answer.
+#[derive(Deserialize)]
+struct Exchange {
+    group: String,
+    method: String,
+    path: String,
+    accept: Option<String>,
+    cert: Option<String>,
+    status: u16,
+    resp_headers: std::collections::BTreeMap<String, String>,
+    /// Missing where the answer is protobuf.
+    #[serde(default)]
+    resp: String,
+    upstream: Vec<Upstream>,
+}
+
+#[derive(Deserialize)]
+struct Upstream {
+    promql: String,
+}
+
+/// What an exchange is about that the adapter does not serve yet; none of these is replayed.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
+enum Left {
+    OpenApi,
+    AggregatedDiscovery,
+    Protobuf,
+    Yaml,
+}
+
+/// How many exchanges are not replayed, and why. Every other one is.
+const LEFT: [(Left, usize); 4] = [
+    (Left::OpenApi, 8),
+    (Left::AggregatedDiscovery, 3),
+    (Left::Protobuf, 2),
+    (Left::Yaml, 2),
+];
+
+impl Exchange {
+    fn left(&self) -> Option<Left> {
+        let accept = self.accept.as_deref().unwrap_or_default();
+        match accept {
+            _ if self.path.starts_with("/openapi/") => Some(Left::OpenApi),
+            _ if accept.contains("as=APIGroupDiscoveryList") => Some(Left::AggregatedDiscovery),
+            "application/vnd.kubernetes.protobuf" => Some(Left::Protobuf),
+            "application/yaml" => Some(Left::Yaml),
+            _ => None,
+        }
+    }
+
+    /// What the Go adapter answered, as an expectation.
+    fn recorded(&self) -> Expected {
+        let media_type = self
+            .resp_headers
+            .get("Content-Type")
+            .cloned()
+            .unwrap_or_default();
+        let body = match serde_json::from_str(&self.resp) {
+            Ok(json) if media_type == "application/json" => Body::Json(json),
+            _ => Body::Text(self.resp.clone()),
+        };
+        let promql = self
+            .upstream
+            .iter()
+            .map(|sent| sent.promql.clone())
+            .collect();
+        Expected {
+            status: self.status,
+            media_type,
+            body,
+            promql,
+        }
+    }
+
+    /// What ours must answer.
+    fn expected(&self) -> Expected {
+        let mut expected = self.recorded();
+        for difference in DIFFERENCES.iter().filter(|d| d.concerns(&self.path)) {
+            difference.apply(&self.path, &mut expected);
+        }
+        expected
+    }
+
+    fn headers(&self) -> Vec<(&str, &str)> {
+        self.accept
+            .iter()
+            .map(|accept| ("Accept", accept.as_str()))
+            .collect()
+    }
+}
+
+fn exchanges() -> Vec<Exchange> {
+    let lines = EXCHANGES.lines().map(serde_json::from_str::<Exchange>);
+    lines
+        .collect::<Result<_, _>>()
+        .expect("each recorded line must be an exchange")
+}
+
+/// The recorded world: its series behind a tap, and the adapter over its rules and objects.
+struct World {
+    _exporter: Exporter,
+    prometheus: Prometheus,
+    tap: Tap,
+    adapter: Adapter,
+}
+
+impl World {
+    async fn start(series: &'static str, rules: &str) -> World {
+        let exporter = Exporter::start(move |elapsed| exporter::recorded(series, elapsed)).await;
+        let prometheus = Prometheus::start(&[exporter.address], TargetLabels::Dropped).await;
+        prometheus
+            .wait_for(&["queue_depth", "rate(http_requests_total[1m])"])
+            .await;
+        let tap = Tap::start(&prometheus.url).await;
+        let objects = format!("{OBJECTS}{BUILT_IN_NAMESPACES}");
+        let adapter = match Adapter::standalone(&objects, rules, &tap.url, FLAGS).await {
+            Ok(adapter) => adapter,
+            Err(refusal) => panic!("it ended with {}:\n{}", refusal.status, refusal.stderr),
+        };
+        // Some metrics are listed before Prometheus is asked; all are when the first relist has ended.
+        poll::until("the first relist ends", compare::RECENT, async || {
+            let metrics = adapter.get("/metrics").await.body;
+            let ended = metrics
+                .lines()
+                .find(|line| line.starts_with("tidegauge_relist_last_timestamp_seconds "));
+            match ended {
+                Some(line) if !line.ends_with(" 0.0") => Ok(()),
+                line => Err(format!("{line:?}")),
+            }
+        })
+        .await;
+        tap.take();
+        World {
+            _exporter: exporter,
+            prometheus,
+            tap,
+            adapter,
+        }
+    }
+
+    async fn replay(&self, exchange: &Exchange) -> Got {
+        self.tap.take();
+        let method = exchange
+            .method
+            .parse()
+            .expect("a recorded method must be one");
+        let answer = self
+            .adapter
+            .request(method, &exchange.path, &exchange.headers())
+            .await;
+        Got {
+            status: answer.status.as_u16(),
+            media_type: answer.media_type().to_owned(),
+            body: answer.body,
+            promql: self.tap.take_queries(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_exchange_is_answered_as_recorded_or_as_a_named_difference_says() {
+    let world = World::start(SERIES, RULES).await;
+    let mut report = Vec::new();
+    let mut replayed = 0;
+    for (index, exchange) in exchanges().iter().enumerate() {
+        if exchange.left().is_some() {
+            continue;
+        }
+        let got = world.replay(exchange).await;
+        replayed += 1;
+        let found = compare::differences(&exchange.expected(), &got, Timestamp::now());
+        if !found.is_empty() {
+            let Exchange { method, path, .. } = exchange;
+            report.push(format!(
+                "{}: {method} {path}\n    {}",
+                index + 1,
+                found.join("\n    ")
+            ));
+        }
+    }
+    assert_eq!(replayed, 166);
+    assert!(
+        report.is_empty(),
+        "{} of {replayed} exchanges differ (line of exchanges.jsonl: request, what differs):\n{}",
+        report.len(),
+        report.join("\n")
+    );
+}
+
+#[test]
+fn every_recorded_line_is_replayed_or_counted_as_left() {
+    let exchanges = exchanges();
+    assert_eq!(exchanges.len(), 181);
+    for (kind, number) in LEFT {
+        let left = exchanges.iter().filter(|e| e.left() == Some(kind));
+        assert_eq!(left.count(), number, "{kind:?}");
+    }
+    let groups = ["discovery", "custom", "external", "resource", "verbs"];
+    for exchange in &exchanges {
+        assert!(groups.contains(&exchange.group.as_str()));
+        // Without a cluster nobody is asked who they are: all of these were asked by an administrator.
+        assert_eq!(exchange.cert.as_deref(), Some("admin"));
+        assert!(exchange.method.parse::<Method>().is_ok());
+    }
+}
+
+#[test]
+fn each_difference_concerns_an_exchange_and_changes_what_is_expected_of_it() {
+    let exchanges = exchanges();
+    for difference in DIFFERENCES {
+        let concerned: Vec<_> = exchanges
+            .iter()
+            .filter(|e| e.left().is_none() && difference.concerns(&e.path))
+            .collect();
+        assert!(
+            !concerned.is_empty(),
+            "{}: {}",
+            difference.row,
+            difference.path
+        );
+        for exchange in concerned {
+            let (recorded, expected) = (exchange.recorded(), exchange.expected());
+            assert_ne!(recorded, expected, "{}: {}", difference.row, exchange.path);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! A kube-apiserver, as far as a metrics adapter talks to one, answering as the real one was
+//! recorded.
+//!
+//! It keeps each call, takes one bearer token only, can be stopped and come back at its address,
+//! and can misbehave. Who may do what is decided as the recorded cluster's default roles decide it.
+
+mod answers;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::AbortOnDropHandle;
+
+use answers::{answer, recorded_trust, refusal};
+
+use super::pki::Authority;
+use super::poll;
+use super::tap::decode;
+
+/// The only credential it takes.
+const TOKEN: &str = "token-of-the-adapter";
+
+/// A bearer token that its token review knows, of `system:serviceaccount:shop:default`.
+pub const VALID_TOKEN: &str = "VALID-TOKEN";
+
+/// What it does with a call, after it noted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conduct {
+    /// Answers.
+    Well,
+    /// Never answers.
+    Hang,
+    /// Answers 500.
+    Fail,
+    /// Closes the connection without a word.
+    Close,
+}
+
+/// A call as it came.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The path without the query string.
+    pub path: String,
+    /// The query's parameters, decoded, in order.
+    pub query: Vec<(String, String)>,
+    /// `Accept`.
+    pub accept: String,
+    /// The body, or null.
+    pub body: Value,
+}
+
+/// A running API server.
+pub struct ApiServer {
+    /// Signs its own certificate.
+    pub authority: Authority,
+    address: SocketAddr,
+    state: Arc<State>,
+    server: Option<AbortOnDropHandle<()>>,
+}
+
+struct State {
+    tls: TlsAcceptor,
+    world: Mutex<World>,
+}
+
+struct World {
+    /// By the beginning of the path.
+    conduct: Vec<(String, Conduct)>,
+    calls: Vec<Call>,
+    /// The ConfigMap's data.
+    trust: BTreeMap<String, String>,
+    /// Group documents beside the recorded ones.
+    groups: Vec<Value>,
+    /// Does it aggregate its discovery documents?
+    aggregates: bool,
+    /// Objects in one answer, at most.
+    page: usize,
+}
+
+impl ApiServer {
+    /// Starts one that trusts `clients` and, as front proxies, what `proxies` signed.
+    pub async fn start(clients: &Authority, proxies: &Authority) -> ApiServer {
+        super::install_crypto();
+        let authority = Authority::new("kubernetes");
+        let pair = authority.server("kube-apiserver");
+        let chain = CertificateDer::from_pem_slice(pair.certificate.as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes());
+        let config = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![chain.expect("a fresh certificate must be PEM")],
+                key.expect("a fresh key must be PEM"),
+            )
+            .expect("a fresh key must fit its certificate");
+        let world = World {
+            conduct: Vec::new(),
+            calls: Vec::new(),
+            trust: BTreeMap::new(),
+            groups: Vec::new(),
+            aggregates: true,
+            page: usize::MAX,
+        };
+        let tls = TlsAcceptor::from(Arc::new(config));
+        let state = Arc::new(State {
+            tls,
+            world: Mutex::new(world),
+        });
+        let unbound = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = ApiServer {
+            authority,
+            address: unbound,
+            state,
+            server: None,
+        };
+        server.trust(&[clients], &[proxies]);
+        server.resume().await;
+        server
+    }
+
+    /// Ends it, with all of its connections.
+    pub fn stop(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts it again where it was.
+    pub async fn resume(&mut self) {
+        let listener = poll::until(
+            "the API server's port is free",
+            Duration::from_secs(10),
+            async || {
+                TcpListener::bind(self.address)
+                    .await
+                    .map_err(|error| error.to_string())
+            },
+        )
+        .await;
+        self.address = listener
+            .local_addr()
+            .expect("a bound socket must have an address");
+        let server = tokio::spawn(accept(listener, Arc::clone(&self.state)));
+        self.server = Some(AbortOnDropHandle::new(server));
+    }
+
+    /// Publishes these authorities of clients and of front proxies.
+    pub fn trust(&self, clients: &[&Authority], proxies: &[&Authority]) {
+        let pem = |all: &[&Authority]| all.iter().map(|it| it.pem()).collect::<String>();
+        let mut trust = recorded_trust();
+        trust.insert("client-ca-file".to_owned(), pem(clients));
+        trust.insert("requestheader-client-ca-file".to_owned(), pem(proxies));
+        self.world().trust = trust;
+    }
+
+    /// How it treats calls whose path begins so, from now on.
+    pub fn conduct(&self, path: &str, conduct: Conduct) {
+        let mut world = self.world();
+        world.conduct.retain(|(known, _)| known != path);
+        world.conduct.push((path.to_owned(), conduct));
+    }
+
+    /// Answers at most so many objects at once.
+    pub fn page(&self, objects: usize) {
+        self.world().page = objects;
+    }
+
+    /// Gives plain discovery documents only, as before Kubernetes 1.26.
+    pub fn do_not_aggregate(&self) {
+        self.world().aggregates = false;
+    }
+
+    /// Has a kind more, in the group `acme.io`.
+    pub fn add_kind(&self, plural: &str, kind: &str) {
+        let resource = json!({
+            "resource": plural, "scope": "Namespaced", "singularResource": kind.to_lowercase(),
+            "responseKind": {"group": "", "version": "", "kind": kind}, "verbs": ["list"],
+        });
+        self.world().groups.push(json!({
+            "metadata": {"name": "acme.io"},
+            "versions": [{"version": "v1", "resources": [resource], "freshness": "Current"}],
+        }));
+    }
+
+    /// Every call since they were last taken, in order; they stay.
+    pub fn seen(&self) -> Vec<Call> {
+        self.world().calls.clone()
+    }
+
+    /// Every call since the last time, in order.
+    pub fn take(&self) -> Vec<Call> {
+        std::mem::take(&mut self.world().calls)
+    }
+
+    /// What was asked since the last time at a path that ends so, in order.
+    pub fn take_reviews(&self, plural: &str) -> Vec<Value> {
+        let calls = self
+            .take()
+            .into_iter()
+            .filter(|call| call.path.ends_with(plural));
+        calls.map(|call| call.body["spec"].clone()).collect()
+    }
+
+    /// A kubeconfig that leads here.
+    pub fn kubeconfig(&self) -> String {
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "here",
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "adapter"}}],
+            "users": [{"name": "adapter", "user": {"token": TOKEN}}],
+            "clusters": [{"name": "here", "cluster": {
+                "server": format!("https://{}", self.address), "certificate-authority": "ca.crt",
+            }}],
+        });
+        config.to_string()
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.state.world()
+    }
+}
+
+impl State {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().expect("no holder of this lock may panic")
+    }
+}
+
+async fn accept(listener: TcpListener, state: Arc<State>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _peer)) = listener.accept().await {
+        let state = Arc::clone(&state);
+        connections.spawn(async move {
+            let Ok(stream) = state.tls.accept(stream).await else {
+                return;
+            };
+            let service = service_fn(|request| handle(request, Arc::clone(&state)));
+            let http = hyper::server::conn::http1::Builder::new();
+            // The error is the misbehaviour that a test asked for, or the adapter going away.
+            let _ = http.serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn handle(
+    request: Request<Incoming>,
+    state: Arc<State>,
+) -> Result<Response<Full<Bytes>>, std::io::Error> {
+    let (parts, body) = request.into_parts();
+    let body = body
+        .collect()
+        .await
+        .map_err(std::io::Error::other)?
+        .to_bytes();
+    let header = |name| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|it| it.to_str().ok())
+            .unwrap_or_default()
+    };
+    let call = Call {
+        path: parts.uri.path().to_owned(),
+        query: decode(parts.uri.query().unwrap_or_default().as_bytes()),
+        accept: header(ACCEPT).to_owned(),
+        body: serde_json::from_slice(&body).unwrap_or_default(),
+    };
+    let conduct = {
+        let mut world = state.world();
+        world.calls.push(call.clone());
+        let mut rules = world.conduct.iter().rev();
+        rules
+            .find(|(path, _)| call.path.starts_with(path))
+            .map_or(Conduct::Well, |it| it.1)
+    };
+    let (status, body) = match conduct {
+        Conduct::Hang => std::future::pending().await,
+        Conduct::Close => return Err(std::io::Error::other("told to close")),
+        Conduct::Fail => refusal(500, "etcdserver: leader changed"),
+        Conduct::Well if header(AUTHORIZATION) != format!("Bearer {TOKEN}") => {
+            refusal(401, "Unauthorized")
+        }
+        Conduct::Well => answer(&call, &state.world()),
+    };
+    let response = Response::builder()
+        .status(status)
+        .header(CONTENT_TYPE, "application/json");
+    response
+        .body(Full::new(Bytes::from(body.to_string())))
+        .map_err(std::io::Error::other)
+}

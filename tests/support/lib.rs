@@ -1,0 +1,86 @@
+//! What the integration tests share: real servers on loopback, and a wire that can be watched or
+//! cut.
+//!
+//! Nothing here imitates the adapter or Prometheus; the API server is a fake that answers as a real
+//! one was recorded. Prometheus is the real one, the exporter is what it scrapes, the tap stands
+//! between the two and keeps each query, and every process started here dies with the value that
+//! owns it, also when a test panics.
+
+pub mod adapter;
+pub mod apiserver;
+pub mod exporter;
+pub mod pki;
+pub mod poll;
+pub mod process;
+pub mod prometheus;
+pub mod tap;
+
+use std::sync::Once;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// Chooses the TLS provider for this process, once. Building a `reqwest` client needs it.
+pub fn install_crypto() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        rustls::crypto::aws_lc_rs::default_provider()
+            .install_default()
+            .expect("no other TLS provider must be installed before the tests' own");
+    });
+}
+
+/// A client that trusts `roots` (PEM), shows `identity`, and speaks HTTP/2 or HTTP/1.1 alone.
+pub fn https_client(roots: &str, identity: Option<&pki::Pair>, http2: bool) -> reqwest::Client {
+    install_crypto();
+    let mut store = rustls::RootCertStore::empty();
+    let certificates = CertificateDer::pem_slice_iter(roots.as_bytes()).filter_map(Result::ok);
+    assert!(
+        store.add_parsable_certificates(certificates).0 > 0,
+        "no certificate in {roots:?}"
+    );
+    let builder = rustls::ClientConfig::builder().with_root_certificates(store);
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(pair) => {
+            let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes());
+            let chain = chain
+                .collect::<Result<_, _>>()
+                .expect("a certificate must be PEM");
+            let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes());
+            let key = key.expect("a key must be PEM");
+            builder
+                .with_client_auth_cert(chain, key)
+                .expect("a key must fit its certificate")
+        }
+    };
+    config.alpn_protocols = vec![if http2 {
+        b"h2".to_vec()
+    } else {
+        b"http/1.1".to_vec()
+    }];
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(config)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(std::time::Duration::from_secs(60));
+    let client = if http2 {
+        client.http2_prior_knowledge()
+    } else {
+        client.http1_only()
+    };
+    client
+        .build()
+        .expect("a client with a whole TLS configuration must build")
+}
+
+/// A client that follows no redirect, so that a test sees what the server said.
+pub fn http_client() -> reqwest::Client {
+    install_crypto();
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(std::time::Duration::from_secs(60))
+        .build()
+        .expect("a client without options of its own must build")
+}

@@ -1,0 +1,66 @@
+//! A child process that cannot outlive its test, with its standard error kept in a file.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// A running child. Dropping it kills it and waits for its end.
+pub struct Process {
+    child: Child,
+    stderr: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`; its standard error goes to the file `stderr` (appended), its standard output nowhere.
+    ///
+    /// # Errors
+    /// The system's, when the program is missing or cannot run.
+    pub fn start(mut command: Command, stderr: &Path) -> std::io::Result<Process> {
+        let log = File::options().create(true).append(true).open(stderr)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(log))
+            .spawn()?;
+        Ok(Process {
+            child,
+            stderr: stderr.to_owned(),
+        })
+    }
+
+    /// What it wrote to standard error so far.
+    pub fn stderr(&self) -> String {
+        let bytes =
+            std::fs::read(&self.stderr).expect("the log of a started process must be there");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// How it ended, or `None` while it runs.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child
+            .try_wait()
+            .expect("an own child must be waitable")
+    }
+
+    /// Sends a signal by name: `TERM`, `STOP`, `CONT`, `HUP`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status()
+            .expect("kill must be there");
+        assert!(sent.success(), "kill -{name} {}: {sent}", self.child.id());
+    }
+
+    /// Ends it at once (SIGKILL works on a stopped process too) and waits.
+    pub fn kill(&mut self) {
+        // Both fail only when it is gone already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
