@@ -17,8 +17,10 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 
 use super::error::Error;
 
+mod names;
 mod query;
 
+pub use names::{NAMES_MAX, names};
 pub use query::query;
 
 /// One row of an instant vector, or the one row of a scalar.
@@ -78,10 +80,6 @@ pub struct Summary {
     pub notes: Notes,
 }
 
-/// Names in one answer. More are no names of metrics that anybody asks for, but a selector that
-/// matches everything, and they would all be held.
-pub const NAMES_MAX: usize = 100_000;
-
 /// Enough to see what is wrong; a federation of hundreds of stores may send hundreds.
 pub const TEXTS_KEPT: usize = 8;
 
@@ -94,24 +92,6 @@ pub enum Body {
     Whole(bytes::Bytes),
     /// As they come, read where it may block.
     Streamed(Box<dyn Read + Send>),
-}
-
-/// Decodes an answer of `/api/v1/labels` or `/api/v1/label/<name>/values`.
-///
-/// # Errors
-/// What the answer states, why it cannot be read, or more than [`NAMES_MAX`] names.
-pub fn names(body: Body) -> Result<(Vec<String>, Notes), Error> {
-    let mut data = Names::default();
-    let read = envelope(body, &mut data);
-    if let Some(stop) = data.stop.take() {
-        return Err(stop);
-    }
-    let (notes, found) = read?;
-    if found {
-        Ok((data.names, notes))
-    } else {
-        Err(Error::Malformed("no data in the answer".into()))
-    }
 }
 
 /// Decodes an answer of `/api/v1/series`. `fold` gets each label set, and may refuse to go on.
@@ -263,50 +243,6 @@ struct Ignored;
 impl<'de> Data<'de> for Ignored {
     fn read<D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
         IgnoredAny::deserialize(deserializer).map(|_| ())
-    }
-}
-
-#[derive(Default)]
-struct Names {
-    names: Vec<String>,
-    stop: Option<Error>,
-}
-
-impl<'de> Data<'de> for Names {
-    fn read<D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_option(self)
-    }
-}
-
-impl<'de> Visitor<'de> for &mut Names {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of names")
-    }
-
-    /// Go reads null as an empty list, and old servers sent it.
-    fn visit_none<E: de::Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(name) = seq.next_element()? {
-            if self.names.len() >= NAMES_MAX {
-                let text = format!("more than {NAMES_MAX} names: narrow the seriesQuery");
-                return stopped(&mut self.stop, Error::Declined(text));
-            }
-            self.names.push(name);
-        }
-        Ok(())
     }
 }
 
