@@ -1,41 +1,98 @@
-//! How long a connection lives: until its client ends it, the server stops, or nothing has been
-//! asked on it for so long.
+//! How long a connection lives: until its client ends it, the server stops, an answer asks for its
+//! end, nothing has been asked on it for so long, or its client does nothing but cancel.
 
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// Runs a connection to its end; ends it in good order when told to or when idle.
-pub(super) async fn drive<C>(
-    connection: C,
-    running: watch::Receiver<usize>,
+use super::Limits;
+
+/// What is known of one connection while it lives.
+pub(super) struct Lifetime {
+    running: watch::Sender<usize>,
+    /// One for each request that may run; a stream that was reset gives its own back only when its
+    /// handler has ended, as in Go.
+    slots: Semaphore,
+    /// Good order: no new requests, those under way are answered.
+    end: CancellationToken,
+    /// No order at all.
+    cut: CancellationToken,
+    cancels: Mutex<Allowance>,
     idle_timeout: Duration,
-    stop: CancellationToken,
-) where
+}
+
+impl Lifetime {
+    /// One that begins now, and ends with `stop` if not before.
+    pub(super) fn new(limits: &Limits, stop: &CancellationToken) -> Lifetime {
+        let slots = usize::try_from(limits.http2_max_streams).unwrap_or(usize::MAX);
+        Lifetime {
+            running: watch::Sender::new(0),
+            slots: Semaphore::new(slots.min(Semaphore::MAX_PERMITS)),
+            end: stop.child_token(),
+            cut: CancellationToken::new(),
+            cancels: Mutex::new(Allowance::new(
+                limits.max_cancels,
+                limits.cancels_per_second,
+            )),
+            idle_timeout: limits.idle_timeout,
+        }
+    }
+
+    /// Waits until one more request may run, and counts it from now on.
+    pub(super) async fn start(&self) -> Running<'_> {
+        // Counted while it waits: the connection is not idle.
+        self.running.send_modify(|count| *count += 1);
+        let mut running = Running {
+            lifetime: self,
+            slot: None,
+            finished: false,
+        };
+        // The semaphore is never closed: a permit always comes.
+        running.slot = self.slots.acquire().await.ok();
+        running
+    }
+
+    /// Ends the connection in good order.
+    pub(super) fn end(&self) {
+        self.end.cancel();
+    }
+}
+
+/// Runs a connection to its end; ends it in good order when told to or when idle.
+pub(super) async fn drive<C>(connection: C, lifetime: &Lifetime)
+where
     C: GracefulConnection<Error = hyper::Error>,
 {
     let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let idle = || idle(lifetime.running.subscribe(), lifetime.idle_timeout);
+    let ended = async {
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = lifetime.end.cancelled() => {}
+            () = idle() => {}
         }
-        () = idle(running, idle_timeout) => {
-            connection.as_mut().graceful_shutdown();
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            ended = connection => ended,
             // Who does not read its last answer is not waited for.
-            match timeout(idle_timeout, connection).await {
-                Ok(ended) => ended,
-                Err(_) => return tracing::debug!("connection cut: its client does not read"),
+            () = idle() => {
+                tracing::debug!("connection cut: its client does not read");
+                Ok(())
             }
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
+    tokio::select! {
+        ended = ended => if let Err(error) = ended {
+            tracing::debug!(%error, "connection ended");
+        },
+        () = lifetime.cut.cancelled() => {
+            tracing::warn!("connection cut: its client cancels requests without end");
+        }
     }
 }
 
@@ -52,18 +109,78 @@ async fn idle(mut running: watch::Receiver<usize>, limit: Duration) {
     }
 }
 
-/// Counts one request while it lives.
-pub(super) struct Running(watch::Sender<usize>);
+/// One request while it lives. Dropped before [`Running::finish`] it was cancelled.
+pub(super) struct Running<'a> {
+    lifetime: &'a Lifetime,
+    slot: Option<SemaphorePermit<'a>>,
+    finished: bool,
+}
 
-impl Running {
-    pub(super) fn start(count: &watch::Sender<usize>) -> Running {
-        count.send_modify(|count| *count += 1);
-        Running(count.clone())
+impl Running<'_> {
+    /// There is an answer.
+    pub(super) fn finish(mut self) {
+        self.finished = true;
     }
 }
 
-impl Drop for Running {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        self.lifetime.running.send_modify(|count| *count -= 1);
+        // At the end of the connection everything is cancelled, which is nobody's fault.
+        if self.finished || self.lifetime.end.is_cancelled() {
+            return;
+        }
+        let cancels = self.lifetime.cancels.lock();
+        let mut cancels = cancels.unwrap_or_else(PoisonError::into_inner);
+        if !cancels.take(Instant::now()) {
+            self.lifetime.cut.cancel();
+        }
+    }
+}
+
+/// So many at once, and so many more each second.
+struct Allowance {
+    left: f64,
+    most: f64,
+    per_second: f64,
+    counted: Instant,
+}
+
+impl Allowance {
+    fn new(most: u32, per_second: u32) -> Allowance {
+        Allowance {
+            left: f64::from(most),
+            most: f64::from(most),
+            per_second: f64::from(per_second),
+            counted: Instant::now(),
+        }
+    }
+
+    /// Takes one, if there is one left.
+    fn take(&mut self, now: Instant) -> bool {
+        let passed = now.saturating_duration_since(self.counted).as_secs_f64();
+        self.counted = now;
+        self.left = (self.left + passed * self.per_second).min(self.most) - 1.0;
+        self.left >= 0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allowance_is_spent_and_comes_back_with_time() {
+        let mut allowance = Allowance::new(3, 2);
+        let start = allowance.counted;
+        let taken = |allowance: &mut Allowance, at| {
+            let now = start + Duration::from_millis(at);
+            (0..10).take_while(|_| allowance.take(now)).count()
+        };
+        assert_eq!(taken(&mut allowance, 0), 3);
+        allowance.left = 0.0;
+        assert_eq!(taken(&mut allowance, 1_000), 2);
+        allowance.left = 0.0;
+        assert_eq!(taken(&mut allowance, 60_000), 3);
     }
 }

@@ -21,8 +21,13 @@ pub struct Limits {
     pub max_headers: usize,
     /// Bytes of an unwanted body that are read before the client's connection is given up.
     pub max_body_bytes: usize,
-    /// Streams at a time on an HTTP/2 connection. Ours: 250.
+    /// Streams at a time on an HTTP/2 connection, and handlers that run for it. Ours: 250.
     pub http2_max_streams: u32,
+    /// Requests that a connection may cancel at once before it is closed. Ours: 5000; an API server
+    /// whose users all give up at one moment cancels as many as there are streams.
+    pub max_cancels: u32,
+    /// How many more it may cancel with each second. Ours: 500.
+    pub cancels_per_second: u32,
     /// Silence on an HTTP/2 connection before a ping, which has half of it to be answered.
     pub http2_ping_interval: Duration,
     /// How long a shutdown waits for requests under way. Ours: 30 s.
@@ -40,6 +45,8 @@ impl Default for Limits {
             max_headers: 1000,
             max_body_bytes: 3 << 20,
             http2_max_streams: 250,
+            max_cancels: 5_000,
+            cancels_per_second: 500,
             http2_ping_interval: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
         }

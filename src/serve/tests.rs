@@ -1,11 +1,15 @@
 //! Real sockets, real TLS, both versions of HTTP.
 
 mod certificates;
+mod floods;
+mod frames;
 mod support;
 
 use std::sync::atomic::Ordering;
 
+use hyper::Method;
 use hyper::client::conn::http1 as client1;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::tls::{Certificate, Settings, Version};
@@ -219,6 +223,30 @@ async fn a_user_in_900_groups_is_heard_over_both_versions() {
     tokio::spawn(connection);
     let answer = read(sender.send_request(groups(request("/headers")))).await;
     assert_eq!(answer, (200, "900".to_owned()));
+}
+
+#[tokio::test]
+async fn an_answer_that_closes_ends_its_connection_in_good_order() {
+    let (security, chain) = security(&settings());
+    let server = Running::start(security, Limits::default());
+    let client = Client::new(&chain, &["h2"]);
+    let (mut sender, mut other) = (client.http2(&server).await, client.http2(&server).await);
+    let waiting = tokio::spawn(sender.send_request(request("/wait")));
+    server.handler.entered.notified().await;
+    let response = sender.send_request(request("/close")).await.unwrap();
+    assert!(response.headers().get("connection").is_none());
+    assert_eq!(read(async { Ok::<_, ()>(response) }).await.1, "bye");
+    // GOAWAY: this client opens no stream any more, and the one under way is answered.
+    let goaway = async { while sender.send_request(request("/")).await.is_ok() {} };
+    timeout(Duration::from_secs(10), goaway).await.unwrap();
+    server.handler.release.notify_one();
+    let answered = read(async { waiting.await.unwrap() }).await;
+    assert_eq!(answered, (200, "waited".to_owned()));
+    assert_eq!(read(other.send_request(request("/"))).await.0, 200);
+
+    let server = Running::start(Security::Plain, Limits::default());
+    let answer = raw(&server, "GET /close HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
 }
 
 #[tokio::test]

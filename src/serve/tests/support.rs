@@ -2,9 +2,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http_body_util::BodyExt;
 use http_body_util::Empty;
 use hyper::StatusCode;
+use hyper::body::Incoming;
 use hyper::client::conn::http2 as client2;
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,14 +35,28 @@ pub(super) fn server_error() -> Answer {
 pub(super) struct Handler {
     pub(super) entered: Notify,
     pub(super) release: Notify,
-    pub(super) dropped: Arc<AtomicUsize>,
+    /// Waiting requests that are over, whatever way.
+    pub(super) dropped: AtomicUsize,
+    /// Those that are not.
+    pub(super) waiting: AtomicUsize,
+    /// The most that there were at one time.
+    pub(super) most: AtomicUsize,
 }
 
-pub(super) struct CountDrop(Arc<AtomicUsize>);
+pub(super) struct Waiting(Arc<Handler>);
 
-impl Drop for CountDrop {
+impl Waiting {
+    fn new(handler: Arc<Handler>) -> Waiting {
+        let now = handler.waiting.fetch_add(1, Ordering::SeqCst) + 1;
+        handler.most.fetch_max(now, Ordering::SeqCst);
+        Waiting(handler)
+    }
+}
+
+impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+        self.0.dropped.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -47,10 +65,16 @@ impl Handler {
         match request.uri().path() {
             "/panic" => panic!("deliberate"),
             "/wait" => {
-                let _count = CountDrop(Arc::clone(&self.dropped));
+                let _count = Waiting::new(Arc::clone(&self));
                 self.entered.notify_one();
                 self.release.notified().await;
                 text(StatusCode::OK, "waited")
+            }
+            "/close" => {
+                let mut answer = text(StatusCode::OK, "bye");
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(CONNECTION, close);
+                answer
             }
             "/headers" => text(StatusCode::OK, request.headers().len().to_string()),
             "/peer" => text(StatusCode::OK, peer.certificates.len().to_string()),
@@ -73,7 +97,9 @@ impl Running {
         let handler = Arc::new(Handler {
             entered: Notify::new(),
             release: Notify::new(),
-            dropped: Arc::default(),
+            dropped: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
         });
         let (stop, stopped) = oneshot::channel::<()>();
         let shared = Arc::clone(&handler);
