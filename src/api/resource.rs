@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::route::{ApiGroup, ListQuery, ResourceAsk};
+use super::route::{ApiGroup, GroupVersion, ListQuery, ResourceAsk, UsageOf};
 use super::status::Failure;
 use super::wire::Form;
-use super::wire::resource::{Item, Measured, usage_list};
+use super::wire::resource::{Item, Measured};
 use super::{Api, Body, Deadline};
 use crate::kinds::GroupResource;
 use crate::kubernetes::Object;
@@ -41,13 +41,14 @@ pub(super) async fn answer(
         api,
         snapshot,
         rules,
+        version: ask.version,
         deadline,
     };
-    match ask {
-        ResourceAsk::Nodes(list) => asked.nodes(list, form).await,
-        ResourceAsk::Node { name } => asked.node(name, form).await,
-        ResourceAsk::Pods { namespace, list } => asked.pods(namespace.as_deref(), list, form).await,
-        ResourceAsk::Pod { namespace, name } => asked.pod(namespace, name, form).await,
+    match &ask.objects {
+        UsageOf::Nodes(list) => asked.nodes(list, form).await,
+        UsageOf::Node { name } => asked.node(name, form).await,
+        UsageOf::Pods { namespace, list } => asked.pods(namespace.as_deref(), list, form).await,
+        UsageOf::Pod { namespace, name } => asked.pod(namespace, name, form).await,
     }
 }
 
@@ -56,6 +57,7 @@ struct Asked<'a> {
     api: &'a Api,
     snapshot: &'a Snapshot,
     rules: &'a ResourceMetrics,
+    version: GroupVersion,
     deadline: Deadline,
 }
 
@@ -79,7 +81,7 @@ impl Asked<'_> {
             .iter()
             .map(|(node, usage)| measured.node(node, usage))
             .collect();
-        Body::json(usage_list("NodeMetricsList", items, form))
+        Body::json(measured.list("NodeMetricsList", items, form))
     }
 
     async fn node(&self, name: &str, form: Form) -> Result<Body, Failure> {
@@ -91,7 +93,8 @@ impl Asked<'_> {
             .ok_or_else(|| Failure::no_such_object("node", name))?;
         let (cpu, memory) = self.node_samples(&[name.to_owned()]).await?;
         let usage = by_name("nodemetrics", name, node_usage(&cpu, &memory, name))?;
-        Body::json(self.measured().node(node, &usage).alone(form))
+        let measured = self.measured();
+        Body::json(measured.alone(measured.node(node, &usage), form))
     }
 
     async fn pods(
@@ -121,7 +124,7 @@ impl Asked<'_> {
             .flatten()
             .map(|(pod, usage)| measured.pod(pod, usage))
             .collect();
-        Body::json(usage_list("PodMetricsList", items, form))
+        Body::json(measured.list("PodMetricsList", items, form))
     }
 
     async fn pod(&self, namespace: &str, name: &str, form: Form) -> Result<Body, Failure> {
@@ -134,7 +137,8 @@ impl Asked<'_> {
         let (cpu, memory) = self.pod_samples(namespace, &[name.to_owned()]).await?;
         let usage = pod_usage(&cpu, &memory, name);
         let usage = by_name("podmetrics", &format!("{namespace}/{name}"), usage)?;
-        Body::json(self.measured().pod(pod, &usage).alone(form))
+        let measured = self.measured();
+        Body::json(measured.alone(measured.pod(pod, &usage), form))
     }
 
     /// Those of the pods of one namespace that have usage.
@@ -208,6 +212,7 @@ impl Asked<'_> {
 
     fn measured(&self) -> Measured {
         Measured {
+            api_version: self.version.name(),
             now: jiff::Timestamp::now(),
             window: self.rules.window,
         }

@@ -125,7 +125,16 @@ pub struct ExternalAsk {
 
 /// CPU and memory of nodes or pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ResourceAsk {
+pub struct ResourceAsk {
+    /// `v1` or `v1beta1`: what the answer says of itself. Its shape is the same.
+    pub version: GroupVersion,
+    /// Of which nodes or pods.
+    pub objects: UsageOf,
+}
+
+/// Which nodes or pods are asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsageOf {
     /// `/nodes`
     Nodes(ListQuery),
     /// `/nodes/{name}`

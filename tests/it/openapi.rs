@@ -67,7 +67,7 @@ async fn the_index_leads_to_documents_that_may_be_kept() {
     let adapter = adapter(RULES).await;
     let index = json(&get(&adapter, "/openapi/v3", &[]).await);
     let paths = index["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 9);
+    assert_eq!(paths.len(), 10);
     for (name, entry) in paths {
         let url = entry["serverRelativeURL"].as_str().unwrap();
         let answer = get(&adapter, url, &[]).await;

@@ -1,8 +1,7 @@
 //! The paths that are described, and what each takes and gives. All are read with GET.
 
 use super::schemas::{
-    CUSTOM_V1BETA1, CUSTOM_V1BETA2, EXTERNAL, GROUP, GROUP_LIST, NODE, NODE_LIST, POD, POD_LIST,
-    RESOURCE_LIST, VERSION,
+    CUSTOM_V1BETA1, CUSTOM_V1BETA2, EXTERNAL, GROUP, GROUP_LIST, RESOURCE_LIST, UsageNames, VERSION,
 };
 use crate::api::route::{ApiGroup, GroupVersion};
 
@@ -165,7 +164,8 @@ fn of_version(version: GroupVersion) -> Vec<Operation> {
         GroupVersion::CustomV1Beta1 => described.custom(CUSTOM_V1BETA1),
         GroupVersion::CustomV1Beta2 => described.custom(CUSTOM_V1BETA2),
         GroupVersion::ExternalV1Beta1 => vec![described.external()],
-        GroupVersion::ResourceV1Beta1 => USAGE.iter().map(|it| described.usage(it)).collect(),
+        GroupVersion::ResourceV1 => described.usages(version, &UsageNames::V1),
+        GroupVersion::ResourceV1Beta1 => described.usages(version, &UsageNames::V1BETA1),
     };
     let id = format!("get{}APIResources", described.name);
     all.push(described.below("", id, "list what can be asked for", RESOURCE_LIST));
@@ -220,7 +220,12 @@ impl Described {
         }
     }
 
-    fn usage(&self, usage: &Usage) -> Operation {
+    fn usages(&self, version: GroupVersion, names: &UsageNames) -> Vec<Operation> {
+        let usage = |usage| self.usage(version, usage, names);
+        USAGE.iter().map(usage).collect()
+    }
+
+    fn usage(&self, version: GroupVersion, usage: &Usage, names: &UsageNames) -> Operation {
         let Usage {
             action,
             id,
@@ -233,8 +238,8 @@ impl Described {
             _ => LIST.iter().collect(),
         };
         let about = format!("{action} {kind}");
-        let action = Some((*action, GroupVersion::ResourceV1Beta1, *kind));
-        let described = self.below(path, id.replace('*', &self.name), &about, gives);
+        let action = Some((*action, version, *kind));
+        let described = self.below(path, id.replace('*', &self.name), &about, gives(names));
         Operation {
             query,
             action,
@@ -248,7 +253,7 @@ struct Usage {
     action: &'static str,
     id: &'static str,
     kind: &'static str,
-    gives: &'static str,
+    gives: fn(&UsageNames) -> &'static str,
     path: &'static str,
 }
 
@@ -256,7 +261,7 @@ const fn usage(
     action: &'static str,
     id: &'static str,
     kind: &'static str,
-    gives: &'static str,
+    gives: fn(&UsageNames) -> &'static str,
     path: &'static str,
 ) -> Usage {
     Usage {
@@ -273,35 +278,35 @@ const USAGE: &[Usage] = &[
         "list",
         "list*NodeMetrics",
         "NodeMetrics",
-        NODE_LIST,
+        |it| it.node_list,
         "nodes",
     ),
     usage(
         "get",
         "read*NodeMetrics",
         "NodeMetrics",
-        NODE,
+        |it| it.node,
         "nodes/{name}",
     ),
     usage(
         "list",
         "list*PodMetricsForAllNamespaces",
         "PodMetrics",
-        POD_LIST,
+        |it| it.pod_list,
         "pods",
     ),
     usage(
         "list",
         "list*NamespacedPodMetrics",
         "PodMetrics",
-        POD_LIST,
+        |it| it.pod_list,
         "namespaces/{namespace}/pods",
     ),
     usage(
         "get",
         "read*NamespacedPodMetrics",
         "PodMetrics",
-        POD,
+        |it| it.pod,
         "namespaces/{namespace}/pods/{name}",
     ),
 ];

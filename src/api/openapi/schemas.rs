@@ -43,7 +43,7 @@ pub(super) enum Type {
     Map(&'static str),
 }
 
-use Type::{Integer, List, Map, One, Text, TextMap};
+use Type::{Integer, List, One, Text, TextMap};
 
 macro_rules! meta {
     ($name:literal) => {
@@ -66,10 +66,6 @@ pub(super) const VERSION: &str = "io.k8s.apimachinery.pkg.version.Info";
 pub(super) const CUSTOM_V1BETA1: &str = metrics!("custom_metrics.v1beta1.MetricValueList");
 pub(super) const CUSTOM_V1BETA2: &str = metrics!("custom_metrics.v1beta2.MetricValueList");
 pub(super) const EXTERNAL: &str = metrics!("external_metrics.v1beta1.ExternalMetricValueList");
-pub(super) const NODE: &str = metrics!("metrics.v1beta1.NodeMetrics");
-pub(super) const NODE_LIST: &str = metrics!("metrics.v1beta1.NodeMetricsList");
-pub(super) const POD: &str = metrics!("metrics.v1beta1.PodMetrics");
-pub(super) const POD_LIST: &str = metrics!("metrics.v1beta1.PodMetricsList");
 
 const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
 const OBJECT: &str = "io.k8s.api.core.v1.ObjectReference";
@@ -120,18 +116,10 @@ const fn part(name: &'static str, about: &'static str, shape: Shape) -> Schema {
 const API_VERSION: Property = may("apiVersion", Text, "Group and version of this object.");
 const KIND: Property = may("kind", Text, "Kind of this object.");
 const LIST_META: Property = may("metadata", One(meta!("ListMeta")), "Metadata of the list.");
-const OBJECT_META: Property = may("metadata", One(meta!("ObjectMeta")), "Name and labels.");
 const TIMESTAMP: Property = must("timestamp", One(TIME), "When the value was measured.");
 const VALUE: Property = must("value", One(QUANTITY), "The value.");
-const WINDOW: Property = must(
-    "window",
-    One(meta!("Duration")),
-    "The time before `timestamp` that was measured.",
-);
-
 const WINDOW_SECONDS: &str = "The seconds before `timestamp` that the value is calculated from.";
 const SELECTED_BY: &str = "The selector that the metric was asked with.";
-const USAGE: &str = "CPU in cores and memory in bytes; what is not known is left out.";
 
 /// A list of `items` as an object of its own.
 macro_rules! list {
@@ -150,9 +138,17 @@ macro_rules! list {
     };
 }
 
+/// Definitions of `metrics.k8s.io`.
+mod usage;
+pub(super) use usage::UsageNames;
+
 /// Every definition.
 pub(super) fn all() -> impl Iterator<Item = &'static Schema> {
-    meta::SCHEMAS.iter().chain(SCHEMAS)
+    meta::SCHEMAS
+        .iter()
+        .chain(SCHEMAS)
+        .chain(usage::V1)
+        .chain(usage::V1BETA1)
 }
 
 const SCHEMAS: &[Schema] = &[
@@ -229,53 +225,5 @@ const SCHEMAS: &[Schema] = &[
             "ExternalMetricValueList"
         ),
         metrics!("external_metrics.v1beta1.ExternalMetricValue")
-    ),
-    part(
-        metrics!("metrics.v1beta1.ContainerMetrics"),
-        "What a container uses.",
-        Shape::Object(&[
-            must("name", Text, "Name of the container."),
-            must("usage", Map(QUANTITY), USAGE),
-        ]),
-    ),
-    object(
-        NODE,
-        ("metrics.k8s.io", "v1beta1", "NodeMetrics"),
-        "What a node uses.",
-        &[
-            API_VERSION,
-            KIND,
-            OBJECT_META,
-            TIMESTAMP,
-            must("usage", Map(QUANTITY), USAGE),
-            WINDOW,
-        ],
-    ),
-    list!(
-        NODE_LIST,
-        ("metrics.k8s.io", "v1beta1", "NodeMetricsList"),
-        NODE
-    ),
-    object(
-        POD,
-        ("metrics.k8s.io", "v1beta1", "PodMetrics"),
-        "What the containers of a pod use.",
-        &[
-            API_VERSION,
-            must(
-                "containers",
-                List(metrics!("metrics.v1beta1.ContainerMetrics")),
-                "One each.",
-            ),
-            KIND,
-            OBJECT_META,
-            TIMESTAMP,
-            WINDOW,
-        ],
-    ),
-    list!(
-        POD_LIST,
-        ("metrics.k8s.io", "v1beta1", "PodMetricsList"),
-        POD
     ),
 ];

@@ -22,6 +22,8 @@ pub enum GroupVersion {
     CustomV1Beta2,
     /// `external.metrics.k8s.io/v1beta1`
     ExternalV1Beta1,
+    /// `metrics.k8s.io/v1`
+    ResourceV1,
     /// `metrics.k8s.io/v1beta1`
     ResourceV1Beta1,
 }
@@ -51,11 +53,16 @@ impl fmt::Display for ApiGroup {
 }
 
 impl GroupVersion {
-    /// All of them.
-    pub const ALL: [GroupVersion; 4] = [
+    /// All of them, of each group the preferred one last.
+    ///
+    /// Of `metrics.k8s.io` that is v1beta1, as it was before there was a v1: `kubectl top`, the HPA
+    /// controller and the typed clients ask for their version by name, whatever is preferred, and
+    /// whoever does take the preferred one may be too old for v1.
+    pub const ALL: [GroupVersion; 5] = [
         GroupVersion::CustomV1Beta1,
         GroupVersion::CustomV1Beta2,
         GroupVersion::ExternalV1Beta1,
+        GroupVersion::ResourceV1,
         GroupVersion::ResourceV1Beta1,
     ];
 
@@ -64,16 +71,24 @@ impl GroupVersion {
         match self {
             GroupVersion::CustomV1Beta1 | GroupVersion::CustomV1Beta2 => ApiGroup::Custom,
             GroupVersion::ExternalV1Beta1 => ApiGroup::External,
-            GroupVersion::ResourceV1Beta1 => ApiGroup::Resource,
+            GroupVersion::ResourceV1 | GroupVersion::ResourceV1Beta1 => ApiGroup::Resource,
+        }
+    }
+
+    /// `metrics.k8s.io/v1beta1`
+    pub fn name(self) -> &'static str {
+        match self {
+            GroupVersion::CustomV1Beta1 => "custom.metrics.k8s.io/v1beta1",
+            GroupVersion::CustomV1Beta2 => "custom.metrics.k8s.io/v1beta2",
+            GroupVersion::ExternalV1Beta1 => "external.metrics.k8s.io/v1beta1",
+            GroupVersion::ResourceV1 => "metrics.k8s.io/v1",
+            GroupVersion::ResourceV1Beta1 => "metrics.k8s.io/v1beta1",
         }
     }
 
     /// `v1beta1`
     pub fn version(self) -> &'static str {
-        match self {
-            GroupVersion::CustomV1Beta2 => "v1beta2",
-            _ => "v1beta1",
-        }
+        self.name().rsplit('/').next().unwrap_or_default()
     }
 
     pub(super) fn find(group: ApiGroup, version: &str) -> Option<GroupVersion> {
@@ -84,6 +99,6 @@ impl GroupVersion {
 
 impl fmt::Display for GroupVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.group(), self.version())
+        f.write_str(self.name())
     }
 }

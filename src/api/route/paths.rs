@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::query::{self, Query};
 use super::{
     ApiGroup, Attributes, CustomAsk, Discovery, ExternalAsk, GroupVersion, Health, ListQuery,
-    Objects, Probe, Refusal, ResourceAsk, Route,
+    Objects, Probe, Refusal, ResourceAsk, Route, UsageOf,
 };
 use crate::auth::ResourceAttributes;
 
@@ -135,7 +135,7 @@ fn group_route(
     match group {
         ApiGroup::Custom => custom_route(version, rest, query, asked).map(Route::Custom),
         ApiGroup::External => external_route(rest, query, asked).map(Route::External),
-        ApiGroup::Resource => resource_route(rest, query, asked).map(Route::Resource),
+        ApiGroup::Resource => resource_route(version, rest, query, asked).map(Route::Resource),
     }
 }
 
@@ -211,26 +211,28 @@ fn external_route(
 }
 
 fn resource_route(
+    version: GroupVersion,
     rest: &[&str],
     query: &Query,
     asked: &ResourceAttributes,
 ) -> Result<ResourceAsk, Refusal> {
     let text = |it: &str| it.to_owned();
-    Ok(match rest {
-        ["nodes"] => ResourceAsk::Nodes(ListQuery::new(query, asked)?),
-        ["nodes", name] => ResourceAsk::Node { name: text(name) },
-        ["pods"] => ResourceAsk::Pods {
+    let objects = match rest {
+        ["nodes"] => UsageOf::Nodes(ListQuery::new(query, asked)?),
+        ["nodes", name] => UsageOf::Node { name: text(name) },
+        ["pods"] => UsageOf::Pods {
             namespace: None,
             list: ListQuery::new(query, asked)?,
         },
-        ["namespaces", namespace, "pods"] => ResourceAsk::Pods {
+        ["namespaces", namespace, "pods"] => UsageOf::Pods {
             namespace: Some(text(namespace)),
             list: ListQuery::new(query, asked)?,
         },
-        ["namespaces", namespace, "pods", name] => ResourceAsk::Pod {
+        ["namespaces", namespace, "pods", name] => UsageOf::Pod {
             namespace: text(namespace),
             name: text(name),
         },
         _ => return Err(Refusal::NotFound),
-    })
+    };
+    Ok(ResourceAsk { version, objects })
 }

@@ -1,6 +1,7 @@
 //! Recorded answers of the Go adapter, the documented special cases, and properties.
 
 mod properties;
+mod usage;
 
 use serde::Deserialize;
 
@@ -33,11 +34,13 @@ fn refusal(parsed: &Parsed) -> Option<Refusal> {
         .cloned()
         .or_else(|| match &parsed.route {
             Route::Refused { refusal, .. } => Some(refusal.clone()),
-            Route::Custom(CustomAsk { list, .. })
-            | Route::External(ExternalAsk { list, .. })
-            | Route::Resource(ResourceAsk::Nodes(list) | ResourceAsk::Pods { list, .. }) => {
+            Route::Custom(CustomAsk { list, .. }) | Route::External(ExternalAsk { list, .. }) => {
                 list.check().err()
             }
+            Route::Resource(ResourceAsk { objects, .. }) => match objects {
+                UsageOf::Nodes(list) | UsageOf::Pods { list, .. } => list.check().err(),
+                UsageOf::Node { .. } | UsageOf::Pod { .. } => None,
+            },
             _ => None,
         })
 }
@@ -120,10 +123,12 @@ fn judge(exchange: &Exchange) {
 fn served_kind(route: &Route) -> Option<&'static str> {
     match route {
         Route::External(_) => Some("ExternalMetricValueList"),
-        Route::Resource(ResourceAsk::Nodes(_)) => Some("NodeMetricsList"),
-        Route::Resource(ResourceAsk::Node { .. }) => Some("NodeMetrics"),
-        Route::Resource(ResourceAsk::Pods { .. }) => Some("PodMetricsList"),
-        Route::Resource(ResourceAsk::Pod { .. }) => Some("PodMetrics"),
+        Route::Resource(ask) => Some(match ask.objects {
+            UsageOf::Nodes(_) => "NodeMetricsList",
+            UsageOf::Node { .. } => "NodeMetrics",
+            UsageOf::Pods { .. } => "PodMetricsList",
+            UsageOf::Pod { .. } => "PodMetrics",
+        }),
         Route::Custom(_) => Some("MetricValueList"),
         Route::Discovery(Discovery::Groups) => Some("APIGroupList"),
         Route::Discovery(Discovery::Group(_)) => Some("APIGroup"),
@@ -294,7 +299,11 @@ fn numbers_are_judged_before_selectors() {
 fn unreadable_query_pieces_vanish() {
     let query = "a;b=1&labelSelector=%zz&labelSelector=x+y&pretty=perhaps";
     let parsed = Parsed::new("GET", "/apis/metrics.k8s.io/v1beta1/nodes", Some(query));
-    let Route::Resource(ResourceAsk::Nodes(list)) = parsed.route else {
+    let Route::Resource(ResourceAsk {
+        objects: UsageOf::Nodes(list),
+        ..
+    }) = parsed.route
+    else {
         panic!("not nodes")
     };
     assert_eq!(list.label_selector, "x y");

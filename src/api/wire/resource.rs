@@ -1,4 +1,5 @@
-//! The usage lists of `metrics.k8s.io` (`k8s.io/metrics/pkg/apis/metrics/v1beta1`).
+//! The usage lists of `metrics.k8s.io` (`k8s.io/metrics/pkg/apis/metrics`), whose
+//! versions v1 and v1beta1 have one shape.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,11 +13,11 @@ use crate::kubernetes::Object;
 use crate::plan::Value;
 use crate::plan::resource::{NodeUsage, PodUsage, Usage, earliest};
 
-const API_VERSION: &str = "metrics.k8s.io/v1beta1";
-
 /// What all answers of one moment share.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::api) struct Measured {
+    /// `metrics.k8s.io/v1` or `metrics.k8s.io/v1beta1`: all that tells the two apart.
+    pub(in crate::api) api_version: &'static str,
     /// When the answer is made.
     pub(in crate::api) now: Timestamp,
     /// The window of the rules.
@@ -104,35 +105,38 @@ impl Measured {
             usage,
         }
     }
-}
 
-impl Item<'_> {
-    /// As an answer of its own.
-    pub(in crate::api) fn alone(self, form: Form) -> Result<Vec<u8>, serde_json::Error> {
-        let kind = match self.usage {
+    /// One of them, as an answer of its own.
+    pub(in crate::api) fn alone(
+        self,
+        item: Item<'_>,
+        form: Form,
+    ) -> Result<Vec<u8>, serde_json::Error> {
+        let kind = match item.usage {
             ItemUsage::Containers(_) => "PodMetrics",
             ItemUsage::Usage(_) => "NodeMetrics",
         };
         form.json(&Item {
             kind: Some(kind),
-            api_version: Some(API_VERSION),
-            ..self
+            api_version: Some(self.api_version),
+            ..item
         })
     }
-}
 
-/// A list of this kind (`PodMetricsList`, `NodeMetricsList`).
-pub(in crate::api) fn usage_list(
-    kind: &'static str,
-    items: Vec<Item<'_>>,
-    form: Form,
-) -> Result<Vec<u8>, serde_json::Error> {
-    form.json(&List {
-        kind,
-        api_version: API_VERSION,
-        metadata: Metadata {},
-        items,
-    })
+    /// A list of this kind (`PodMetricsList`, `NodeMetricsList`).
+    pub(in crate::api) fn list(
+        self,
+        kind: &'static str,
+        items: Vec<Item<'_>>,
+        form: Form,
+    ) -> Result<Vec<u8>, serde_json::Error> {
+        form.json(&List {
+            kind,
+            api_version: self.api_version,
+            metadata: Metadata {},
+            items,
+        })
+    }
 }
 
 fn quantities(cpu: Option<&Value>, memory: Option<&Value>) -> Quantities {

@@ -173,14 +173,14 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        row: "the custom group has both versions, v1beta2 first",
+        row: "custom and resource metrics have two versions each",
         path: "/apis",
-        ours: |expected, _| both_versions_in_the_list(expected),
+        ours: |expected, _| all_versions_in_the_list(expected),
     },
     Difference {
-        row: "the custom group has both versions, v1beta2 first",
+        row: "custom and resource metrics have two versions each",
         path: "/apis/",
-        ours: |expected, _| both_versions_in_the_list(expected),
+        ours: |expected, _| all_versions_in_the_list(expected),
     },
     Difference {
         row: "the custom group has both versions, v1beta2 first",
@@ -191,6 +191,36 @@ pub const DIFFERENCES: &[Difference] = &[
         row: "the custom group has both versions, v1beta2 first",
         path: "/apis/custom.metrics.k8s.io/",
         ours: |expected, _| custom_group(json_of(expected)),
+    },
+    Difference {
+        row: "the resource group has v1 too, and v1beta1 is preferred as it was",
+        path: "/apis/metrics.k8s.io",
+        ours: |expected, _| resource_group(json_of(expected)),
+    },
+    Difference {
+        row: "the list of paths has metrics.k8s.io/v1",
+        path: "/",
+        ours: |expected, _| one_more_path(expected),
+    },
+    Difference {
+        row: "the list of paths has metrics.k8s.io/v1",
+        path: "/nope",
+        ours: |expected, _| one_more_path(expected),
+    },
+    Difference {
+        row: "the list of paths has metrics.k8s.io/v1",
+        path: "/api",
+        ours: |expected, _| one_more_path(expected),
+    },
+    Difference {
+        row: "the list of paths has metrics.k8s.io/v1",
+        path: "/apis/nope.k8s.io",
+        ours: |expected, _| one_more_path(expected),
+    },
+    Difference {
+        row: "the list of paths has metrics.k8s.io/v1",
+        path: "/readyz/nope",
+        ours: |expected, _| one_more_path(expected),
     },
     Difference {
         row: "our own version, in full",
@@ -294,13 +324,27 @@ fn custom_group(group: &mut Value) {
     group["preferredVersion"] = version("v1beta2");
 }
 
-fn both_versions_in_the_list(expected: &mut Expected) {
+fn one_more_path(expected: &mut Expected) {
+    let paths = json_of(expected)["paths"].as_array_mut();
+    let paths = paths.expect("a recorded list of paths must have paths");
+    paths.push(json!("/apis/metrics.k8s.io/v1"));
+}
+
+fn resource_group(group: &mut Value) {
+    let versions = group["versions"].as_array_mut();
+    let versions = versions.expect("a recorded group must have versions");
+    versions.push(json!({"groupVersion": "metrics.k8s.io/v1", "version": "v1"}));
+}
+
+fn all_versions_in_the_list(expected: &mut Expected) {
     let groups = json_of(expected)["groups"].as_array_mut();
     let groups = groups.expect("a recorded group list must have groups");
-    let custom = groups
-        .iter_mut()
-        .find(|group| group["name"] == "custom.metrics.k8s.io");
-    custom_group(custom.expect("the custom group must be recorded"));
+    let mut of = |name: &str, ours: fn(&mut Value)| {
+        let group = groups.iter_mut().find(|group| group["name"] == name);
+        ours(group.expect("each group must be recorded"));
+    };
+    of("custom.metrics.k8s.io", custom_group);
+    of("metrics.k8s.io", resource_group);
 }
 
 fn json_of(expected: &mut Expected) -> &mut Value {

@@ -35,20 +35,20 @@ fn path_of(route: &Route) -> String {
             )
         }
         Route::Resource(ask) => {
-            let base = base(GroupVersion::ResourceV1Beta1);
-            match ask {
-                ResourceAsk::Nodes(_) => format!("{base}/nodes"),
-                ResourceAsk::Node { name } => format!("{base}/nodes/{}", encode(name)),
-                ResourceAsk::Pods {
+            let base = base(ask.version);
+            match &ask.objects {
+                UsageOf::Nodes(_) => format!("{base}/nodes"),
+                UsageOf::Node { name } => format!("{base}/nodes/{}", encode(name)),
+                UsageOf::Pods {
                     namespace: None, ..
                 } => format!("{base}/pods"),
-                ResourceAsk::Pods {
+                UsageOf::Pods {
                     namespace: Some(namespace),
                     ..
                 } => {
                     format!("{base}/namespaces/{}/pods", encode(namespace))
                 }
-                ResourceAsk::Pod { namespace, name } => {
+                UsageOf::Pod { namespace, name } => {
                     format!(
                         "{base}/namespaces/{}/pods/{}",
                         encode(namespace),
@@ -121,17 +121,27 @@ fn asks() -> impl Strategy<Value = Route> {
                 list: ListQuery::default(),
             })
         }),
-        Just(Route::Resource(ResourceAsk::Nodes(ListQuery::default()))),
-        segment().prop_map(|name| Route::Resource(ResourceAsk::Node { name })),
-        prop::option::of(segment()).prop_map(|namespace| {
-            Route::Resource(ResourceAsk::Pods {
-                namespace,
-                list: ListQuery::default(),
-            })
-        }),
-        (segment(), segment())
-            .prop_map(|(namespace, name)| Route::Resource(ResourceAsk::Pod { namespace, name })),
+        resource_asks(),
     ]
+}
+
+fn resource_asks() -> impl Strategy<Value = Route> {
+    let version = prop_oneof![
+        Just(GroupVersion::ResourceV1),
+        Just(GroupVersion::ResourceV1Beta1)
+    ];
+    let list = ListQuery::default;
+    let objects = prop_oneof![
+        Just(UsageOf::Nodes(list())),
+        segment().prop_map(|name| UsageOf::Node { name }),
+        prop::option::of(segment()).prop_map(move |namespace| UsageOf::Pods {
+            namespace,
+            list: list(),
+        }),
+        (segment(), segment()).prop_map(|(namespace, name)| UsageOf::Pod { namespace, name }),
+    ];
+    (version, objects)
+        .prop_map(|(version, objects)| Route::Resource(ResourceAsk { version, objects }))
 }
 
 proptest! {
