@@ -17,6 +17,8 @@ mod discovery;
 pub mod exec;
 /// Where a server is and what we prove ourselves with: kubeconfig files and in-cluster accounts.
 pub mod kubeconfig;
+/// Labels of objects.
+pub mod labels;
 /// Token reviews, access reviews, and whom the cluster trusts.
 pub mod reviews;
 /// Objects from a file: no cluster at all.
@@ -26,7 +28,6 @@ pub mod tls;
 /// An HTTP client that follows rotating certificates and tokens.
 pub mod transport;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -35,17 +36,18 @@ use crate::kinds::{Kind, Kinds};
 use crate::selector::Selector;
 pub use client::{Client, Error};
 use cluster::Cluster;
+use labels::Labels;
 use standalone::Objects;
 
-/// A pod or node as resource metrics describe it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is known of an object. Texts are shared with other objects that have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Object {
     /// Empty for an object that is in no namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// `metadata.name`
-    pub name: String,
+    pub name: Arc<str>,
     /// `metadata.labels`
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
 }
 
 /// Where kinds and names of objects come from.
@@ -123,7 +125,8 @@ impl Kubernetes {
         match self {
             Kubernetes::Standalone(objects) => {
                 Ok(objects.load().running(kind, namespace, |object| {
-                    selector.matches(&object.labels) && name.is_none_or(|name| name == object.name)
+                    selector.holds(|key| object.labels.get(key))
+                        && name.is_none_or(|name| *name == *object.name)
                 }))
             }
             Kubernetes::Cluster(cluster) => cluster.running(kind, namespace, selector, name).await,

@@ -80,16 +80,26 @@ impl Selector {
 
     /// Whether it holds for an object with these labels.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.holds(|key| labels.get(key).map(String::as_str))
+    }
+
+    /// Whether it holds for an object whose label of a key has this value.
+    pub fn holds<'a>(&self, value_of: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.requirements
             .iter()
-            .all(|requirement| requirement.matches(labels))
+            .all(|requirement| requirement.holds(value_of(&requirement.key)))
     }
 }
 
 impl Requirement {
-    fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        let value = labels.get(&self.key);
-        let listed = || value.is_some_and(|value| self.values.binary_search(value).is_ok());
+    /// Whether it holds where its label has this value, or is missing.
+    fn holds(&self, value: Option<&str>) -> bool {
+        let listed = || {
+            value.is_some_and(|value| {
+                let found = self.values.binary_search_by(|it| it.as_str().cmp(value));
+                found.is_ok()
+            })
+        };
         let numbers = || {
             let value: i64 = value?.parse().ok()?;
             let bound: i64 = self.values.first()?.parse().ok()?;

@@ -109,7 +109,7 @@ impl Asked<'_> {
         let mut by_namespace: BTreeMap<String, Vec<Arc<Object>>> = BTreeMap::new();
         for pod in pods {
             by_namespace
-                .entry(pod.namespace.clone())
+                .entry(pod.namespace.to_string())
                 .or_default()
                 .push(pod);
         }
@@ -228,7 +228,10 @@ fn checked(list: &ListQuery) -> Result<Selector, Failure> {
 }
 
 fn names(objects: &[Arc<Object>]) -> Vec<String> {
-    objects.iter().map(|object| object.name.clone()).collect()
+    objects
+        .iter()
+        .map(|object| object.name.to_string())
+        .collect()
 }
 
 fn value<T>(found: Found<T>) -> Option<T> {

@@ -146,9 +146,9 @@ impl Cluster {
         };
         let items = self.list(kind, namespace, selector, &fields).await?;
         let objects = items.into_iter().map(|item| Object {
-            namespace: item.namespace,
-            name: item.name,
-            labels: item.labels,
+            namespace: item.namespace.into(),
+            name: item.name.into(),
+            labels: item.labels.into_iter().collect(),
         });
         Ok(objects.map(Arc::new).collect())
     }

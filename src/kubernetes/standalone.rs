@@ -120,8 +120,8 @@ impl Objects {
     /// them.
     pub fn names(&self, kind: &Kind, namespace: Option<&str>, selector: &Selector) -> Vec<String> {
         let objects = self.of_kind(kind, namespace).map(|stored| &stored.object);
-        let objects = objects.filter(|object| selector.matches(&object.labels));
-        objects.map(|object| object.name.clone()).collect()
+        let objects = objects.filter(|object| selector.holds(|key| object.labels.get(key)));
+        objects.map(|object| object.name.to_string()).collect()
     }
 
     /// The objects of `kind` that `keep` keeps, in `namespace` or in all of them. Of pods only
@@ -151,7 +151,7 @@ impl Objects {
             .get(&kind.group_resource())
             .into_iter()
             .flat_map(BTreeMap::values);
-        objects.filter(move |stored| namespace.is_none_or(|it| it == stored.object.namespace))
+        objects.filter(move |stored| namespace.is_none_or(|it| *it == *stored.object.namespace))
     }
 
     fn add(&mut self, document: &str, manifest: Manifest) -> Result<(), Error> {
@@ -186,8 +186,8 @@ impl Objects {
             name: name.clone(),
         };
         let object = Arc::new(Object {
-            namespace,
-            name,
+            namespace: namespace.into(),
+            name: name.into(),
             labels,
         });
         objects.insert(at, Stored { object, running });
@@ -313,10 +313,10 @@ mod tests {
         };
         let pods = running("pods", Some("default"));
         assert_eq!(
-            pods.iter().map(|pod| pod.name.as_str()).collect::<Vec<_>>(),
+            pods.iter().map(|pod| &*pod.name).collect::<Vec<_>>(),
             ["silent", "up"]
         );
-        assert_eq!(pods[0].labels["app"], "web");
+        assert_eq!(pods[0].labels.get("app"), Some("web"));
         assert_eq!(running("pods", Some("other")), []);
         assert_eq!(running("namespaces", None).len(), 1);
         assert_eq!(names(&objects, "pods", None, ""), ["done", "silent", "up"]);

@@ -1,7 +1,6 @@
 //! The usage lists of `metrics.k8s.io` (`k8s.io/metrics/pkg/apis/metrics`), whose
 //! versions v1 and v1beta1 have one shape.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,6 +9,7 @@ use serde::Serialize;
 use super::{Form, List, Metadata, whole_seconds};
 use crate::go::duration::format_go;
 use crate::kubernetes::Object;
+use crate::kubernetes::labels::Labels;
 use crate::plan::Value;
 use crate::plan::resource::{NodeUsage, PodUsage, Usage, earliest};
 
@@ -46,8 +46,8 @@ struct ItemMetadata<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     namespace: &'a str,
     creation_timestamp: String,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    labels: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    labels: &'a Labels,
 }
 
 #[derive(Debug, Serialize)]
