@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ACCEPT, HeaderMap, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use rustls::pki_types::CertificateDer;
@@ -45,6 +45,7 @@ mod status;
 mod version;
 mod wire;
 
+use accept::{Encoding, NotAcceptable, Offer};
 use body::Body;
 use health::Outcome;
 use route::{Discovery, Parsed, Route};
@@ -96,7 +97,11 @@ struct Deadline(Instant);
 const REVIEWS_MAX: usize = 1000;
 
 /// For documents that only people read.
-const PEOPLE: Form = Form { pretty: true };
+const PEOPLE: Form = Form {
+    encoding: Encoding::Json,
+    pretty: true,
+    conversion: None,
+};
 
 impl Api {
     /// An API over these rooms; `port` is ours, as discovery documents name it.
@@ -125,14 +130,21 @@ impl Api {
     ) -> Response<Full<Bytes>> {
         let uri = &request.uri;
         let parsed = Parsed::new(request.method.as_str(), uri.path(), uri.query());
-        let form = Form {
-            pretty: parsed
-                .pretty
-                .unwrap_or_else(|| accept::is_person(&request.headers)),
+        let accept = accept::header(&request.headers);
+        let pretty = parsed
+            .pretty
+            .unwrap_or_else(|| accept::is_person(&request.headers));
+        let form = match Offer::of(&parsed.route) {
+            Some(offer) => accept::negotiate(&accept, offer),
+            None => Ok(Form::default()),
         };
+        let form = form.map(|form| form.prettier(pretty));
         match self.dispatch(parsed, request, certificates, form).await {
             Ok(body) => body.into_response(),
-            Err(failure) => refused(&failure, form),
+            Err(failure) => {
+                let form = accept::negotiate_error(&accept).prettier(pretty);
+                refused(&failure, form)
+            }
         }
     }
 
@@ -147,7 +159,7 @@ impl Api {
         parsed: Parsed,
         request: &Parts,
         certificates: &[CertificateDer<'static>],
-        form: Form,
+        form: Result<Form, NotAcceptable>,
     ) -> Result<Body, Failure> {
         let own_timeout = parsed.timeout?;
         let longest = self.limits.timeout;
@@ -172,9 +184,7 @@ impl Api {
                 let allowed = auth.allow(&user, &parsed.attributes).await;
                 allowed.map_err(refused)?;
             }
-            if route.is_negotiated() && !accept::takes_json(headers.get_all(ACCEPT)) {
-                return Err(Failure::not_acceptable());
-            }
+            let form = form.map_err(Failure::not_acceptable)?;
             self.route(route, headers, form, deadline).await
         };
         timeout_at(deadline.0, answer)
@@ -330,21 +340,6 @@ impl Api {
                 );
             }
         }
-    }
-}
-
-impl Route {
-    /// Whether the client may choose the encoding of the answer.
-    fn is_negotiated(&self) -> bool {
-        matches!(
-            self,
-            Route::Custom(_)
-                | Route::External(_)
-                | Route::Resource(_)
-                | Route::Discovery(_)
-                | Route::OpenApiV2
-                | Route::OpenApiV3 { .. }
-        )
     }
 }
 

@@ -1,62 +1,244 @@
-//! How a client wants what we write: whether it takes JSON, and for whose eyes (RFC 9110, section
-//! 12.5.1, as far as Go's servers read it).
+//! How a client wants what we write: in which encoding, as which object, and for whose eyes.
+//!
+//! Promises: the choice is that of Go's servers, which ask twice. First go-restful decides whether
+//! a route has anything to offer (`Route.matchesAccept`: whole media types or `*/*`, so that
+//! `application/*` is refused). Then apiserver chooses
+//! (`k8s.io/apiserver/pkg/endpoints/handlers/negotiation`): the client's clauses in goautoneg's
+//! order, and for each the first encoding in the server's own order. A clause that the endpoint
+//! cannot serve is passed over; parameters that nobody knows are ignored.
 
-use hyper::header::{HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, HeaderMap, USER_AGENT};
 
-/// Whether plain JSON is among the media types of an `Accept` header, or there is none.
-///
-/// `application/json;as=Table` and other `as=` forms ask for another object, not for plain JSON.
-pub(super) fn takes_json<'a>(accept: impl IntoIterator<Item = &'a HeaderValue>) -> bool {
-    let mut asked = false;
-    for value in accept {
-        let Ok(value) = value.to_str() else { continue };
-        for media_range in value.split(',').filter(|range| !range.trim().is_empty()) {
-            asked = true;
-            let mut parts = media_range.split(';').map(str::trim);
-            let media_type = parts.next().unwrap_or_default();
-            let json = ["*/*", "application/*", "application/json"];
-            let is_json = json.iter().any(|it| media_type.eq_ignore_ascii_case(it));
-            if is_json && !parts.any(|parameter| parameter.starts_with("as=")) {
-                return true;
-            }
-        }
-    }
-    !asked
+use super::wire::Form;
+use clause::Clause;
+pub(super) use offer::Offer;
+
+/// `Accept` headers, taken apart.
+mod clause;
+/// What each endpoint can be asked for.
+mod offer;
+#[cfg(test)]
+mod tests;
+
+/// How objects are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// `application/json`
+    #[default]
+    Json,
 }
 
-/// Go's servers indent for these (`k8s.io/apiserver/pkg/endpoints/handlers/negotiation`).
+impl Encoding {
+    /// In the server's order of preference.
+    const ALL: [Encoding; 1] = [Encoding::Json];
+
+    /// As `Accept` and `Content-Type` name it.
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Encoding::Json => "application/json",
+        }
+    }
+
+    /// Whether Go has a form of it for watches.
+    fn streams(self) -> bool {
+        match self {
+            Encoding::Json => true,
+        }
+    }
+}
+
+/// Another object than the endpoint's own, which a client asks for by `as`, `g` and `v`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Conversion {
+    /// `as=Table;g=meta.k8s.io`: rows and columns, as `kubectl get` prints them.
+    Table(MetaVersion),
+    /// `as=PartialObjectMetadata;g=meta.k8s.io`: nothing but an object's metadata.
+    Metadata(MetaVersion),
+    /// `as=PartialObjectMetadataList;g=meta.k8s.io`: nothing but the metadata of a list's objects.
+    MetadataList(MetaVersion),
+    /// `as=APIGroupDiscoveryList;g=apidiscovery.k8s.io`: all groups in one document.
+    Discovery(DiscoveryVersion),
+}
+
+/// A version of `meta.k8s.io`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MetaVersion {
+    /// `v1beta1`
+    V1Beta1,
+    /// `v1`
+    V1,
+}
+
+/// A version of `apidiscovery.k8s.io`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DiscoveryVersion {
+    /// `v2beta1`, which aggregators of Kubernetes 1.27 to 1.29 ask for.
+    V2Beta1,
+    /// `v2`
+    V2,
+}
+
+/// Nothing that the client takes can be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotAcceptable {
+    /// No clause names an encoding of the route; it has these, and for some endpoints these for
+    /// watches too.
+    Route {
+        /// Whether the forms for watches are named.
+        streams: bool,
+    },
+    /// Clauses do, but want another object than the endpoint has.
+    Object,
+}
+
+impl std::fmt::Display for NotAcceptable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let plain = Encoding::ALL.map(|encoding| encoding.media_type().to_owned());
+        let (text, mut types) = match self {
+            NotAcceptable::Route { .. } => {
+                let text = "406: Not Acceptable\n\nAvailable representations";
+                (text, Vec::from(plain))
+            }
+            NotAcceptable::Object => {
+                let text = "only the following media types are accepted";
+                (text, Vec::from(plain))
+            }
+        };
+        if let NotAcceptable::Route { streams: true } = self {
+            let streams = Encoding::ALL.into_iter().filter(|it| it.streams());
+            types.extend(streams.map(|it| format!("{};stream=watch", it.media_type())));
+        }
+        write!(f, "{text}: {}", types.join(", "))
+    }
+}
+
+/// What to write for these `Accept` headers, joined by [`header`], at an endpoint with this offer.
+pub(super) fn negotiate(accept: &str, offer: Offer) -> Result<Form, NotAcceptable> {
+    if accept.is_empty() {
+        return Ok(Form::default());
+    }
+    if !accept.split(',').any(is_produced) {
+        let streams = matches!(offer, Offer::Metrics | Offer::UsageList);
+        return Err(NotAcceptable::Route { streams });
+    }
+    let clauses = clause::sorted(accept);
+    let aggregated = (offer == Offer::Groups)
+        .then(|| choose(&clauses, discovery))
+        .flatten();
+    aggregated
+        .or_else(|| match offer {
+            Offer::Usage | Offer::UsageList => choose(&clauses, meta),
+            Offer::Document | Offer::Groups | Offer::Metrics => choose(&clauses, itself),
+        })
+        .ok_or(NotAcceptable::Object)
+}
+
+/// What to write an error in. It is written in any case: indented JSON is what Go falls back to.
+pub(super) fn negotiate_error(accept: &str) -> Form {
+    let fallback = Form {
+        pretty: true,
+        ..Form::default()
+    };
+    if accept.is_empty() {
+        return Form::default();
+    }
+    choose(&clause::sorted(accept), itself).unwrap_or(fallback)
+}
+
+/// The `Accept` headers of a request as one list (RFC 9110, section 5.3).
+pub(super) fn header(headers: &HeaderMap) -> String {
+    let values: Vec<_> = headers
+        .get_all(ACCEPT)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .collect();
+    values.join(",")
+}
+
+/// Go's servers indent for these (`negotiation.isPrettyPrint`).
 pub(super) fn is_person(headers: &HeaderMap) -> bool {
     let agent = headers
         .get(USER_AGENT)
-        .map(HeaderValue::as_bytes)
+        .map(hyper::header::HeaderValue::as_bytes)
         .unwrap_or_default();
     [&b"curl"[..], b"Wget", b"Mozilla/5.0"]
         .iter()
         .any(|person| agent.starts_with(person))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// go-restful's `matchesAccept`.
+fn is_produced(range: &str) -> bool {
+    let media_type = range.split(';').next().unwrap_or_default();
+    let media_type = media_type.trim_matches(' ');
+    media_type == "*/*" || Encoding::ALL.iter().any(|it| it.media_type() == media_type)
+}
 
-    #[test]
-    fn json_is_taken_unless_something_else_is_demanded() {
-        for (accept, taken) in [
-            ("application/json", true),
-            ("application/vnd.kubernetes.protobuf, */*", true),
-            ("application/vnd.kubernetes.protobuf,application/json", true),
-            (
-                "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
-                true,
-            ),
-            ("application/json;as=Table;v=v1;g=meta.k8s.io", false),
-            ("application/yaml", false),
-            ("text/html", false),
-            ("", true),
-        ] {
-            let value = HeaderValue::from_static(accept);
-            assert_eq!(takes_json([&value]), taken, "{accept:?}");
-        }
-        assert!(takes_json([]));
+/// Judges the object that a clause asks for: `None` where the endpoint has no such object.
+type Judge = fn(Encoding, &Clause<'_>) -> Option<Option<Conversion>>;
+
+/// `NegotiateMediaTypeOptions`.
+fn choose(clauses: &[Clause<'_>], judge: Judge) -> Option<Form> {
+    let pairs = clauses
+        .iter()
+        .flat_map(|clause| Encoding::ALL.map(|encoding| (clause, encoding)));
+    pairs
+        .filter(|(clause, encoding)| clause.takes(encoding.media_type()))
+        .filter(|(clause, encoding)| match clause.parameter("stream") {
+            None | Some("") => true,
+            Some(stream) => stream == "watch" && encoding.streams(),
+        })
+        .find_map(|(clause, encoding)| {
+            Some(Form {
+                encoding,
+                pretty: clause.parameter("pretty") == Some("1"),
+                conversion: judge(encoding, clause)?,
+            })
+        })
+}
+
+/// `DefaultEndpointRestrictions`: nothing but the endpoint's own object.
+fn itself(_: Encoding, clause: &Clause<'_>) -> Option<Option<Conversion>> {
+    let plain = clause.target().is_none() && takes_version(clause, None);
+    plain.then_some(None)
+}
+
+/// `DiscoveryEndpointRestrictions`: nothing but aggregated discovery.
+fn discovery(_: Encoding, clause: &Clause<'_>) -> Option<Option<Conversion>> {
+    if !takes_version(clause, None) {
+        return None;
     }
+    let version = match clause.target()? {
+        ("apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList") => DiscoveryVersion::V2,
+        ("apidiscovery.k8s.io", "v2beta1", "APIGroupDiscoveryList") => DiscoveryVersion::V2Beta1,
+        _ => return None,
+    };
+    Some(Some(Conversion::Discovery(version)))
+}
+
+/// `RequestScope`: the object, its table, or its metadata.
+fn meta(_: Encoding, clause: &Clause<'_>) -> Option<Option<Conversion>> {
+    if !takes_version(clause, Some("v1")) {
+        return None;
+    }
+    let Some((group, version, kind)) = clause.target() else {
+        return Some(None);
+    };
+    let version = match (group, version) {
+        ("meta.k8s.io", "v1") => MetaVersion::V1,
+        ("meta.k8s.io", "v1beta1") => MetaVersion::V1Beta1,
+        _ => return None,
+    };
+    match kind {
+        "Table" => Some(Some(Conversion::Table(version))),
+        "PartialObjectMetadata" => Some(Some(Conversion::Metadata(version))),
+        "PartialObjectMetadataList" => Some(Some(Conversion::MetadataList(version))),
+        _ => None,
+    }
+}
+
+/// `AllowsServerVersion`: whether a clause leaves open in which version generic objects are, or
+/// says the one there is.
+fn takes_version(clause: &Clause<'_>, version: Option<&str>) -> bool {
+    let asked = clause.parameter("sv").filter(|asked| !asked.is_empty());
+    asked.is_none() || asked == version
 }

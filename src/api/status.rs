@@ -6,6 +6,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
 
+use super::accept::NotAcceptable;
 use super::route;
 use crate::auth::{Attributes, Refusal};
 use crate::registry::Unlisted;
@@ -168,9 +169,12 @@ impl Failure {
     }
 
     /// 406: none of the media types that the client takes is served.
-    pub(super) fn not_acceptable() -> Failure {
-        let text = "only the following media types are accepted: application/json";
-        Failure::new(406, Some("NotAcceptable"), text)
+    pub(super) fn not_acceptable(cause: NotAcceptable) -> Failure {
+        let failure = Failure::new(406, Some("NotAcceptable"), cause.to_string());
+        match cause {
+            NotAcceptable::Route { .. } => failure.with_details(StatusDetails::default()),
+            NotAcceptable::Object => failure,
+        }
     }
 
     /// 429: too many requests at once.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use serde::Serialize;
 
+use super::accept::{Conversion, Encoding};
 use crate::kinds::Kind;
 use crate::plan::{ExternalValue, Value};
 use crate::prometheus;
@@ -42,18 +43,29 @@ pub(super) struct Described<'a> {
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Form {
-    /// With line breaks and indentation, for people.
+    /// In which encoding.
+    pub(super) encoding: Encoding,
+    /// With line breaks and indentation, for people, where the encoding has a choice.
     pub(super) pretty: bool,
+    /// As which other object.
+    pub(super) conversion: Option<Conversion>,
 }
 
 impl Form {
-    /// `value` as JSON, ending in a line break as Go's encoder does.
+    /// Indented too where `pretty` says so.
+    pub(super) fn prettier(self, pretty: bool) -> Form {
+        Form {
+            pretty: self.pretty || pretty,
+            ..self
+        }
+    }
+
+    /// `value` as JSON. Like Go's, it ends in a line break unless it is indented.
     pub(super) fn json(self, value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
-        let mut body = if self.pretty {
-            serde_json::to_vec_pretty(value)?
-        } else {
-            serde_json::to_vec(value)?
-        };
+        if self.pretty {
+            return serde_json::to_vec_pretty(value);
+        }
+        let mut body = serde_json::to_vec(value)?;
         body.push(b'\n');
         Ok(body)
     }

@@ -1,0 +1,41 @@
+//! What each endpoint can be asked for.
+
+use crate::api::route::{Discovery, Route, UsageOf};
+
+/// What an endpoint can be asked for, in every [`Encoding`](super::Encoding).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::api) enum Offer {
+    /// One document of legacy discovery.
+    Document,
+    /// The document at `/apis`: also as aggregated discovery, which is then preferred to it.
+    Groups,
+    /// A list of custom or external metrics.
+    Metrics,
+    /// Usage of one pod or node: also as a table, or nothing but its metadata.
+    Usage,
+    /// Usage of several.
+    UsageList,
+}
+
+impl Offer {
+    /// What a client may choose from; nothing where the answer has one form.
+    pub(in crate::api) fn of(route: &Route) -> Option<Offer> {
+        match route {
+            Route::Custom(_) | Route::External(_) => Some(Offer::Metrics),
+            Route::Resource(ask) => Some(match ask.objects {
+                UsageOf::Node { .. } | UsageOf::Pod { .. } => Offer::Usage,
+                UsageOf::Nodes(_) | UsageOf::Pods { .. } => Offer::UsageList,
+            }),
+            Route::Discovery(Discovery::Groups) => Some(Offer::Groups),
+            Route::Discovery(Discovery::Group(_) | Discovery::Resources(_))
+            | Route::OpenApiV2
+            | Route::OpenApiV3 { .. } => Some(Offer::Document),
+            Route::Health(_)
+            | Route::Version
+            | Route::Metrics
+            | Route::Index
+            | Route::Unknown
+            | Route::Refused { .. } => None,
+        }
+    }
+}
