@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use hyper::http::request::Parts;
-use hyper::{Response, StatusCode};
+use hyper::{Response, StatusCode, Version};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -139,13 +139,25 @@ impl Api {
             None => Ok(Form::default()),
         };
         let form = form.map(|form| form.prettier(pretty));
-        match self.dispatch(parsed, request, certificates, form).await {
+        let mut response = match self.dispatch(parsed, request, certificates, form).await {
             Ok(body) => body.into_response(),
             Err(failure) => {
                 let form = accept::negotiate_error(&accept).prettier(pretty);
                 refused(&failure, form)
             }
+        };
+        let unauthorized = response.status() == StatusCode::UNAUTHORIZED;
+        if request.version == Version::HTTP_2
+            && self
+                .rooms
+                .auth
+                .is_stranger(&request.headers, certificates, unauthorized)
+        {
+            // HTTP/2 is cheap to abuse: who is not known gets one answer a connection, as in Go.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
         }
+        response
     }
 
     /// The answer to a request whose handler panicked.

@@ -27,9 +27,9 @@ mod identity;
 mod impersonation;
 mod trust;
 
-pub use trust::{Sources, Trust};
+pub use trust::{Follower, Sources, Trust};
 
-use access::{Access, AlwaysAllowed};
+use access::Access;
 use cache::{Cache, digest};
 
 /// Every user of the cluster.
@@ -111,6 +111,9 @@ pub enum Refusal {
     /// Nobody knows: the review failed.
     #[error("the access review failed: {0}")]
     Review(Arc<kubernetes::Error>),
+    /// Nobody is asked: too many reviews are under way.
+    #[error("too many reviews are under way")]
+    Busy,
 }
 
 /// How long answers hold, and what needs none.
@@ -124,6 +127,8 @@ pub struct Settings {
     pub denied_ttl: Duration,
     /// Paths that anybody may get; a trailing `*` stands for anything.
     pub always_allow_paths: Vec<String>,
+    /// Whether to ask for a whole API group first (`--authorization-broad-checks`).
+    pub broad_checks: bool,
 }
 
 /// Authentication and authorization by a cluster.
@@ -160,6 +165,25 @@ impl Auth {
         }
     }
 
+    /// Whether nobody is known at the other end of the connection: its client shows no credentials,
+    /// or such as are `refused`. Never so of a front proxy, which speaks for everybody.
+    pub fn is_stranger(
+        &self,
+        headers: &HeaderMap,
+        certificates: &[CertificateDer<'static>],
+        refused: bool,
+    ) -> bool {
+        let Auth::Delegated(delegated) = self else {
+            return false;
+        };
+        if certificates.is_empty() {
+            return refused || identity::bearer(headers).is_none();
+        }
+        // Before it is known whom to believe, it may be a front proxy.
+        let trust = &delegated.trust;
+        refused && trust.is_known() && !trust.current().is_proxy(certificates, UnixTime::now())
+    }
+
     /// Whether it is known whom to believe.
     pub fn is_ready(&self) -> bool {
         match self {
@@ -177,18 +201,12 @@ impl Delegated {
         authorizer: Arc<Client>,
         settings: Settings,
     ) -> Delegated {
-        let always = AlwaysAllowed::new(&settings.always_allow_paths);
         Delegated {
             trust,
             authenticator,
             tokens: Arc::default(),
             token_ttl: settings.token_ttl,
-            access: Access::new(
-                authorizer,
-                always,
-                settings.allowed_ttl,
-                settings.denied_ttl,
-            ),
+            access: Access::new(authorizer, &settings),
         }
     }
 
@@ -246,11 +264,12 @@ impl Delegated {
         match self.tokens.get(key, move |_| ttl, review).await {
             Ok(Some(user)) => Ok(Some(user)),
             Ok(None) => Err(Refusal::Unauthorized),
-            Err(error) => {
+            Err(cache::Error::Review(error)) => {
                 let error = with_causes(&*error);
                 tracing::warn!(error, "a token review failed; the caller is refused");
                 Err(Refusal::Unauthorized)
             }
+            Err(cache::Error::Busy) => Err(Refusal::Busy),
         }
     }
 }

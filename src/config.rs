@@ -114,6 +114,8 @@ pub struct AuthenticationFlags {
     pub requestheader_client_ca_file: Option<PathBuf>,
     /// Headers that name the user.
     pub username_headers: Vec<String>,
+    /// Headers that name the user's UID; empty: none.
+    pub uid_headers: Vec<String>,
     /// Headers that name the groups.
     pub group_headers: Vec<String>,
     /// Prefixes of headers with extra attributes.
@@ -133,6 +135,8 @@ pub struct AuthorizationFlags {
     pub allowed_ttl: Duration,
     /// How long a no holds.
     pub denied_ttl: Duration,
+    /// Ask for a whole API group first.
+    pub broad_checks: bool,
 }
 
 /// Where and how to serve.

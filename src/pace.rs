@@ -48,7 +48,8 @@ impl Pace {
     }
 }
 
-fn jittered(nominal: Duration) -> Duration {
+/// Between 90 % and 100 % of `nominal`, so that many who wait do not go on in step.
+pub fn jittered(nominal: Duration) -> Duration {
     // A fresh RandomState is the standard library's source of randomness; nothing here needs a
     // better one.
     let random = RandomState::new().hash_one(());

@@ -27,7 +27,7 @@ impl Failure {
         Failure::new(400, Some("BadRequest"), message)
     }
 
-    /// 401, 403, or 500 where nobody knows; `uri` is the request's, for the last
+    /// 401, 403, 429, or 500 where nobody knows; `uri` is the request's, for the last
     /// (`authorization.go`).
     pub(super) fn refused(refusal: &Refusal, uri: &str) -> Failure {
         match refusal {
@@ -36,6 +36,7 @@ impl Failure {
                 Failure::new(403, Some("Forbidden"), refusal.to_string())
                     .with_details(forbidden_details(attributes))
             }
+            Refusal::Busy => Failure::too_many_requests(),
             Refusal::Impersonation(_) | Refusal::Review(_) => {
                 let uri = uri
                     .replace('&', "&amp;")

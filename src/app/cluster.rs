@@ -28,9 +28,8 @@ pub(super) async fn follow(
     let authorizer = Arc::new(client(&authorization.kubeconfig)?);
 
     let sources = sources(authentication, &authenticator);
-    let trust = Arc::new(Trust::new(&sources).await?);
-    let followed = Arc::clone(&trust);
-    tasks.spawn(async move { followed.follow(sources).await });
+    let (trust, follower) = Trust::new(sources).await?;
+    tasks.spawn(follower.run());
 
     let cluster = Arc::new(Cluster::new(lister));
     let followed = Arc::clone(&cluster);
@@ -40,6 +39,7 @@ pub(super) async fn follow(
         allowed_ttl: authorization.allowed_ttl,
         denied_ttl: authorization.denied_ttl,
         always_allow_paths: authorization.always_allow_paths.clone(),
+        broad_checks: authorization.broad_checks,
     };
     let delegated = Delegated::new(trust, authenticator, authorizer, settings);
     Ok((
@@ -78,6 +78,7 @@ fn sources(flags: &AuthenticationFlags, client: &Arc<Client>) -> Sources {
         client_ca_file: flags.client_ca_file.clone(),
         requestheader_client_ca_file: flags.requestheader_client_ca_file.clone(),
         username_headers: flags.username_headers.clone(),
+        uid_headers: flags.uid_headers.clone(),
         group_headers: flags.group_headers.clone(),
         extra_headers_prefix: flags.extra_headers_prefix.clone(),
         allowed_names: flags.allowed_names.clone(),

@@ -8,19 +8,29 @@ use k8s_openapi::api::authorization::v1::{
     NonResourceAttributes, ResourceAttributes as ReviewedResource, SubjectAccessReviewSpec,
 };
 
-use super::cache::{Cache, digest};
-use super::{Attributes, Refusal, User};
+use super::cache::{self, Cache, digest};
+use super::{Attributes, Refusal, ResourceAttributes, Settings, User};
 use crate::kubernetes::Client;
 use crate::telemetry::with_causes;
 
 /// The group that may do everything, whatever the cluster's roles say.
 const MASTERS: &str = "system:masters";
 
+/// Answers about more text of the caller's are not kept (`webhook.go`,
+/// `maxControlledAttrCacheSize`).
+const KEPT_BYTES: usize = 10_000;
+
+/// The name in a broad question: no object's, and in no role's `resourceNames`, so that only a rule
+/// without `resourceNames` says yes. An empty name would also match a rule whose `resourceNames` is
+/// `[""]`, which grants nothing else.
+const ANY_NAME: &str = "tidegauge:any";
+
 /// Asks and remembers.
 #[derive(Debug)]
 pub(super) struct Access {
     client: Arc<Client>,
     always: AlwaysAllowed,
+    broad_checks: bool,
     decisions: Arc<Cache<Decision>>,
     allowed_ttl: Duration,
     denied_ttl: Duration,
@@ -34,14 +44,14 @@ struct Decision {
 
 /// Paths that need no permission.
 #[derive(Debug, Default)]
-pub(super) struct AlwaysAllowed {
+struct AlwaysAllowed {
     exact: Vec<String>,
     prefixes: Vec<String>,
 }
 
 impl AlwaysAllowed {
     /// A trailing `*` stands for anything (`authorizerfactory/path.go`).
-    pub(super) fn new(paths: &[String]) -> AlwaysAllowed {
+    fn new(paths: &[String]) -> AlwaysAllowed {
         let mut always = AlwaysAllowed::default();
         for path in paths {
             let path = path.strip_prefix('/').unwrap_or(path);
@@ -66,18 +76,14 @@ impl AlwaysAllowed {
 }
 
 impl Access {
-    pub(super) fn new(
-        client: Arc<Client>,
-        always: AlwaysAllowed,
-        allowed_ttl: Duration,
-        denied_ttl: Duration,
-    ) -> Access {
+    pub(super) fn new(client: Arc<Client>, settings: &Settings) -> Access {
         Access {
             client,
-            always,
+            always: AlwaysAllowed::new(&settings.always_allow_paths),
+            broad_checks: settings.broad_checks,
             decisions: Arc::default(),
-            allowed_ttl,
-            denied_ttl,
+            allowed_ttl: settings.allowed_ttl,
+            denied_ttl: settings.denied_ttl,
         }
     }
 
@@ -86,7 +92,15 @@ impl Access {
         if user.groups.iter().any(|group| group == MASTERS) || self.always.holds(attributes) {
             return Ok(());
         }
-        let decision = self.decide(spec(user, attributes)).await?;
+        // A broad question that fails is not made good by the single one: it would go to the same
+        // server, for as long again.
+        if self.broad_checks
+            && let Some(broad) = broad(attributes)
+            && self.decide(user, &broad).await?.allowed
+        {
+            return Ok(());
+        }
+        let decision = self.decide(user, attributes).await?;
         if decision.allowed {
             return Ok(());
         }
@@ -97,7 +111,8 @@ impl Access {
         })
     }
 
-    async fn decide(&self, spec: SubjectAccessReviewSpec) -> Result<Decision, Refusal> {
+    async fn decide(&self, user: &User, attributes: &Attributes) -> Result<Decision, Refusal> {
+        let spec = spec(user, attributes);
         let question = serde_json::to_vec(&spec).expect("maps with text as keys must be JSON");
         let client = Arc::clone(&self.client);
         let review = async move {
@@ -109,14 +124,65 @@ impl Access {
                 reason: status.reason.unwrap_or_default(),
             })
         };
+        let kept = attributes.bytes() < KEPT_BYTES;
         let (allowed, denied) = (self.allowed_ttl, self.denied_ttl);
-        let ttl = move |decision: &Decision| if decision.allowed { allowed } else { denied };
+        let ttl = move |decision: &Decision| match decision.allowed {
+            _ if !kept => Duration::ZERO,
+            true => allowed,
+            false => denied,
+        };
         let decision = self.decisions.get(digest(&question), ttl, review).await;
-        decision.map_err(|error| {
-            tracing::warn!(error = with_causes(&*error), "an access review failed");
-            Refusal::Review(error)
+        decision.map_err(|error| match error {
+            cache::Error::Review(error) => {
+                tracing::warn!(error = with_causes(&*error), "an access review failed");
+                Refusal::Review(error)
+            }
+            cache::Error::Busy => Refusal::Busy,
         })
     }
+}
+
+impl Attributes {
+    /// Of what the caller chooses freely.
+    fn bytes(&self) -> usize {
+        let of = |it: &ResourceAttributes| {
+            let texts = [&it.group, &it.version, &it.namespace, &it.resource];
+            let texts = texts.into_iter().chain([&it.subresource, &it.name]);
+            texts.map(String::len).sum()
+        };
+        let path = self.path.len();
+        self.verb.len() + self.resource.as_ref().map_or(path, of)
+    }
+}
+
+/// Whether the user may do the same to everything in the API group: a yes answers every question
+/// about a single thing there, if roles are all that decides (RBAC; the property test has its
+/// rules). `None`: the question is not about reading in an API group.
+///
+/// - resource `*` without a subresource: only a rule for `*` says yes, and that one covers every
+///   resource and subresource. With subresource `*`, a rule for `*/*` would say yes, which covers
+///   nothing else;
+/// - no namespace: only cluster roles that are bound in the whole cluster say yes;
+/// - version `*`, which roles do not look at: v1beta1 and v1beta2 are one question.
+fn broad(attributes: &Attributes) -> Option<Attributes> {
+    let reads = ["get", "list"].contains(&attributes.verb.as_str());
+    let asked = attributes
+        .resource
+        .as_ref()
+        .filter(|it| reads && !it.group.is_empty())?;
+    let all = ResourceAttributes {
+        group: asked.group.clone(),
+        version: "*".to_owned(),
+        namespace: String::new(),
+        resource: "*".to_owned(),
+        subresource: String::new(),
+        name: ANY_NAME.to_owned(),
+    };
+    Some(Attributes {
+        verb: attributes.verb.clone(),
+        path: String::new(),
+        resource: Some(all),
+    })
 }
 
 /// What the cluster is asked. Absent parts are left out, as Go does.
@@ -198,88 +264,4 @@ pub(super) fn forbidden(user: &str, attributes: &Attributes, reason: &str) -> St
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::auth::ResourceAttributes;
-
-    fn path(path: &str) -> Attributes {
-        Attributes {
-            verb: "get".to_owned(),
-            path: path.to_owned(),
-            resource: None,
-        }
-    }
-
-    #[test]
-    fn only_the_named_paths_are_free_and_no_resource_ever() {
-        let paths = ["/healthz", "/readyz", "/openapi/*"].map(str::to_owned);
-        let always = AlwaysAllowed::new(&paths);
-        for free in ["/healthz", "/readyz", "/openapi/", "/openapi/v2"] {
-            assert!(always.holds(&path(free)), "{free}");
-        }
-        for other in [
-            "/",
-            "/readyz/ping",
-            "/healthz/",
-            "/livez",
-            "/%68ealthz",
-            "/openapi",
-            "",
-        ] {
-            assert!(!always.holds(&path(other)), "{other}");
-        }
-        let resource = Some(ResourceAttributes::default());
-        assert!(!always.holds(&Attributes {
-            resource,
-            ..path("/healthz")
-        }));
-    }
-
-    #[test]
-    fn a_refusal_reads_as_gos() {
-        let resource = ResourceAttributes {
-            group: "custom.metrics.k8s.io".to_owned(),
-            namespace: "shop".to_owned(),
-            resource: "pods".to_owned(),
-            subresource: "depth".to_owned(),
-            name: "*".to_owned(),
-            ..ResourceAttributes::default()
-        };
-        let of = |resource| Attributes {
-            resource: Some(resource),
-            ..path("/x")
-        };
-        assert_eq!(
-            forbidden("bob", &of(resource.clone()), "no role"),
-            "pods.custom.metrics.k8s.io \"*\" is forbidden: User \"bob\" cannot get resource \
-             \"pods/depth\" in API group \"custom.metrics.k8s.io\" in the namespace \"shop\": no \
-             role"
-        );
-        let node = ResourceAttributes {
-            namespace: String::new(),
-            name: String::new(),
-            subresource: String::new(),
-            ..resource
-        };
-        assert_eq!(
-            forbidden("<b>", &of(node), ""),
-            "pods.custom.metrics.k8s.io is forbidden: User \"&lt;b&gt;\" cannot get resource \
-             \"pods\" in API group \"custom.metrics.k8s.io\" at the cluster scope"
-        );
-        let text = forbidden("bob", &path("/metrics"), "");
-        assert_eq!(text, "forbidden: User \"bob\" cannot get path \"/metrics\"");
-    }
-
-    #[test]
-    fn what_is_not_known_is_not_asked_about() {
-        let user = User {
-            name: "bob".to_owned(),
-            ..User::default()
-        };
-        let asked = serde_json::to_value(spec(&user, &path("/metrics"))).unwrap();
-        let expected = serde_json::json!({
-            "user": "bob", "nonResourceAttributes": {"path": "/metrics", "verb": "get"},
-        });
-        assert_eq!(asked, expected);
-    }
-}
+mod tests;

@@ -4,26 +4,40 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt, Shared, TryFutureExt};
+use futures_util::future::{BoxFuture, FutureExt, Shared, TryFutureExt, ready};
 use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::kubernetes::Error;
+use crate::kubernetes;
 
-/// Answers that are kept, as in Go (`webhook.go`, `maxControlledAttrCacheSize`); the oldest make
-/// room.
+/// Answers that are kept, as in Go (`webhook.go`, `NewLRUExpireCache`); the oldest make room.
 const ENTRIES: usize = 8192;
+
+/// Reviews under way, with those that nobody waits for any more. Each ends by its deadline, so a
+/// storm of different questions costs this much and no more.
+const REVIEWS: usize = 1000;
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub(super) enum Error {
+    /// The review failed.
+    Review(Arc<kubernetes::Error>),
+    /// It was not begun: [`REVIEWS`] are under way.
+    Busy,
+}
 
 /// A question's SHA-256: entries are small whatever is asked, and no token stays in memory.
 pub(super) type Digest = [u8; 32];
 
-type Outcome<V> = Result<V, Arc<Error>>;
+type Outcome<V> = Result<V, Error>;
 type Pending<V> = Shared<BoxFuture<'static, Outcome<V>>>;
 
 /// Answers by the digest of their question.
 #[derive(Debug)]
 pub(super) struct Cache<V> {
     entries: Mutex<Entries<V>>,
+    slots: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -51,6 +65,7 @@ impl<V> Default for Cache<V> {
         };
         Cache {
             entries: Mutex::new(entries),
+            slots: Arc::new(Semaphore::new(REVIEWS)),
         }
     }
 }
@@ -67,12 +82,13 @@ pub(super) fn digest(bytes: &[u8]) -> Digest {
 
 impl<V: Clone + Send + Sync + 'static> Cache<V> {
     /// The answer to the question `key`: the one at hand, or that of `review`, which then holds for
-    /// `ttl`. A review goes on when nobody waits for it any more; it must end by itself.
+    /// `ttl`; for no time: it is not kept. A review goes on when nobody waits for it any more; it
+    /// must end by itself.
     pub(super) async fn get(
         self: &Arc<Self>,
         key: Digest,
         ttl: impl Fn(&V) -> Duration + Send + 'static,
-        review: impl Future<Output = Result<V, Error>> + Send + 'static,
+        review: impl Future<Output = Result<V, kubernetes::Error>> + Send + 'static,
     ) -> Outcome<V> {
         self.pending(key, ttl, review).await
     }
@@ -81,7 +97,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         self: &Arc<Self>,
         key: Digest,
         ttl: impl Fn(&V) -> Duration + Send + 'static,
-        review: impl Future<Output = Result<V, Error>> + Send + 'static,
+        review: impl Future<Output = Result<V, kubernetes::Error>> + Send + 'static,
     ) -> Pending<V> {
         let mut entries = self.lock();
         if let Some(entry) = entries.by_key.get(&key)
@@ -89,6 +105,9 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         {
             return entry.pending.clone();
         }
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+            return ready(Err(Error::Busy)).boxed().shared();
+        };
         let number = entries.next_number;
         entries.next_number += 1;
         let unanswered = Unanswered {
@@ -102,9 +121,10 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
                 unanswered.cache.answered(&key, number, ttl(answer));
             }
             drop(unanswered);
-            answer.map_err(Arc::new)
+            drop(slot);
+            answer.map_err(|error| Error::Review(Arc::new(error)))
         });
-        let interrupted = |_| Err(Arc::new(Error::Interrupted));
+        let interrupted = |_| Err(Error::Review(Arc::new(kubernetes::Error::Interrupted)));
         let pending = task.unwrap_or_else(interrupted).boxed().shared();
         entries.by_key.insert(
             key,
@@ -122,6 +142,9 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
     }
 
     fn answered(&self, key: &Digest, number: u64, ttl: Duration) {
+        if ttl.is_zero() {
+            return;
+        }
         if let Some(entry) = self
             .lock()
             .by_key
@@ -155,7 +178,7 @@ impl<V> Entries<V> {
     }
 }
 
-/// Takes the entry away when the review ends without an answer, however it ends.
+/// Takes the entry away when the review ends without an answer to keep, however it ends.
 struct Unanswered<V> {
     cache: Arc<Cache<V>>,
     key: Digest,
@@ -190,7 +213,11 @@ mod tests {
     }
 
     impl Asked {
-        async fn ask(&self, question: &str, answer: Result<u32, Error>) -> Outcome<u32> {
+        async fn ask(
+            &self,
+            question: &str,
+            answer: Result<u32, kubernetes::Error>,
+        ) -> Outcome<u32> {
             let reviews = Arc::clone(&self.reviews);
             let review = async move {
                 reviews.fetch_add(1, Ordering::Relaxed);
@@ -221,7 +248,12 @@ mod tests {
     #[tokio::test]
     async fn an_answer_holds_for_its_time_and_an_error_for_none() {
         let asked = Asked::default();
-        assert!(asked.ask("a", Err(Error::Timeout)).await.is_err());
+        assert!(
+            asked
+                .ask("a", Err(kubernetes::Error::Timeout))
+                .await
+                .is_err()
+        );
         assert_eq!(asked.ask("a", Ok(1)).await.unwrap(), 1);
         assert_eq!(asked.ask("b", Ok(2)).await.unwrap(), 2);
         assert_eq!(asked.ask("a", Ok(3)).await.unwrap(), 1);
@@ -234,6 +266,11 @@ mod tests {
                 .await;
             assert_eq!(found.unwrap(), answer, "its time is over at once");
         }
+        let entries = asked.cache.lock();
+        assert!(
+            !entries.by_key.contains_key(&digest(b"c")),
+            "it is not kept"
+        );
     }
 
     #[tokio::test]
@@ -256,6 +293,32 @@ mod tests {
         gate.notify_one();
         assert_eq!(second.await.unwrap(), 1);
         assert_eq!(asked.reviews(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_storm_of_different_questions_is_bounded_though_nobody_waits_for_the_answers() {
+        let cache: Arc<Cache<u32>> = Arc::default();
+        let gate = Arc::new(Notify::new());
+        for number in 0..REVIEWS {
+            let gate = Arc::clone(&gate);
+            let hangs = async move {
+                gate.notified().await;
+                Ok(1)
+            };
+            let mut asked = Box::pin(cache.get(digest(&number.to_be_bytes()), |_| TTL, hangs));
+            assert!(futures_util::poll!(&mut asked).is_pending());
+        }
+        tokio::task::yield_now().await;
+        let ask = |key: &[u8]| cache.get(digest(key), |_| TTL, async { Ok(2) });
+        assert!(matches!(ask(b"one more").await, Err(Error::Busy)));
+        let mut known = Box::pin(ask(&0_usize.to_be_bytes()));
+        assert!(
+            futures_util::poll!(&mut known).is_pending(),
+            "this one is under way"
+        );
+        gate.notify_waiters();
+        assert_eq!(known.await.unwrap(), 1);
+        assert_eq!(ask(b"one more").await.unwrap(), 2);
     }
 
     #[tokio::test]

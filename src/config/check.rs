@@ -7,7 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use crate::prometheus::Verb;
 
-use super::flags::{Args, Authentication, Prometheus, Relist, Serving};
+use super::flags::{Args, Authentication, Authorization, Prometheus, Relist, Serving};
 use super::{
     AuthenticationFlags, AuthorizationFlags, Config, KubernetesFlags, LogFlags, PrometheusFlags,
     RelistFlags, ServingFlags, tls,
@@ -32,16 +32,7 @@ pub(super) fn check(
     let relist = relist(&args.relist, &mut complaints);
     let serving = serving(args.serving, standalone.is_some(), &mut complaints);
     let authentication = authentication(args.authentication, &mut complaints);
-    let authorization = AuthorizationFlags {
-        kubeconfig: path(args.authorization.authorization_kubeconfig),
-        always_allow_paths: args.authorization.authorization_always_allow_paths,
-        allowed_ttl: args
-            .authorization
-            .authorization_webhook_cache_authorized_ttl,
-        denied_ttl: args
-            .authorization
-            .authorization_webhook_cache_unauthorized_ttl,
-    };
+    let authorization = authorization(args.authorization, &mut complaints);
     let kubernetes = KubernetesFlags {
         kubeconfig: path(args.kubernetes.lister_kubeconfig),
         service: service(&env, &mut complaints),
@@ -142,6 +133,7 @@ fn prometheus(
 fn authentication(it: Authentication, complaints: &mut Vec<String>) -> AuthenticationFlags {
     for (flag, values) in [
         ("username-headers", &it.requestheader_username_headers),
+        ("uid-headers", &it.requestheader_uid_headers),
         ("group-headers", &it.requestheader_group_headers),
         (
             "extra-headers-prefix",
@@ -163,9 +155,28 @@ fn authentication(it: Authentication, complaints: &mut Vec<String>) -> Authentic
         client_ca_file: path(it.client_ca_file),
         requestheader_client_ca_file: path(it.requestheader_client_ca_file),
         username_headers: it.requestheader_username_headers,
+        uid_headers: it.requestheader_uid_headers,
         group_headers: it.requestheader_group_headers,
         extra_headers_prefix: it.requestheader_extra_headers_prefix,
         allowed_names: it.requestheader_allowed_names,
+    }
+}
+
+fn authorization(it: Authorization, complaints: &mut Vec<String>) -> AuthorizationFlags {
+    let always_allow_paths = it.authorization_always_allow_paths;
+    for path in &always_allow_paths {
+        if path.strip_suffix('*').unwrap_or(path).contains('*') {
+            complaints.push(format!(
+                "--authorization-always-allow-paths: only trailing * allowed in {path:?}"
+            ));
+        }
+    }
+    AuthorizationFlags {
+        kubeconfig: path(it.authorization_kubeconfig),
+        always_allow_paths,
+        allowed_ttl: it.authorization_webhook_cache_authorized_ttl,
+        denied_ttl: it.authorization_webhook_cache_unauthorized_ttl,
+        broad_checks: it.authorization_broad_checks,
     }
 }
 

@@ -12,8 +12,7 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, Args as _, Command, FromArgMatches};
 
-pub(super) use access::Authentication;
-use access::Authorization;
+pub(super) use access::{Authentication, Authorization};
 pub(super) use serving::Serving;
 use serving::Standalone;
 

@@ -63,6 +63,7 @@ const GO_FLAGS: &[(&str, &[&str])] = &[
     ("client-ca-file", &["k"]),
     ("requestheader-client-ca-file", &["k"]),
     ("requestheader-username-headers", &["a,b"]),
+    ("requestheader-uid-headers", &["a,b"]),
     ("requestheader-group-headers", &["a,b"]),
     ("requestheader-extra-headers-prefix", &["a-"]),
     ("requestheader-allowed-names", &["a,b"]),
@@ -70,6 +71,7 @@ const GO_FLAGS: &[(&str, &[&str])] = &[
     ("authorization-always-allow-paths", &["/healthz,/x*"]),
     ("authorization-webhook-cache-authorized-ttl", &["10s"]),
     ("authorization-webhook-cache-unauthorized-ttl", &["0s"]),
+    ("authorization-broad-checks", &[]),
     // Features.
     ("profiling", &[]),
     ("contention-profiling", &[]),
@@ -216,6 +218,8 @@ fn defaults_are_those_of_the_go_adapter() {
     );
     assert!(config.serving.http2 && config.serving.cipher_suites.is_empty());
     assert_eq!(config.authentication.username_headers, ["x-remote-user"]);
+    assert!(config.authentication.uid_headers.is_empty());
+    assert!(!config.authorization.broad_checks);
     assert_eq!(
         config.authorization.always_allow_paths,
         ["/healthz", "/readyz", "/livez"]
@@ -373,6 +377,14 @@ fn checks_across_flags_name_the_flags() {
     contains(
         &["--requestheader-group-headers= "],
         "empty value in \"requestheader-group-headers\"",
+    );
+    contains(
+        &["--requestheader-uid-headers=a,"],
+        "empty value in \"requestheader-uid-headers\"",
+    );
+    contains(
+        &["--authorization-always-allow-paths=/livez,/a*b"],
+        "only trailing * allowed in \"/a*b\"",
     );
     contains(
         &["--standalone=o", "--bind-address=0.0.0.0"],

@@ -121,6 +121,30 @@ impl Client {
         .await
     }
 
+    /// Begins to read `path`: the head of the answer has the deadline, its body has none.
+    pub(super) async fn open(&self, path: &str, accept: &str) -> Result<Response, Error> {
+        let call = Call {
+            method: Method::GET,
+            path,
+            accept,
+            body: None,
+        };
+        let opening = async {
+            let response = self.send(&call).await?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(response);
+            }
+            Err(Error::Refused {
+                status: status.as_u16(),
+                message: message(&whole(response).await?),
+            })
+        };
+        timeout(DEADLINE, opening)
+            .await
+            .unwrap_or(Err(Error::Timeout))
+    }
+
     /// Posts `object` to `path` and reads what the server made of it.
     pub(super) async fn create<T: Serialize + DeserializeOwned>(
         &self,

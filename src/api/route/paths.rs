@@ -141,7 +141,7 @@ fn group_route(
 
 /// The number of segments decides whether the path exists; what it means is read off the
 /// attributes, as in custom-metrics-apiserver. That is why `namespaces/NS/status` is the metric
-/// `status` of that namespace, and why a fifth segment after `metrics/NAME` means nothing.
+/// `status` of that namespace.
 fn custom_route(
     version: GroupVersion,
     rest: &[&str],
@@ -149,6 +149,9 @@ fn custom_route(
     asked: &ResourceAttributes,
 ) -> Result<CustomAsk, Refusal> {
     match rest {
+        // It would be reviewed as a subresource of `metrics` and answered as the metric NAME:
+        // a role for one metric of every kind (`*/x`) could read all metrics of the namespace.
+        ["namespaces", _, "metrics", _, _] => return Err(Refusal::NotFound),
         [_, _, _] | ["namespaces", _, "metrics", _] | ["namespaces", _, _, _, _] => {}
         _ => return Err(Refusal::NotFound),
     }

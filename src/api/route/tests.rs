@@ -161,22 +161,52 @@ fn segments_are_decoded_after_they_are_split() {
 
 #[test]
 fn a_metric_of_a_namespace_has_no_namespace() {
-    for rest in [
-        "namespaces/shop/metrics/budget",
-        "namespaces/shop/metrics/budget/ignored",
-    ] {
-        let ask = custom(rest);
-        assert_eq!(
-            (ask.namespace, ask.resource),
-            (None, "namespaces".to_owned())
-        );
-        assert_eq!(ask.objects, Objects::Named("shop".to_owned()));
-        assert_eq!(ask.metric, "budget");
-    }
+    let ask = custom("namespaces/shop/metrics/budget");
+    assert_eq!(
+        (ask.namespace, ask.resource),
+        (None, "namespaces".to_owned())
+    );
+    assert_eq!(ask.objects, Objects::Named("shop".to_owned()));
+    assert_eq!(ask.metric, "budget");
     assert_eq!(
         custom("namespaces/*/metrics/budget").objects,
         Objects::Selected
     );
+}
+
+/// A role on `*/x` may read the metric x of everything, and no other metric.
+#[test]
+fn nothing_is_answered_as_another_metric_than_it_is_reviewed_as() {
+    let base = "/apis/custom.metrics.k8s.io/v1beta2";
+    let parsed = get(&format!("{base}/namespaces/shop/metrics/budget/x"));
+    assert_eq!(refusal(&parsed), Some(Refusal::NotFound));
+    let reviewed = parsed.attributes.resource.unwrap();
+    assert_eq!(
+        (reviewed.resource.as_str(), reviewed.subresource.as_str()),
+        ("metrics", "x")
+    );
+}
+
+/// `watch/` and `proxy/` are verbs of old paths; a metric is not read by them.
+#[test]
+fn a_path_that_begins_with_a_verb_is_reviewed_as_that_verb_and_leads_nowhere() {
+    let base = "/apis/custom.metrics.k8s.io/v1beta2";
+    for verb in ["watch", "proxy"] {
+        let parsed = get(&format!("{base}/{verb}/namespaces/shop/pods/web-a/depth"));
+        assert_eq!(parsed.attributes.verb, verb);
+        assert_eq!(
+            parsed.attributes.resource.as_ref().unwrap().resource,
+            "pods"
+        );
+        assert_eq!(refusal(&parsed), Some(Refusal::NotFound), "{verb}");
+        let parsed = get(&format!("{base}/{verb}/nodes/n"));
+        assert_eq!(parsed.attributes.verb, verb);
+        assert_eq!(code(&refusal(&parsed).unwrap()), 400, "{verb}");
+    }
+    let head = request("HEAD", &format!("{base}/nodes/n/load"));
+    assert_eq!(head.attributes.verb, "get");
+    let head = request("HEAD", "/apis/metrics.k8s.io/v1beta1/pods");
+    assert_eq!(head.attributes.verb, "list");
 }
 
 #[test]
@@ -362,7 +392,17 @@ fn attributes_are_those_of_the_recorded_access_reviews() {
         of("GET", "metrics/ns_budget"),
         want("get", "metrics  ns_budget")
     );
-    assert_eq!(of("GET", "status"), want("get", "namespaces status shop"));
+    for sub in ["status", "finalize"] {
+        let own = format!("namespaces {sub} shop");
+        assert_eq!(of("GET", sub), want("get", &own));
+        // An external metric of that name, too.
+        let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/{sub}");
+        let text = format!("external.metrics.k8s.io shop {own}");
+        assert_eq!(asked("GET", &path), ("get".to_owned(), text));
+    }
+    assert_eq!(of("PUT", "pods/a/m"), want("update", "pods m a"));
+    assert_eq!(of("PATCH", "pods/a/m"), want("patch", "pods m a"));
+    assert_eq!(of("DELETE", "pods/a/m"), want("delete", "pods m a"));
     assert_eq!(of("GET", "pods"), want("list", "pods  "));
     assert_eq!(of("DELETE", "pods"), want("deletecollection", "pods  "));
     let external = asked(
@@ -376,6 +416,8 @@ fn attributes_are_those_of_the_recorded_access_reviews() {
             "external.metrics.k8s.io shop lag  ".to_owned()
         )
     );
+    let watched = "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/lag?watch=true";
+    assert_eq!(asked("GET", watched).0, "watch");
     let pod = "/apis/metrics.k8s.io/v1beta1/pods?fieldSelector=metadata.name%3Dweb-a";
     assert_eq!(
         asked("GET", pod),

@@ -1,15 +1,21 @@
 //! Certificates of several authorities, judged; and the recorded ConfigMap.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use hyper::HeaderMap;
 use k8s_openapi::api::core::v1::ConfigMap;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, UnixTime};
 
+use super::material::ProxyMaterial;
 use super::*;
+use crate::auth::identity::HeaderNames;
+
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(3_600);
 
 const RECORDED: &str = include_str!("../../../tests/data/recorded/apiserver.jsonl");
 
@@ -52,11 +58,11 @@ fn client(issuer: &Authority, name: &str) -> Chain {
         issuer,
         name,
         ExtendedKeyUsagePurpose::ClientAuth,
-        SystemTime::now() + REFRESH * 100,
+        SystemTime::now() + LONG,
     )
 }
 
-fn material(clients: &[&Authority], proxies: &[&Authority]) -> Material {
+fn trusted(clients: &[&Authority], proxies: &[&Authority]) -> Authorities {
     let pem = |all: &[&Authority]| {
         let text: String = all.iter().map(|authority| authority.pem()).collect();
         (!text.is_empty()).then(|| text.into_bytes())
@@ -67,23 +73,28 @@ fn material(clients: &[&Authority], proxies: &[&Authority]) -> Material {
         groups: one("X-Remote-Group"),
         ..HeaderNames::default()
     };
-    Material {
-        client_ca: pem(clients),
-        proxies: pem(proxies).map(|ca| material::ProxyMaterial {
-            ca,
-            allowed_names: one("front-proxy-client"),
-            headers,
-        }),
+    let bundle = pem(clients).map(|pem| Bundle::new(material::CLIENT_CA, &pem).unwrap());
+    let material = pem(proxies).map(|ca| ProxyMaterial {
+        ca,
+        allowed_names: one("front-proxy-client"),
+        headers,
+    });
+    Authorities {
+        clients: bundle.map(Arc::new),
+        proxies: material.map(|it| Arc::new(Proxies::new(&it).unwrap())),
     }
 }
 
 /// The user's name; none: no opinion; `Err`: refused.
-fn judged(trusted: &Material, chain: &Chain, user: Option<&str>) -> Result<Option<String>, ()> {
+fn judged(
+    authorities: &Authorities,
+    chain: &Chain,
+    user: Option<&str>,
+) -> Result<Option<String>, ()> {
     let mut headers = HeaderMap::new();
     if let Some(user) = user {
         headers.insert("x-remote-user", user.parse().unwrap());
     }
-    let authorities = Authorities::new(trusted).unwrap();
     let found = authorities.identify(&headers, chain, UnixTime::now());
     found.map(|user| user.map(|user| user.name)).map_err(drop)
 }
@@ -91,7 +102,7 @@ fn judged(trusted: &Material, chain: &Chain, user: Option<&str>) -> Result<Optio
 #[test]
 fn headers_count_only_behind_a_verified_front_proxy_of_the_right_name() {
     let (clients, proxies, others) = (authority("clients"), authority("proxies"), authority("x"));
-    let trusted = material(&[&clients], &[&proxies]);
+    let trusted = trusted(&[&clients], &[&proxies]);
     let named = |name: &str| Ok(Some(name.to_owned()));
     let proxy = client(&proxies, "front-proxy-client");
     assert_eq!(judged(&trusted, &proxy, Some("eve")), named("eve"));
@@ -122,11 +133,11 @@ fn headers_count_only_behind_a_verified_front_proxy_of_the_right_name() {
 #[test]
 fn a_certificate_must_be_valid_now_and_meant_for_clients() {
     let clients = authority("clients");
-    let trusted = material(&[&clients], &[]);
-    let later = SystemTime::now() + REFRESH * 100;
+    let trusted = trusted(&[&clients], &[]);
+    let later = SystemTime::now() + LONG;
     let server = leaf(&clients, "bob", ExtendedKeyUsagePurpose::ServerAuth, later);
     assert_eq!(judged(&trusted, &server, None), Err(()));
-    let past = SystemTime::now() - REFRESH;
+    let past = SystemTime::now() - Duration::from_secs(30);
     let expired = leaf(&clients, "bob", ExtendedKeyUsagePurpose::ClientAuth, past);
     assert_eq!(judged(&trusted, &expired, None), Err(()));
     let same_name = authority("clients");
@@ -136,7 +147,7 @@ fn a_certificate_must_be_valid_now_and_meant_for_clients() {
 #[test]
 fn an_authority_that_is_not_known_makes_nobody_trusted() {
     let clients = authority("clients");
-    let nobody = material(&[], &[]);
+    let nobody = trusted(&[], &[]);
     assert_eq!(
         judged(&nobody, &client(&clients, "bob"), Some("admin")),
         Ok(None)
@@ -146,15 +157,74 @@ fn an_authority_that_is_not_known_makes_nobody_trusted() {
 #[test]
 fn old_and_new_authorities_are_both_believed_while_both_are_listed() {
     let (old, new) = (authority("clients"), authority("clients"));
-    let both = material(&[&old, &new], &[]);
+    let both = trusted(&[&old, &new], &[]);
     for issuer in [&old, &new] {
         assert_eq!(
             judged(&both, &client(issuer, "bob"), None),
             Ok(Some("bob".to_owned()))
         );
     }
-    let after = material(&[&new], &[]);
+    let after = trusted(&[&new], &[]);
     assert_eq!(judged(&after, &client(&old, "bob"), None), Err(()));
+}
+
+/// rustls does not look at an authority's own time; Go does.
+#[test]
+fn an_authority_whose_time_is_over_is_not_believed() {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "clients");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.not_before = (SystemTime::now() - LONG).into();
+    params.not_after = (SystemTime::now() + LONG).into();
+    let key = KeyPair::generate().unwrap();
+    let short = CertifiedIssuer::self_signed(params, key).unwrap();
+    let trusted = trusted(&[&short], &[]);
+    let bob = client(&short, "bob");
+    let at = |time: SystemTime| {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let now = UnixTime::since_unix_epoch(since);
+        trusted.identify(&HeaderMap::new(), &bob, now).is_ok()
+    };
+    assert!(at(SystemTime::now()));
+    assert!(!at(SystemTime::now() + LONG * 2));
+    assert!(!trusted.clients.as_ref().unwrap().0[0].is_valid(UnixTime::since_unix_epoch(LONG)));
+}
+
+#[test]
+fn a_front_proxy_is_told_by_its_certificate_whomever_it_names() {
+    let (clients, proxies) = (authority("clients"), authority("proxies"));
+    let trusted = trusted(&[&clients], &[&proxies]);
+    let is_proxy = |chain: &Chain| trusted.is_proxy(chain, UnixTime::now());
+    assert!(is_proxy(&client(&proxies, "front-proxy-client")));
+    assert!(!is_proxy(&client(&proxies, "bob")));
+    assert!(!is_proxy(&client(&clients, "front-proxy-client")));
+    assert!(!is_proxy(&Vec::new()));
+    assert!(
+        !Authorities::default().is_proxy(&client(&proxies, "front-proxy-client"), UnixTime::now())
+    );
+}
+
+#[test]
+fn one_authority_for_clients_and_nameless_proxies_is_noticed() {
+    let (one, other) = (authority("one"), authority("other"));
+    let nameless = |clients: &Authority, proxies: &Authority, names: &[&str]| {
+        let material = ProxyMaterial {
+            ca: proxies.pem().into_bytes(),
+            allowed_names: names.iter().map(|name| (*name).to_owned()).collect(),
+            headers: HeaderNames::default(),
+        };
+        let authorities = Authorities {
+            proxies: Some(Arc::new(Proxies::new(&material).unwrap())),
+            ..trusted(&[clients], &[])
+        };
+        authorities.every_client_is_a_proxy()
+    };
+    assert!(nameless(&one, &one, &[]));
+    assert!(!nameless(&one, &one, &["front-proxy-client"]));
+    assert!(!nameless(&one, &other, &[]));
 }
 
 #[test]
@@ -165,13 +235,19 @@ fn the_recorded_config_map_is_read() {
     let mut maps = lines.filter(|it| it["path"].as_str().unwrap().contains("/configmaps/"));
     let map = maps.next().unwrap()["resp"].as_str().unwrap().to_owned();
     let mut map: ConfigMap = serde_json::from_str(&map).unwrap();
-    let found = Material::of(map.clone()).unwrap();
-    let proxies = found.proxies.as_ref().unwrap();
-    assert_eq!(proxies.allowed_names, ["front-proxy-client"]);
-    assert_eq!(proxies.headers.user, ["X-Remote-User"]);
-    assert_eq!(proxies.headers.extra, ["X-Remote-Extra-"]);
-    assert!(proxies.headers.uid.is_empty());
-    assert!(Authorities::new(&found).is_ok());
+    assert!(Bundle::new("", &material::client_ca(&map).unwrap()).is_ok());
+    let found = material::proxies(&map).unwrap().unwrap();
+    assert_eq!(found.allowed_names, ["front-proxy-client"]);
+    assert_eq!(found.headers.user, ["X-Remote-User"]);
+    assert_eq!(found.headers.extra, ["X-Remote-Extra-"]);
+    assert!(found.headers.uid.is_empty());
+    assert!(Proxies::new(&found).is_ok());
+
+    let data = map.data.as_mut().unwrap();
+    let uid = "requestheader-uid-headers".to_owned();
+    data.insert(uid, r#"["X-Remote-Uid"]"#.to_owned());
+    let found = material::proxies(&map).unwrap().unwrap();
+    assert_eq!(found.headers.uid, ["X-Remote-Uid"]);
 
     let data = map.data.as_mut().unwrap();
     data.insert(
@@ -179,14 +255,15 @@ fn the_recorded_config_map_is_read() {
         "front-proxy-client".to_owned(),
     );
     assert!(
-        Material::of(map.clone()).is_err(),
+        material::proxies(&map).is_err(),
         "a list that cannot be read is not an empty list"
     );
+    assert!(
+        material::client_ca(&map).is_some(),
+        "the other part can be read"
+    );
     map.data = None;
-    assert_eq!(Material::of(map).unwrap(), Material::default());
-    let bad = Material {
-        client_ca: Some(b"no PEM".to_vec()),
-        proxies: None,
-    };
-    assert!(Authorities::new(&bad).is_err());
+    assert!(material::client_ca(&map).is_none());
+    assert_eq!(material::proxies(&map).unwrap(), None);
+    assert!(Bundle::new("", b"no PEM").is_err());
 }

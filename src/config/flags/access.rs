@@ -52,6 +52,10 @@ pub(in crate::config) struct Authentication {
         value_delimiter = ','
     )]
     pub(in crate::config) requestheader_username_headers: Vec<String>,
+    /// Headers that hold the user's UID, the first one set wins: X-Remote-Uid. Only with
+    /// --requestheader-client-ca-file.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(in crate::config) requestheader_uid_headers: Vec<String>,
     /// Headers that hold the user's groups. Only with --requestheader-client-ca-file.
     #[arg(
         long,
@@ -98,4 +102,12 @@ pub(in crate::config) struct Authorization {
     /// How long a refusal is remembered.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
     pub(in crate::config) authorization_webhook_cache_unauthorized_ttl: Duration,
+    /// First ask whether the caller may read everything in the API group, in all namespaces; only
+    /// if not, ask about the single thing. A thousand autoscalers of one service account that has a
+    /// cluster role for resource "*" then cost a review or two every ten seconds instead of a
+    /// thousand. Sound where roles decide (--authorization-mode=Node,RBAC): they only ever allow.
+    /// Leave it off where an authorizer can deny a part of what it allows as a whole: a webhook or
+    /// ABAC. If the broad question fails, the request does.
+    #[arg(long)]
+    pub(in crate::config) authorization_broad_checks: bool,
 }
