@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode, Version};
 use rustls::pki_types::CertificateDer;
@@ -96,6 +98,9 @@ struct Deadline(Instant);
 /// most answers of reviews are remembered.
 const REVIEWS_MAX: usize = 1000;
 
+/// `k8s.io/apiserver/pkg/apis/audit` `HeaderAuditID`.
+const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+
 /// For documents that only people read.
 const PEOPLE: Form = Form {
     encoding: Encoding::Json,
@@ -146,6 +151,10 @@ impl Api {
                 refused(&failure, form)
             }
         };
+        // As Go's servers: the one name of a request in the logs of everybody on its way.
+        if let Some(id) = request.headers.get(AUDIT_ID) {
+            response.headers_mut().insert(AUDIT_ID, id.clone());
+        }
         let unauthorized = response.status() == StatusCode::UNAUTHORIZED;
         if request.version == Version::HTTP_2
             && self

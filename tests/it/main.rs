@@ -1,6 +1,7 @@
 //! The tests that need more than one process, in one binary.
 //!
-//! `recorded` replays what clients and the Go adapter said to each other; `harness` shows that the
+//! `recorded` replays what clients and the Go adapter said to each other; `aggregator` and `kubectl`
+//! stand where the API server and a person stand; `harness` shows that the
 //! servers these tests stand on do what their names say; `relist` and `sick` are about Prometheus, well
 //! and ill; `openapi` keeps documents as clients do; `tidy` reads the sources.
 
@@ -12,8 +13,10 @@
 #[path = "../support/lib.rs"]
 mod support;
 
+mod aggregator;
 mod cluster;
 mod harness;
+mod kubectl;
 mod openapi;
 mod recorded;
 mod relist;

@@ -1,14 +1,22 @@
 #!/usr/bin/env bash
 # Installs the Debian packages whose commands the tests run, and only what is missing.
-# Usage: tests/support/install.sh COMMAND...   (a command's package has its name)
+# Usage: tests/support/install.sh COMMAND...
 #
 # Debian starts some of these as a service of their own (prometheus on :9090). The tests never talk to
 # that one: they start their own, on free ports, with data of their own.
 set -euo pipefail
 
+# The package that has a command; most have its name.
+package() {
+  case "$1" in
+    kubectl) echo kubernetes-client ;;
+    *) echo "$1" ;;
+  esac
+}
+
 missing=()
 for command in "$@"; do
-  command -v "$command" >/dev/null || missing+=("$command")
+  command -v "$command" >/dev/null || missing+=("$(package "$command")")
 done
 [ "${#missing[@]}" -gt 0 ] || exit 0
 

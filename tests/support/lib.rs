@@ -7,6 +7,7 @@
 //! owns it, also when a test panics.
 
 pub mod adapter;
+pub mod aggregator;
 pub mod apiserver;
 pub mod exporter;
 pub mod pki;
@@ -30,8 +31,8 @@ pub fn install_crypto() {
     });
 }
 
-/// A client that trusts `roots` (PEM), shows `identity`, and speaks HTTP/2 or HTTP/1.1 alone.
-pub fn https_client(roots: &str, identity: Option<&pki::Pair>, http2: bool) -> reqwest::Client {
+/// The client's side of TLS: trusts `roots` (PEM) and shows `identity`.
+pub fn tls_config(roots: &str, identity: Option<&pki::Pair>) -> rustls::ClientConfig {
     install_crypto();
     let mut store = rustls::RootCertStore::empty();
     let certificates = CertificateDer::pem_slice_iter(roots.as_bytes()).filter_map(Result::ok);
@@ -40,7 +41,7 @@ pub fn https_client(roots: &str, identity: Option<&pki::Pair>, http2: bool) -> r
         "no certificate in {roots:?}"
     );
     let builder = rustls::ClientConfig::builder().with_root_certificates(store);
-    let mut config = match identity {
+    match identity {
         None => builder.with_no_client_auth(),
         Some(pair) => {
             let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes());
@@ -53,7 +54,12 @@ pub fn https_client(roots: &str, identity: Option<&pki::Pair>, http2: bool) -> r
                 .with_client_auth_cert(chain, key)
                 .expect("a key must fit its certificate")
         }
-    };
+    }
+}
+
+/// A client that trusts `roots` (PEM), shows `identity`, and speaks HTTP/2 or HTTP/1.1 alone.
+pub fn https_client(roots: &str, identity: Option<&pki::Pair>, http2: bool) -> reqwest::Client {
+    let mut config = tls_config(roots, identity);
     config.alpn_protocols = vec![if http2 {
         b"h2".to_vec()
     } else {

@@ -52,6 +52,18 @@ impl Authority {
         self.sign(&params)
     }
 
+    /// A server that is known by this DNS name, such as `SVC.NS.svc`, besides loopback.
+    pub fn service(&self, name: &str) -> Pair {
+        let mut params = named(name, &[]);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let dns = name
+            .try_into()
+            .expect("a service's name must be a DNS name");
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        params.subject_alt_names = vec![SanType::DnsName(dns), SanType::IpAddress(loopback)];
+        self.sign(&params)
+    }
+
     fn sign(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().expect("a key must be possible");
         let certificate = params
