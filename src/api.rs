@@ -37,6 +37,7 @@ mod accept;
 mod body;
 mod custom;
 mod discovery;
+mod etag;
 mod external;
 mod health;
 mod openapi;
@@ -49,8 +50,9 @@ mod wire;
 
 use accept::{Encoding, NotAcceptable, Offer};
 use body::Body;
+pub use discovery::Shown;
 use health::Outcome;
-use route::{Discovery, Parsed, Route};
+use route::{Parsed, Route};
 use status::Failure;
 use wire::Form;
 
@@ -75,7 +77,8 @@ pub struct Rooms {
 pub struct Api {
     rooms: Rooms,
     limits: Limits,
-    port: u16,
+    shown: Shown,
+    documents: discovery::Documents,
     in_flight: Semaphore,
     in_review: Semaphore,
     stopping: AtomicBool,
@@ -109,13 +112,14 @@ const PEOPLE: Form = Form {
 };
 
 impl Api {
-    /// An API over these rooms; `port` is ours, as discovery documents name it.
-    pub fn new(rooms: Rooms, limits: Limits, port: u16) -> Api {
+    /// An API over these rooms.
+    pub fn new(rooms: Rooms, limits: Limits, shown: Shown) -> Api {
         let in_flight = Semaphore::new(limits.in_flight);
         Api {
             rooms,
             limits,
-            port,
+            shown,
+            documents: discovery::Documents::default(),
             in_flight,
             in_review: Semaphore::new(REVIEWS_MAX),
             stopping: AtomicBool::new(false),
@@ -221,28 +225,20 @@ impl Api {
         deadline: Deadline,
     ) -> Result<Body, Failure> {
         let snapshot = self.rooms.registry.snapshot();
-        let served = |group| discovery::groups(&snapshot).any(|served| served == group);
+        let served = |group| self.shown.groups(&snapshot).any(|served| served == group);
         if !route.group().is_none_or(served) {
-            return no_such_path(&snapshot);
+            return discovery::no_such_path(self, &snapshot);
         }
         match route {
             Route::Custom(ask) => custom::answer(self, &snapshot, ask, form, deadline).await,
             Route::External(ask) => external::answer(self, &snapshot, ask, form, deadline).await,
-            Route::Discovery(Discovery::Groups) => {
-                Body::json(form.json(&discovery::group_list(&snapshot, self.port)))
-            }
-            Route::Discovery(Discovery::Group(group)) => {
-                Body::json(form.json(&discovery::group(*group)))
-            }
-            Route::Discovery(Discovery::Resources(version)) => {
-                Body::json(form.json(&discovery::resource_list(&snapshot, *version)))
-            }
+            Route::Discovery(ask) => discovery::answer(self, &snapshot, *ask, headers, form),
             Route::Health(ask) => match health::answer(ask, self.health()) {
                 Outcome::Healthy(text) => Ok(Body::text(StatusCode::OK, text)),
                 Outcome::Failed(text) => Ok(Body::text(StatusCode::INTERNAL_SERVER_ERROR, text)),
-                Outcome::NoSuchCheck => no_such_path(&snapshot),
+                Outcome::NoSuchCheck => discovery::no_such_path(self, &snapshot),
             },
-            Route::Index => Body::json(PEOPLE.json(&discovery::index(&snapshot))),
+            Route::Index => Body::json(PEOPLE.json(&self.shown.index(&snapshot))),
             Route::Version => Body::json(PEOPLE.json(&version::info())),
             Route::Metrics => Ok(Body::exposition(self.rooms.metrics.text())),
             Route::Refused { refusal, .. } => Err(refusal.clone().into()),
@@ -252,7 +248,7 @@ impl Api {
                 let hash = hash.as_deref();
                 self.describe(&snapshot, openapi::Ask::V3 { document, hash }, headers)
             }
-            Route::Unknown => no_such_path(&snapshot),
+            Route::Unknown => discovery::no_such_path(self, &snapshot),
         }
     }
 
@@ -262,9 +258,9 @@ impl Api {
         ask: openapi::Ask<'_>,
         headers: &HeaderMap,
     ) -> Result<Body, Failure> {
-        let groups: Vec<_> = discovery::groups(snapshot).collect();
+        let groups: Vec<_> = self.shown.groups(snapshot).collect();
         let described = openapi::answer(&groups, ask, headers, jiff::Timestamp::now())?;
-        described.map_or_else(|| no_such_path(snapshot), Ok)
+        described.map_or_else(|| discovery::no_such_path(self, snapshot), Ok)
     }
 
     fn health(&self) -> health::State {
@@ -364,22 +360,13 @@ impl Api {
     }
 }
 
-/// The list of paths, as Go's servers answer for any other path.
-fn no_such_path(snapshot: &Snapshot) -> Result<Body, Failure> {
-    let index = PEOPLE.json(&discovery::index(snapshot));
-    Ok(Body {
-        code: StatusCode::NOT_FOUND,
-        ..Body::json(index)?
-    })
-}
-
 fn refused(failure: &Failure, form: Form) -> Response<Full<Bytes>> {
     let code = StatusCode::from_u16(failure.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let bytes = form.json(&failure.status()).unwrap_or_default();
     let mut response = Body {
         code,
         content_type: "application/json",
-        bytes,
+        bytes: bytes.into(),
         headers: HeaderMap::new(),
     }
     .into_response();

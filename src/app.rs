@@ -19,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::api::route::ApiGroup;
 use crate::api::{self, Api, Rooms};
 use crate::auth::Auth;
 use crate::config::{Config, KubernetesFlags, PrometheusFlags, RelistFlags, ServingFlags};
@@ -49,6 +50,7 @@ const KINDS_GRACE: Duration = Duration::from_secs(5);
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let Config {
         rules,
+        api,
         prometheus,
         relist,
         kubernetes,
@@ -62,7 +64,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             "accepted for compatibility, without effect"
         );
     }
-    let rules = Arc::new(load_rules(rules)?);
+    let mut rules = load_rules(rules)?;
+    switch_off(&mut rules, &api.groups);
+    let rules = Arc::new(rules);
     let listener = bind(serving)?;
     let mut tasks = JoinSet::new();
     let wake = Arc::new(Wake::default());
@@ -97,7 +101,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let _known = timeout(KINDS_GRACE, world.known()).await;
         relist.run().await;
     });
-    serve(listener, serving, rooms, config.standalone.is_some(), tasks).await
+    serve(listener, &config, rooms, tasks).await
 }
 
 /// Takes the port before anything else begins.
@@ -133,6 +137,24 @@ fn load_rules(path: &Path) -> anyhow::Result<Rules> {
             Ok(rules)
         }
         Err(findings) => bail!("the rules file cannot be used\n{}", shown(&findings, text)),
+    }
+}
+
+/// Leaves out the rules of the groups that are switched off: nothing is asked about them.
+fn switch_off(rules: &mut Rules, groups: &[ApiGroup]) {
+    let off = ApiGroup::ALL
+        .into_iter()
+        .filter(|group| !groups.contains(group));
+    for group in off {
+        let unused = match group {
+            ApiGroup::Custom => std::mem::take(&mut rules.custom).len(),
+            ApiGroup::External => std::mem::take(&mut rules.external).len(),
+            ApiGroup::Resource => usize::from(rules.resource.take().is_some()),
+        };
+        tracing::info!(%group, unused_rules = unused, "the API group is switched off");
+    }
+    if groups == [ApiGroup::Resource] && rules.resource.is_none() {
+        tracing::warn!("metrics.k8s.io is not served either: the rules file has no resourceRules");
     }
 }
 
@@ -224,13 +246,13 @@ fn relist_of(
 
 async fn serve(
     listener: TcpListener,
-    flags: &ServingFlags,
+    config: &Config,
     rooms: Rooms,
-    plain: bool,
     mut tasks: JoinSet<()>,
 ) -> anyhow::Result<()> {
+    let flags = &config.serving;
     let address = listener.local_addr()?;
-    let (security, scheme) = match plain {
+    let (security, scheme) = match config.standalone.is_some() {
         true => (Security::Plain, "http"),
         false => (Security::Tls(tls_config(flags, &mut tasks)?), "https"),
     };
@@ -238,7 +260,12 @@ async fn serve(
         in_flight: flags.max_requests_inflight,
         timeout: flags.request_timeout,
     };
-    let api = Arc::new(Api::new(rooms, limits, address.port()));
+    let shown = api::Shown {
+        groups: config.api.groups.clone(),
+        metrics: config.api.discovery_max_metrics,
+        port: address.port(),
+    };
+    let api = Arc::new(Api::new(rooms, limits, shown));
     tracing::info!("listening on {scheme}://{address}");
 
     let handler = {

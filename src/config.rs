@@ -23,6 +23,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 pub use values::LogFormat;
 
+use crate::api::route::ApiGroup;
 use crate::prometheus::Verb;
 use crate::serve::tls::Version;
 
@@ -31,6 +32,8 @@ use crate::serve::tls::Version;
 pub struct Config {
     /// `--config`: the rules.
     pub rules: PathBuf,
+    /// What of the API is served.
+    pub api: ApiFlags,
     /// How to reach Prometheus.
     pub prometheus: PrometheusFlags,
     /// How to keep the list of metrics.
@@ -49,6 +52,15 @@ pub struct Config {
     pub log: LogFlags,
     /// Flags that were given and do nothing here, as written: `--audit-log-path`.
     pub ignored: Vec<String>,
+}
+
+/// What of the API is served.
+#[derive(Debug)]
+pub struct ApiFlags {
+    /// The groups that are not switched off.
+    pub groups: Vec<ApiGroup>,
+    /// Metrics of one group in discovery documents, at most.
+    pub discovery_max_metrics: usize,
 }
 
 /// How to reach Prometheus. Its URL and headers may hold secrets, so `Debug` shows nothing.

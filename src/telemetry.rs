@@ -81,6 +81,8 @@ pub struct Metrics {
     pub rule_up: Family<RuleLabel, Gauge>,
     /// Metrics that can be asked for.
     pub metrics_listed: Gauge,
+    /// Metrics that discovery documents leave out.
+    pub discovery_omitted: Gauge,
     /// When the last relist ended, in seconds since the epoch.
     pub relist_timestamp: Gauge<f64, AtomicU64>,
     /// Rows dropped because the sample is NaN, infinite or a native histogram.
@@ -101,6 +103,7 @@ impl Metrics {
             rule_failures: Family::default(),
             rule_up: Family::default(),
             metrics_listed: Gauge::default(),
+            discovery_omitted: Gauge::default(),
             relist_timestamp: Gauge::default(),
             samples_not_a_number: Family::default(),
             samples_ambiguous: Family::default(),
@@ -141,6 +144,11 @@ impl Metrics {
             "metrics_listed",
             "Metrics that can be asked for",
             self.metrics_listed.clone(),
+        );
+        r.register(
+            "discovery_metrics_omitted",
+            "Metrics that discovery documents do not list, for there are more than their limit",
+            self.discovery_omitted.clone(),
         );
         r.register(
             "relist_last_timestamp_seconds",

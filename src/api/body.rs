@@ -11,28 +11,44 @@ use super::status::Failure;
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) code: StatusCode,
+    /// Empty where there is no body.
     pub(super) content_type: &'static str,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
     /// Further headers, or other values for those that every answer has.
     pub(super) headers: HeaderMap,
 }
 
 impl Body {
-    pub(super) fn json(bytes: Result<Vec<u8>, serde_json::Error>) -> Result<Body, Failure> {
-        let bytes = bytes.map_err(|e| Failure::internal("unable to encode", &e.to_string()))?;
-        Ok(Body {
+    /// Bytes that stand ready.
+    pub(super) fn made(content_type: &'static str, bytes: Bytes) -> Body {
+        Body {
             code: StatusCode::OK,
-            content_type: "application/json",
+            content_type,
             bytes,
             headers: HeaderMap::new(),
-        })
+        }
+    }
+
+    pub(super) fn json(bytes: Result<Vec<u8>, serde_json::Error>) -> Result<Body, Failure> {
+        let bytes = bytes.map_err(|e| Failure::internal("unable to encode", &e.to_string()))?;
+        Ok(Body::made("application/json", bytes.into()))
+    }
+
+    /// The client has it: nothing but headers, and no media type, as Go's servers answer.
+    pub(super) fn not_modified() -> Body {
+        Body {
+            code: StatusCode::NOT_MODIFIED,
+            content_type: "",
+            bytes: Bytes::new(),
+            headers: HeaderMap::new(),
+        }
     }
 
     pub(super) fn text(code: StatusCode, text: String) -> Body {
         Body {
             code,
             content_type: "text/plain; charset=utf-8",
-            bytes: text.into_bytes(),
+            bytes: text.into(),
             headers: HeaderMap::new(),
         }
     }
@@ -42,16 +58,18 @@ impl Body {
         Body {
             code: StatusCode::OK,
             content_type,
-            bytes: text.into_bytes(),
+            bytes: text.into(),
             headers: HeaderMap::new(),
         }
     }
 
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(self.bytes.into()));
+        let mut response = Response::new(Full::new(self.bytes));
         *response.status_mut() = self.code;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        if !self.content_type.is_empty() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
         if self.content_type.starts_with("text/") {
             headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -1,17 +1,63 @@
 //! The discovery documents: which groups, versions and metrics there are.
 //!
 //! Answered from the snapshot alone, so that a sick Prometheus never makes discovery slow or empty:
-//! every client of the cluster waits for it. Shapes: `metav1.APIGroupList`, `APIGroup`,
-//! `APIResourceList` (legacy discovery, `k8s.io/apiserver/pkg/endpoints/discovery`).
+//! every client of the cluster waits for it. What the control plane asks for all day is made once
+//! per snapshot (`documents`); other forms of the same are made when asked for. Shapes:
+//! `metav1.APIGroupList`, `APIGroup`, `APIResourceList` (legacy discovery,
+//! `k8s.io/apiserver/pkg/endpoints/discovery`).
+//!
+//! Promises: the bytes depend on nothing but what is listed, so that they are the same in every
+//! replica; no list is empty; no resource has two scopes, which would make the whole version
+//! `Stale` and keep namespaces from being deleted.
 
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use hyper::header::HeaderMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
     APIResource, APIResourceList, GroupVersionForDiscovery, ServerAddressByClientCIDR,
 };
 use serde::Serialize;
 
+use super::accept::Conversion;
 use super::health::{checks, probes};
-use super::route::{ApiGroup, GroupVersion};
-use crate::registry::Snapshot;
+use super::route::{ApiGroup, Discovery, GroupVersion};
+use super::status::Failure;
+use super::{Api, Body, Form, PEOPLE};
+use crate::registry::{Listed, Snapshot};
+pub(super) use documents::Documents;
+
+/// All groups in one document (`apidiscovery.k8s.io`).
+mod aggregated;
+/// What is made once per snapshot.
+mod documents;
+#[cfg(test)]
+mod tests;
+
+/// What of the API is shown, as the flags say.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The groups that are not switched off (`--api-groups`).
+    pub groups: Vec<ApiGroup>,
+    /// Metrics of one group that are listed, at most (`--discovery-max-metrics`). The others can be
+    /// asked for all the same.
+    pub metrics: usize,
+    /// Our port, as `/apis` names it.
+    pub port: u16,
+}
+
+/// The only entry of a list without metrics: with no entry at all, `kubectl` and `helm` up to 1.26
+/// and KEDA print "Got empty response for: external.metrics.k8s.io/v1beta1" at every call.
+///
+/// The name is the one that KEDA and the defaults of custom-metrics-apiserver list, so that whoever
+/// meets it can look it up. It says of itself that it can be read only, so that neither garbage
+/// collection nor quotas nor the deletion of namespaces look at it. No rule makes it: to ask for it
+/// is to ask for an unknown metric.
+const EXTERNAL_PLACEHOLDER: &str = "externalmetrics";
+
+/// The same for custom metrics. Like every one of them it is a subresource: clients leave those out
+/// when they look for what a word on the command line means.
+const CUSTOM_PLACEHOLDER: &str = "pods/custommetrics";
 
 /// `/apis`. Go's generic server leaves out its `apiVersion`, and so do we.
 #[derive(Debug, Serialize)]
@@ -44,44 +90,110 @@ pub(super) struct Index {
     paths: Vec<String>,
 }
 
-/// The groups that are served: custom and external metrics always, resource metrics where the rules
-/// file has `resourceRules`.
-pub(super) fn groups(snapshot: &Snapshot) -> impl Iterator<Item = ApiGroup> {
-    let resource = snapshot.rules().resource.is_some();
-    ApiGroup::ALL
-        .into_iter()
-        .filter(move |group| *group != ApiGroup::Resource || resource)
+/// Answers one ask for a document, from memory.
+pub(super) fn answer(
+    api: &Api,
+    snapshot: &Arc<Snapshot>,
+    ask: Discovery,
+    headers: &HeaderMap,
+    form: Form,
+) -> Result<Body, Failure> {
+    let (shown, metrics) = (&api.shown, &api.rooms.metrics);
+    let made = || api.documents.of(snapshot, shown, metrics);
+    match ask {
+        Discovery::Groups => match form.conversion {
+            Some(Conversion::Discovery(version)) => Ok(made()?.aggregated(version, headers)),
+            _ => Body::json(form.json(&shown.group_list(snapshot))),
+        },
+        Discovery::Group(group) => Body::json(form.json(&self::group(group))),
+        Discovery::Resources(version) if form == Form::default() => {
+            let bytes = made()?.resource_list(version);
+            Ok(Body::made("application/json", bytes))
+        }
+        Discovery::Resources(version) => {
+            Body::json(form.json(&shown.resource_list(snapshot, version)))
+        }
+    }
 }
 
-/// `/apis`; `port` is ours.
-pub(super) fn group_list(snapshot: &Snapshot, port: u16) -> GroupList {
-    let address = ServerAddressByClientCIDR {
-        client_cidr: "0.0.0.0/0".to_owned(),
-        server_address: format!(":{port}"),
-    };
-    let element = |group| Group {
-        kind: None,
-        api_version: None,
-        addresses: vec![address.clone()],
-        ..self::group(group)
-    };
-    GroupList {
-        kind: "APIGroupList",
-        groups: groups(snapshot).map(element).collect(),
+/// The list of paths, as Go's servers answer for any other path.
+pub(super) fn no_such_path(api: &Api, snapshot: &Snapshot) -> Result<Body, Failure> {
+    let index = PEOPLE.json(&api.shown.index(snapshot));
+    Ok(Body {
+        code: StatusCode::NOT_FOUND,
+        ..Body::json(index)?
+    })
+}
+
+impl Shown {
+    /// The groups that are served: those that are not switched off, and resource metrics only where
+    /// the rules file has `resourceRules`.
+    pub(super) fn groups(&self, snapshot: &Snapshot) -> impl Iterator<Item = ApiGroup> {
+        let resource = snapshot.rules().resource.is_some();
+        let on = |group: &ApiGroup| self.groups.contains(group);
+        ApiGroup::ALL
+            .into_iter()
+            .filter(on)
+            .filter(move |group| *group != ApiGroup::Resource || resource)
+    }
+
+    /// `/apis`
+    pub(super) fn group_list(&self, snapshot: &Snapshot) -> GroupList {
+        let address = ServerAddressByClientCIDR {
+            client_cidr: "0.0.0.0/0".to_owned(),
+            server_address: format!(":{}", self.port),
+        };
+        let element = |group| Group {
+            kind: None,
+            api_version: None,
+            addresses: vec![address.clone()],
+            ..self::group(group)
+        };
+        GroupList {
+            kind: "APIGroupList",
+            groups: self.groups(snapshot).map(element).collect(),
+        }
+    }
+
+    /// `/apis/GROUP/VERSION`, by name.
+    pub(super) fn resource_list(
+        &self,
+        snapshot: &Snapshot,
+        version: GroupVersion,
+    ) -> APIResourceList {
+        APIResourceList {
+            group_version: version.to_string(),
+            resources: resources(snapshot, version.group(), self.metrics),
+        }
+    }
+
+    /// The list of paths.
+    pub(super) fn index(&self, snapshot: &Snapshot) -> Index {
+        let mut paths = vec!["/apis".to_owned()];
+        for group in self.groups(snapshot) {
+            paths.push(format!("/apis/{group}"));
+            paths.extend(versions(group).map(|version| format!("/apis/{version}")));
+        }
+        for probe in probes() {
+            paths.push(format!("/{}", probe.name()));
+            paths.extend(checks(probe).map(|check| format!("/{}/{}", probe.name(), check.name())));
+        }
+        let documents = ["/openapi/v2", "/openapi/v3", "/openapi/v3/"];
+        paths.extend(documents.map(str::to_owned));
+        paths.extend(["/metrics", "/version"].map(str::to_owned));
+        paths.sort();
+        Index { paths }
     }
 }
 
 /// `/apis/GROUP`, its versions in the order of preference.
 pub(super) fn group(group: ApiGroup) -> Group {
-    let mut versions: Vec<_> = GroupVersion::ALL
-        .into_iter()
-        .filter(|version| version.group() == group)
+    let versions: Vec<_> = versions(group)
         .map(|version| GroupVersionForDiscovery {
             group_version: version.to_string(),
             version: version.version().to_owned(),
         })
         .collect();
-    versions.reverse();
     Group {
         kind: Some("APIGroup"),
         api_version: Some("v1"),
@@ -92,8 +204,15 @@ pub(super) fn group(group: ApiGroup) -> Group {
     }
 }
 
-/// `/apis/GROUP/VERSION`.
-pub(super) fn resource_list(snapshot: &Snapshot, version: GroupVersion) -> APIResourceList {
+/// The versions of a group in the order of preference.
+fn versions(group: ApiGroup) -> impl Iterator<Item = GroupVersion> {
+    let all = GroupVersion::ALL.into_iter().rev();
+    all.filter(move |version| version.group() == group)
+}
+
+/// The entries of a group, at most `limit` metrics, by name. The limit keeps kinds of the core
+/// group first: an autoscaler's user looks for pods.
+fn resources(snapshot: &Snapshot, group: ApiGroup, limit: usize) -> Vec<APIResource> {
     let resource = |name: String, namespaced: bool, kind: &str, verbs: &[&str]| APIResource {
         name,
         namespaced,
@@ -101,46 +220,34 @@ pub(super) fn resource_list(snapshot: &Snapshot, version: GroupVersion) -> APIRe
         verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
         ..APIResource::default()
     };
-    let resources = match version.group() {
-        ApiGroup::Custom => snapshot
-            .custom_metrics()
-            .map(|listed| {
-                let name = format!("{}/{}", listed.resource, listed.metric);
-                resource(name, listed.namespaced, "MetricValueList", &["get"])
-            })
-            .collect(),
-        ApiGroup::External => snapshot
-            .external_metrics()
-            .map(|name| resource(name.to_owned(), true, "ExternalMetricValueList", &["get"]))
-            .collect(),
-        ApiGroup::Resource => vec![
-            resource("nodes".to_owned(), false, "NodeMetrics", &["get", "list"]),
-            resource("pods".to_owned(), true, "PodMetrics", &["get", "list"]),
-        ],
+    let custom = |name, namespaced| resource(name, namespaced, "MetricValueList", &["get"]);
+    let external = |name| resource(name, true, "ExternalMetricValueList", &["get"]);
+    let (mut listed, placeholder): (Vec<_>, _) = match group {
+        ApiGroup::Custom => {
+            let metrics = snapshot.custom_metrics().take(limit);
+            let name = |it: &Listed<'_>| format!("{}/{}", it.resource, it.metric);
+            let listed = metrics.map(|it| custom(name(&it), it.namespaced));
+            (
+                listed.collect(),
+                custom(CUSTOM_PLACEHOLDER.to_owned(), true),
+            )
+        }
+        ApiGroup::External => {
+            let metrics = snapshot.external_metrics().take(limit);
+            let listed = metrics.map(|name| external(name.to_owned()));
+            (listed.collect(), external(EXTERNAL_PLACEHOLDER.to_owned()))
+        }
+        ApiGroup::Resource => {
+            let verbs = ["get", "list"];
+            return vec![
+                resource("nodes".to_owned(), false, "NodeMetrics", &verbs),
+                resource("pods".to_owned(), true, "PodMetrics", &verbs),
+            ];
+        }
     };
-    APIResourceList {
-        group_version: version.to_string(),
-        resources,
+    if listed.is_empty() {
+        listed.push(placeholder);
     }
-}
-
-/// The list of paths.
-pub(super) fn index(snapshot: &Snapshot) -> Index {
-    let mut paths = vec!["/apis".to_owned()];
-    for group in groups(snapshot) {
-        paths.push(format!("/apis/{group}"));
-        let versions = GroupVersion::ALL
-            .into_iter()
-            .filter(|version| version.group() == group);
-        paths.extend(versions.map(|version| format!("/apis/{version}")));
-    }
-    for probe in probes() {
-        paths.push(format!("/{}", probe.name()));
-        paths.extend(checks(probe).map(|check| format!("/{}/{}", probe.name(), check.name())));
-    }
-    let documents = ["/openapi/v2", "/openapi/v3", "/openapi/v3/"];
-    paths.extend(documents.map(str::to_owned));
-    paths.extend(["/metrics", "/version"].map(str::to_owned));
-    paths.sort();
-    Index { paths }
+    listed.sort_by(|a, b| a.name.cmp(&b.name));
+    listed
 }

@@ -8,15 +8,12 @@
 //! `k8s.io/kube-openapi/pkg/{handler,handler3}`.)
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hasher};
 
-use hyper::StatusCode;
-use hyper::header::{
-    CACHE_CONTROL, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, VARY,
-};
+use hyper::header::{CACHE_CONTROL, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue, VARY};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::etag::{self, hash};
 use super::route::ApiGroup;
 use super::status::Failure;
 use super::{Body, Form};
@@ -67,23 +64,15 @@ pub(super) fn answer(
     };
     let bytes = encoded(&document)?;
     let hash = hash(&bytes);
-    let etag = format!("\"{hash}\"");
+    let etag = etag::tag(&hash);
     let mut headers = vec![(ETAG, etag.clone()), (VARY, "Accept".to_owned())];
     if matches!(ask, Ask::V3 { hash: Some(asked), .. } if asked == hash) {
         headers.push((CACHE_CONTROL, "public, immutable".to_owned()));
         headers.push((EXPIRES, http_date(now + KEPT)));
     }
     let mut body = Body::json(Ok(bytes))?;
-    if request
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .any(|known| names(known, &etag))
-    {
-        body = Body {
-            code: StatusCode::NOT_MODIFIED,
-            bytes: Vec::new(),
-            ..body
-        };
+    if etag::is_kept(request, &etag) {
+        body = Body::not_modified();
     }
     Ok(Some(Body {
         headers: headers.into_iter().filter_map(header).collect(),
@@ -305,20 +294,6 @@ fn reachable<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'static Schema> {
 fn encoded(document: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
     let bytes = Form::default().json(document);
     bytes.map_err(|error| Failure::internal("unable to encode", &error.to_string()))
-}
-
-/// Tells documents apart; the same in every process of one build, whatever the replica.
-fn hash(bytes: &[u8]) -> String {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    format!("{:016X}", hasher.finish())
-}
-
-/// RFC 9110, section 13.1.2: a list of tags, compared weakly, or `*`.
-fn names(known: &HeaderValue, etag: &str) -> bool {
-    let tags = known.to_str().unwrap_or_default().split(',').map(str::trim);
-    tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag))
-        .any(|tag| tag == etag || tag == "*")
 }
 
 /// RFC 9110, section 5.6.7.

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use hyper::header::{HeaderName, HeaderValue};
 
+use crate::api::route::ApiGroup;
 use crate::prometheus::Verb;
 
-use super::flags::{Args, Authentication, Authorization, Prometheus, Relist, Serving};
+use super::flags::{Api, Args, Authentication, Authorization, Prometheus, Relist, Serving};
 use super::{
-    AuthenticationFlags, AuthorizationFlags, Config, KubernetesFlags, LogFlags, PrometheusFlags,
-    RelistFlags, ServingFlags, tls,
+    ApiFlags, AuthenticationFlags, AuthorizationFlags, Config, KubernetesFlags, LogFlags,
+    PrometheusFlags, RelistFlags, ServingFlags, tls,
 };
 
 /// Go's default when the flag is 0 (`secure_serving.go`).
@@ -28,6 +29,7 @@ pub(super) fn check(
         let text = "no metrics discovery configuration file specified (make sure to use --config)";
         complaints.push(text.to_owned());
     }
+    let api = api(args.api, &mut complaints);
     let prometheus = prometheus(args.prometheus, &mut ignored, &mut complaints);
     let relist = relist(&args.relist, &mut complaints);
     let serving = serving(args.serving, standalone.is_some(), &mut complaints);
@@ -46,6 +48,7 @@ pub(super) fn check(
     match (prometheus, serving) {
         (Some(prometheus), Some(serving)) if complaints.is_empty() => Ok(Config {
             rules,
+            api,
             prometheus,
             relist,
             kubernetes,
@@ -63,6 +66,30 @@ pub(super) fn check(
 /// Go's empty string is "not given".
 fn path(text: String) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+fn api(flags: Api, complaints: &mut Vec<String>) -> ApiFlags {
+    let all = ApiGroup::ALL;
+    let groups = match flags.api_groups {
+        None => Vec::from(all),
+        Some(names) => {
+            let known = all.map(ApiGroup::name).join(", ");
+            let mut groups = Vec::new();
+            for name in names {
+                match all.into_iter().find(|group| group.name() == name.trim()) {
+                    Some(group) => groups.push(group),
+                    None => complaints.push(format!(
+                        "--api-groups: {name:?} is no API group of ours; there are {known}"
+                    )),
+                }
+            }
+            groups
+        }
+    };
+    ApiFlags {
+        groups,
+        discovery_max_metrics: flags.discovery_max_metrics,
+    }
 }
 
 fn prometheus(

@@ -4,6 +4,7 @@
 //! arguments that are ignored (the Helm chart passes `/adapter`).
 
 mod access;
+mod api;
 mod compat;
 mod serving;
 
@@ -13,6 +14,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, Args as _, Command, FromArgMatches};
 
 pub(super) use access::{Authentication, Authorization};
+pub(super) use api::Api;
 pub(super) use serving::Serving;
 use serving::Standalone;
 
@@ -43,6 +45,8 @@ Examples:
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) rules: Rules,
+    #[command(flatten)]
+    pub(super) api: Api,
     #[command(flatten)]
     pub(super) prometheus: Prometheus,
     #[command(flatten)]

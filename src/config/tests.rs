@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::api::route::ApiGroup;
 use crate::prometheus::Verb;
 
 /// Flags of prometheus-adapter 0.12 with a value each takes, and klog's old ones. A switch has
@@ -187,6 +188,7 @@ fn help_mentions_every_flag_there_is_and_its_headings() {
     );
     let headings = [
         "Rules:",
+        "API:",
         "Prometheus:",
         "Relist:",
         "Kubernetes:",
@@ -227,6 +229,25 @@ fn defaults_are_those_of_the_go_adapter() {
     assert_eq!(config.prometheus.max_response_bytes, 64 << 20);
     assert_eq!(config.relist.max_response_bytes, 1 << 30);
     assert!(config.ignored.is_empty() && config.standalone.is_none());
+    assert_eq!(config.api.groups, ApiGroup::ALL);
+    assert_eq!(config.api.discovery_max_metrics, 2000);
+}
+
+#[test]
+fn api_groups_are_served_by_name() {
+    let config = good(&["--api-groups=metrics.k8s.io, custom.metrics.k8s.io"]);
+    assert_eq!(config.api.groups, [ApiGroup::Resource, ApiGroup::Custom]);
+    let text = wrong(&["--api-groups=custom.metrics.k8s.io,external"]);
+    let want = "--api-groups: \"external\" is no API group of ours; there are \
+                custom.metrics.k8s.io, external.metrics.k8s.io, metrics.k8s.io\n";
+    assert_eq!(text, want);
+    assert!(wrong(&["--api-groups="]).contains("--api-groups: \"\" is no API group of ours"));
+    assert_eq!(
+        good(&["--discovery-max-metrics=0"])
+            .api
+            .discovery_max_metrics,
+        0
+    );
 }
 
 #[test]

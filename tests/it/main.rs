@@ -3,7 +3,7 @@
 //! `recorded` replays what clients and the Go adapter said to each other; `aggregator` and `kubectl`
 //! stand where the API server and a person stand; `harness` shows that the
 //! servers these tests stand on do what their names say; `relist` and `sick` are about Prometheus, well
-//! and ill; `openapi` keeps documents as clients do; `tidy` reads the sources.
+//! and ill; `discovery` and `openapi` keep documents as clients do; `tidy` reads the sources.
 
 // `clippy.toml` allows these in test functions; here the helpers beside them are tests as well.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -15,6 +15,7 @@ mod support;
 
 mod aggregator;
 mod cluster;
+mod discovery;
 mod harness;
 mod kubectl;
 mod openapi;

@@ -251,22 +251,7 @@ fn the_documents_are_sound_and_small() {
 }
 
 #[test]
-fn tags_are_compared_as_rfc_9110_says() {
-    for (known, named) in [
-        ("\"A\"", true),
-        ("W/\"A\"", true),
-        ("\"B\", \"A\"", true),
-        ("*", true),
-        ("\"B\"", false),
-        ("A", false),
-        ("", false),
-    ] {
-        assert_eq!(
-            names(&HeaderValue::from_static(known), "\"A\""),
-            named,
-            "{known}"
-        );
-    }
+fn a_date_is_written_as_rfc_9110_says() {
     let at: Timestamp = "2026-11-04T09:05:00Z".parse().unwrap();
     assert_eq!(http_date(at), "Wed, 04 Nov 2026 09:05:00 GMT");
 }
