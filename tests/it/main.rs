@@ -18,6 +18,7 @@ mod cluster;
 mod discovery;
 mod harness;
 mod kubectl;
+mod manifests;
 mod openapi;
 mod recorded;
 mod relist;

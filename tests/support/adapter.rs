@@ -198,12 +198,14 @@ impl Adapter {
 
     /// A client that trusts the self-signed certificate and shows its own.
     pub fn caller(&self, identity: Option<&Pair>, http2: bool) -> reqwest::Client {
-        let roots = std::fs::read_to_string(self.directory.path().join("certs/apiserver.crt"));
-        super::https_client(
-            &roots.expect("the certificate must be kept"),
-            identity,
-            http2,
-        )
+        super::https_client(&self.certificate(), identity, http2)
+    }
+
+    /// The self-signed certificate, PEM.
+    pub fn certificate(&self) -> String {
+        let certificate =
+            std::fs::read_to_string(self.directory.path().join("certs/apiserver.crt"));
+        certificate.expect("the certificate must be kept")
     }
 
     /// Waits until it says where it listens, or gives how the process ended.

