@@ -19,6 +19,8 @@ use crate::selector::Selector;
 mod matchers;
 /// CPU and memory of pods and nodes.
 pub mod resource;
+/// Whether one query can be asked for many namespaces.
+pub mod separable;
 #[cfg(test)]
 mod tests;
 
@@ -315,6 +317,15 @@ impl ExternalValues {
 fn label_value<'a>(sample: &'a Sample, label: &str) -> &'a str {
     let found = sample.labels.iter().find(|(name, _)| name == label);
     found.map_or("", |(_, value)| value.as_str())
+}
+
+/// How PromQL writes what is not a number.
+pub fn number_word(sample: f64) -> &'static str {
+    match sample {
+        f64::INFINITY => "+Inf",
+        f64::NEG_INFINITY => "-Inf",
+        _ => "NaN",
+    }
 }
 
 fn value(sample: &Sample) -> Option<Value> {

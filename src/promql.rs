@@ -34,7 +34,8 @@ pub fn is_label_name(name: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// How deep parentheses may nest for [`doubt`]: the syntax tree is taken apart recursively.
+/// How deep parentheses may nest for [`doubt`] and [`syntax`]: the tree is taken apart
+/// recursively.
 const NESTING_MAX: usize = 100;
 
 /// What seems wrong with a query. This parser lags behind Prometheus, so that its refusal is a hint
@@ -44,6 +45,20 @@ pub fn doubt(query: &str) -> Option<String> {
         return None;
     }
     promql_parser::parser::parse(query).err()
+}
+
+/// How long a query may be for [`syntax`]: a chain of operators nests as deep as it is long.
+const SYNTAX_BYTES_MAX: usize = 10_000;
+
+/// The syntax tree of a query.
+///
+/// # Errors
+/// What this parser has against the query, which may still be one to Prometheus.
+pub fn syntax(query: &str) -> Result<Expr, String> {
+    if query.matches('(').count() > NESTING_MAX || query.len() > SYNTAX_BYTES_MAX {
+        return Err("it is too long, or nested too deeply".to_owned());
+    }
+    promql_parser::parser::parse(query)
 }
 
 /// A series selector as rules write it in `seriesQuery`, understood through its AST.

@@ -1,10 +1,10 @@
 //! `metrics.k8s.io`: CPU and memory of pods and nodes, as `kubectl top` and an HPA on `Resource`
 //! read them.
 //!
-//! Two queries per namespace, or two for all nodes, leave at the same time. One that fails fails
-//! the ask: a list from which objects are missing is a wrong answer.
+//! One query for CPU and one for memory leave at the same time, or where a rule's query cannot be
+//! asked for all namespaces at once, one for each of them. One that fails fails the ask: a list
+//! from which objects are missing is a wrong answer.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -16,13 +16,15 @@ use super::wire::resource::{Item, Measured};
 use super::{Api, Body, Deadline};
 use crate::kinds::GroupResource;
 use crate::kubernetes::Object;
-use crate::plan::resource::{PodUsage, Samples, node_usage, nodes_query, pod_usage, pods_query};
-use crate::plan::{self, Found};
+use crate::plan;
+use crate::plan::resource::{
+    Missing, PodUsage, Pods, Samples, node_usage, nodes_query, pod_usage, pods_queries,
+};
 use crate::prometheus;
 use crate::registry::{ResourceMetric, ResourceMetrics, Snapshot};
 use crate::selector::Selector;
 
-/// Namespaces asked about at one time in a list of all pods. (Go has no limit.)
+/// Namespaces asked about at one time where each is asked for on its own. (Go has no limit.)
 const NAMESPACES_AT_ONCE: usize = 8;
 
 /// The samples of CPU and of memory.
@@ -70,7 +72,7 @@ impl Asked<'_> {
             Vec::new()
         } else {
             let (cpu, memory) = self.node_samples(&names(&nodes)).await?;
-            let usage = |node: &Arc<Object>| value(node_usage(&cpu, &memory, &node.name));
+            let usage = |node: &Arc<Object>| node_usage(&cpu, &memory, &node.name).ok();
             nodes
                 .iter()
                 .filter_map(|node| Some((node, usage(node)?)))
@@ -92,7 +94,7 @@ impl Asked<'_> {
             .first()
             .ok_or_else(|| Failure::no_such_object("node", name))?;
         let (cpu, memory) = self.node_samples(&[name.to_owned()]).await?;
-        let usage = by_name("nodemetrics", name, node_usage(&cpu, &memory, name))?;
+        let usage = by_name("nodemetrics", name, node_usage(&cpu, &memory, &node.name))?;
         let measured = self.measured();
         Body::json(measured.alone(measured.node(node, &usage), form))
     }
@@ -106,62 +108,69 @@ impl Asked<'_> {
         let selector = checked(list)?;
         let mut pods = self.objects("pods", namespace, &selector, None).await?;
         pods.retain(|pod| list.selects(&pod.namespace, &pod.name));
-        let mut by_namespace: BTreeMap<String, Vec<Arc<Object>>> = BTreeMap::new();
-        for pod in pods {
-            by_namespace
-                .entry(pod.namespace.to_string())
-                .or_default()
-                .push(pod);
-        }
-        let usages: Vec<Vec<(Arc<Object>, PodUsage)>> = stream::iter(by_namespace)
-            .map(|(namespace, pods)| self.pods_of(namespace, pods))
-            .buffered(NAMESPACES_AT_ONCE)
-            .try_collect()
-            .await?;
+        let (cpu, memory) = self.pod_samples(&pods).await?;
+        let usage = |pod: &Arc<Object>| pod_usage(&cpu, &memory, &pod.namespace, &pod.name).ok();
+        let usages: Vec<(&Arc<Object>, PodUsage)> = pods
+            .iter()
+            .filter_map(|pod| Some((pod, usage(pod)?)))
+            .collect();
         let measured = self.measured();
         let items: Vec<Item<'_>> = usages
             .iter()
-            .flatten()
             .map(|(pod, usage)| measured.pod(pod, usage))
             .collect();
         Body::json(measured.list("PodMetricsList", items, form))
     }
 
     async fn pod(&self, namespace: &str, name: &str, form: Form) -> Result<Body, Failure> {
-        let pod = self
+        let pods = self
             .objects("pods", Some(namespace), &Selector::default(), Some(name))
             .await?;
-        let pod = pod
+        let pod = pods
             .first()
             .ok_or_else(|| Failure::no_such_object("pods", name))?;
-        let (cpu, memory) = self.pod_samples(namespace, &[name.to_owned()]).await?;
-        let usage = pod_usage(&cpu, &memory, name);
+        let (cpu, memory) = self.pod_samples(&pods).await?;
+        let usage = pod_usage(&cpu, &memory, &pod.namespace, &pod.name);
         let usage = by_name("podmetrics", &format!("{namespace}/{name}"), usage)?;
         let measured = self.measured();
         Body::json(measured.alone(measured.pod(pod, &usage), form))
     }
 
-    /// Those of the pods of one namespace that have usage.
-    async fn pods_of(
-        &self,
-        namespace: String,
-        pods: Vec<Arc<Object>>,
-    ) -> Result<Vec<(Arc<Object>, PodUsage)>, Failure> {
-        let (cpu, memory) = self.pod_samples(&namespace, &names(&pods)).await?;
-        let usage = |pod: &Object| value(pod_usage(&cpu, &memory, &pod.name));
-        Ok(pods
-            .into_iter()
-            .filter_map(|pod| usage(&pod).map(|usage| (pod, usage)))
-            .collect())
+    async fn pod_samples(&self, pods: &[Arc<Object>]) -> Result<Both, Failure> {
+        let mut asked = Pods::new();
+        for pod in pods {
+            let names = asked.entry(Arc::clone(&pod.namespace)).or_default();
+            names.insert(Arc::clone(&pod.name));
+        }
+        let asked = Arc::new(asked);
+        tokio::try_join!(
+            self.containers(&self.rules.cpu, &asked),
+            self.containers(&self.rules.memory, &asked)
+        )
     }
 
-    async fn pod_samples(&self, namespace: &str, names: &[String]) -> Result<Both, Failure> {
-        let samples = async |metric: &ResourceMetric| {
-            let query = pods_query(metric, namespace, names);
-            self.query(metric, query, Samples::of_pods(metric, names))
-                .await
-        };
-        tokio::try_join!(samples(&self.rules.cpu), samples(&self.rules.memory))
+    /// The samples of all containers of these pods, by one query or by one for each namespace.
+    async fn containers(
+        &self,
+        metric: &ResourceMetric,
+        pods: &Arc<Pods>,
+    ) -> Result<Samples, Failure> {
+        let asked = pods_queries(metric, pods).map_err(|error| Failure::plan(&error))?;
+        if let Some(cause) = &asked.narrow {
+            let rule = &metric.rule.origin.rule;
+            tracing::debug!(rule, %cause, "each namespace is asked for on its own");
+        }
+        stream::iter(asked.queries)
+            .map(|query| {
+                let samples = Samples::of_pods(metric, &query, pods);
+                self.query(metric, Ok(query.promql), samples)
+            })
+            .buffered(NAMESPACES_AT_ONCE)
+            .try_fold(Samples::default(), async |mut all, samples| {
+                all.absorb(samples);
+                Ok(all)
+            })
+            .await
     }
 
     async fn node_samples(&self, names: &[String]) -> Result<Both, Failure> {
@@ -187,6 +196,10 @@ impl Asked<'_> {
             .await?;
         if answer.kind == prometheus::Kind::Scalar {
             let cause = "the query gives a scalar, which belongs to no object";
+            return Err(Failure::internal("unable to fetch metrics", cause));
+        }
+        if answer.value.is_without_namespace() {
+            let cause = "the query for all namespaces gives a row that does not name its own";
             return Err(Failure::internal("unable to fetch metrics", cause));
         }
         self.api.count_dropped(origin, answer.value.dropped());
@@ -234,18 +247,7 @@ fn names(objects: &[Arc<Object>]) -> Vec<String> {
         .collect()
 }
 
-fn value<T>(found: Found<T>) -> Option<T> {
-    match found {
-        Found::Value(value) => Some(value),
-        Found::Nothing | Found::NotANumber(_) => None,
-    }
-}
-
-fn by_name<T>(kind: &str, name: &str, found: Found<T>) -> Result<T, Failure> {
+fn by_name<T>(kind: &str, name: &str, found: Result<T, Missing>) -> Result<T, Failure> {
     let group = ApiGroup::Resource.name();
-    match found {
-        Found::Value(value) => Ok(value),
-        Found::Nothing => Err(Failure::no_usage(kind, group, name, None)),
-        Found::NotANumber(sample) => Err(Failure::no_usage(kind, group, name, Some(sample))),
-    }
+    found.map_err(|missing| Failure::no_usage(kind, group, name, &missing))
 }

@@ -9,6 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, Status
 use super::accept::NotAcceptable;
 use super::route;
 use crate::auth::{Attributes, Refusal};
+use crate::plan::number_word;
+use crate::plan::resource::Missing;
 use crate::registry::Unlisted;
 use crate::{kubernetes, plan, prometheus};
 
@@ -117,11 +119,7 @@ impl Failure {
 
     /// Says what the sample is instead of a number, as PromQL spells it.
     fn because_of(mut self, sample: f64) -> Failure {
-        let sample = match sample {
-            f64::INFINITY => "+Inf",
-            f64::NEG_INFINITY => "-Inf",
-            _ => "NaN",
-        };
+        let sample = number_word(sample);
         self.message += &format!(": the sample is not a number ({sample})");
         self
     }
@@ -137,20 +135,20 @@ impl Failure {
         )
     }
 
-    /// 404: the pod or node runs, but has no usage; `kind` as `podmetrics`. Where there was a
-    /// sample, it is the one that is no number.
-    pub(super) fn no_usage(kind: &str, group: &str, name: &str, sample: Option<f64>) -> Failure {
+    /// 404: the pod or node runs, but has no usage; `kind` as `podmetrics`. Where some of its
+    /// samples are there, the text says which one is not.
+    pub(super) fn no_usage(kind: &str, group: &str, name: &str, missing: &Missing) -> Failure {
         let text = format!("{kind}.{group} {name:?} not found");
-        let failure = Failure::new(404, Some("NotFound"), text).with_details(StatusDetails {
+        let text = match missing {
+            Missing::Everything => text,
+            Missing::Sample { .. } => format!("{text}: {missing}"),
+        };
+        Failure::new(404, Some("NotFound"), text).with_details(StatusDetails {
             name: Some(name.to_owned()),
             group: Some(group.to_owned()),
             kind: Some(kind.to_owned()),
             ..StatusDetails::default()
-        });
-        match sample {
-            Some(sample) => failure.because_of(sample),
-            None => failure,
-        }
+        })
     }
 
     /// 405: a route that has no such method.

@@ -88,6 +88,12 @@ impl Template {
         ])
     }
 
+    /// Whether it is nothing but text with plain text fields: rendering then puts their values in
+    /// and does nothing else.
+    pub fn is_plain(&self) -> bool {
+        matches!(self.0.body, Body::Segments(_))
+    }
+
     /// What fails whenever it is rendered, such as `<<.Foo>>`, in order. It may stand in a branch
     /// that is never taken.
     pub fn lint(&self) -> &[Lint] {

@@ -64,6 +64,11 @@ impl Matchers {
         self.names.extend_from_slice(values);
     }
 
+    /// Any value, so that rows without the label are left out.
+    pub(super) fn present(&mut self, label: &str) {
+        self.texts.push(format!("{label}!=\"\""));
+    }
+
     /// `.LabelValuesByName` goes into the query unquoted, and names come from a path that anyone
     /// may write who may read metrics of one namespace: nothing in them may end a string or a
     /// selector, or be a pattern. Selector values cannot, by their own grammar.

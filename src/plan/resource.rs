@@ -1,124 +1,155 @@
 //! CPU and memory: queries for pods or nodes, and usage out of the rows of both.
 //!
-//! After `pkg/resourceprovider` of the Go adapter: an object needs a sample of CPU and one of
-//! memory, a container's last row and a node's first row count, and what is negative is zero.
-//! Where a container has only one of the two, or a sample that is no number, Go tells a zero; here
-//! that usage is left out, which an autoscaler takes as unknown, and not as idle.
+//! After `pkg/resourceprovider` of the Go adapter: a container's last row and a node's first row
+//! count, and what is negative is zero. Where a container has only one of CPU and memory, or a
+//! sample that is no number, Go tells a zero. Here its pod has no usage at all: an autoscaler takes
+//! a pod that is left out for unknown, and a container that is left out for idle
+//! (`GetResourceMetric` in `pkg/controller/podautoscaler/metrics/client.go`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 
-use super::{Dropped, Error, Found, Matchers, Value, label_value, no_label, render, value};
+use super::{Dropped, Found, Value, label_value, number_word, value};
 use crate::prometheus::Sample;
 use crate::registry::ResourceMetric;
 
+mod queries;
 #[cfg(test)]
 mod tests;
 
-/// The PromQL for all containers of the pods `names` of a namespace.
-pub fn pods_query(
-    metric: &ResourceMetric,
-    namespace: &str,
-    names: &[String],
-) -> Result<String, Error> {
-    let rule = &metric.rule;
-    let label = |label| Result::as_ref(label).map_err(|cause| no_label(&rule.origin, cause));
-    let (namespace_label, pod) = (label(&metric.labels.namespace)?, label(&metric.labels.pod)?);
-    let mut matchers = Matchers::default();
-    matchers.equal(namespace_label, namespace);
-    matchers.one_of(pod, names);
-    let group_by = vec![pod.clone(), rule.container_label.clone()];
-    render(&rule.origin, &rule.container_query, "", matchers, group_by)
-}
+pub use queries::{NAMES_BYTES_MAX, Pods, PodsQueries, PodsQuery, nodes_query, pods_queries};
 
-/// The PromQL for the nodes `names`.
-pub fn nodes_query(metric: &ResourceMetric, names: &[String]) -> Result<String, Error> {
-    let rule = &metric.rule;
-    let node = metric
-        .labels
-        .node
-        .as_ref()
-        .map_err(|cause| no_label(&rule.origin, cause))?;
-    let mut matchers = Matchers::default();
-    matchers.one_of(node, names);
-    render(
-        &rule.origin,
-        &rule.node_query,
-        "",
-        matchers,
-        vec![node.clone()],
-    )
-}
-
-/// Folds the rows of one of the queries into usage per object and container.
-#[derive(Debug)]
+/// Folds the rows of queries for one of CPU and memory into samples per object and container.
+#[derive(Debug, Default)]
 pub struct Samples {
+    namespace: Namespace,
     object_label: String,
     /// `None` for nodes: all of a node is one "container" without a name.
     container_label: Option<String>,
-    wanted: BTreeSet<String>,
-    /// By object, then by container.
-    found: BTreeMap<String, BTreeMap<String, Found>>,
+    wanted: Arc<Pods>,
+    found: BTreeMap<Key, BTreeMap<String, Found>>,
     dropped: Dropped,
+    is_without_namespace: bool,
 }
 
-/// What one container uses. Absent: not known.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Cores.
-    pub cpu: Option<Value>,
-    /// Bytes, in binary form.
-    pub memory: Option<Value>,
+/// Namespace and name.
+type Key = (Arc<str>, Arc<str>);
+
+/// Where the namespace of a row is.
+#[derive(Debug)]
+enum Namespace {
+    /// All rows are of this one; empty for nodes.
+    Known(Arc<str>),
+    /// In this label.
+    Label(String),
 }
 
-/// What a pod's containers use, by name. At least one is known of CPU and of memory.
-pub type PodUsage = BTreeMap<String, Usage>;
+impl Default for Namespace {
+    fn default() -> Namespace {
+        Namespace::Known("".into())
+    }
+}
 
-/// What a node uses.
+/// What a container or a node uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeUsage {
+pub struct Usage {
     /// Cores.
     pub cpu: Value,
     /// Bytes, in binary form.
     pub memory: Value,
 }
 
+/// What a pod's containers use, by name.
+pub type PodUsage = BTreeMap<String, Usage>;
+
+/// Why a pod or node has no usage.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Missing {
+    /// There is no row of it.
+    Everything,
+    /// There are rows of it, but this one is not there, or is no number.
+    Sample {
+        /// `CPU` or `memory`
+        of: &'static str,
+        /// Of which container; `None` for a node.
+        container: Option<String>,
+        /// What the sample is instead of a number.
+        value: Option<f64>,
+    },
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Missing::Sample {
+            of,
+            container,
+            value,
+        } = self
+        else {
+            return f.write_str("there is no sample of it");
+        };
+        let of = match container {
+            Some(container) => format!("the {of} of container {container:?}"),
+            None => format!("its {of}"),
+        };
+        match value {
+            Some(value) => write!(
+                f,
+                "the sample of {of} is not a number ({})",
+                number_word(*value)
+            ),
+            None => write!(f, "there is no sample of {of}"),
+        }
+    }
+}
+
 impl Samples {
-    /// Waits for the rows of [`pods_query`].
-    pub fn of_pods(metric: &ResourceMetric, names: &[String]) -> Samples {
-        let label = metric.labels.pod.as_deref().unwrap_or_default();
-        Samples::new(label, Some(metric.rule.container_label.clone()), names)
+    /// Waits for the rows of `query`, which is one for `pods`.
+    pub fn of_pods(metric: &ResourceMetric, query: &PodsQuery, pods: &Arc<Pods>) -> Samples {
+        let label = |label: &Result<String, _>| label.clone().unwrap_or_default();
+        let namespace = match &query.namespace {
+            Some(namespace) => Namespace::Known(Arc::clone(namespace)),
+            None => Namespace::Label(label(&metric.labels.namespace)),
+        };
+        Samples {
+            namespace,
+            object_label: label(&metric.labels.pod),
+            container_label: Some(metric.rule.container_label.clone()),
+            wanted: Arc::clone(pods),
+            ..Samples::default()
+        }
     }
 
     /// Waits for the rows of [`nodes_query`].
     pub fn of_nodes(metric: &ResourceMetric, names: &[String]) -> Samples {
-        Samples::new(
-            metric.labels.node.as_deref().unwrap_or_default(),
-            None,
-            names,
-        )
-    }
-
-    fn new(label: &str, container_label: Option<String>, names: &[String]) -> Samples {
+        let names = names.iter().map(|name| name.as_str().into()).collect();
         Samples {
-            object_label: label.to_owned(),
-            container_label,
-            wanted: names.iter().cloned().collect(),
-            found: BTreeMap::new(),
-            dropped: Dropped::default(),
+            object_label: metric.labels.node.clone().unwrap_or_default(),
+            wanted: Arc::new(Pods::from([("".into(), names)])),
+            ..Samples::default()
         }
     }
 
     /// Takes one row; rows of other objects are ignored.
     pub fn add(&mut self, sample: &Sample) {
-        let object = label_value(sample, &self.object_label);
-        if !self.wanted.contains(object) {
+        let namespace = match &self.namespace {
+            Namespace::Known(namespace) => namespace,
+            Namespace::Label(label) => label_value(sample, label),
+        };
+        if namespace.is_empty() && matches!(self.namespace, Namespace::Label(_)) {
+            self.is_without_namespace = true;
             return;
         }
+        let object = label_value(sample, &self.object_label);
+        let Some(key) = self.key(namespace, object) else {
+            return;
+        };
         let container = self
             .container_label
             .as_deref()
             .map(|label| label_value(sample, label));
-        let rows = self.found.entry(object.to_owned()).or_default();
+        let rows = self.found.entry(key).or_default();
         let found = rows
             .entry(container.unwrap_or_default().to_owned())
             .or_default();
@@ -137,82 +168,110 @@ impl Samples {
         };
     }
 
+    /// The key of an object, if it is wanted.
+    fn key(&self, namespace: &str, object: &str) -> Option<Key> {
+        let (namespace, names) = self.wanted.get_key_value(namespace)?;
+        let name = names.get(object)?;
+        Some((Arc::clone(namespace), Arc::clone(name)))
+    }
+
+    /// Takes over what another query for the same of the two has found, for other namespaces.
+    pub fn absorb(&mut self, other: Samples) {
+        self.found.extend(other.found);
+        self.dropped.not_a_number += other.dropped.not_a_number;
+        self.dropped.ambiguous += other.dropped.ambiguous;
+        self.is_without_namespace |= other.is_without_namespace;
+    }
+
     /// What was dropped.
     pub fn dropped(&self) -> Dropped {
         self.dropped
     }
 
-    /// What was found for each container of an object.
-    fn of(&self, name: &str) -> impl Iterator<Item = (&String, &Found)> {
-        self.found.get(name).into_iter().flatten()
+    /// Whether a row that had to name its namespace did not: whose it is must not be guessed.
+    pub fn is_without_namespace(&self) -> bool {
+        self.is_without_namespace
     }
 
-    /// Why an object has no usage, unless some row of it has a value.
-    fn missing<T>(&self, name: &str) -> Option<Found<T>> {
-        let mut missing = Found::Nothing;
-        for (_, found) in self.of(name) {
-            match found {
-                Found::Value(_) => return None,
-                Found::NotANumber(sample) => missing = Found::NotANumber(*sample),
-                Found::Nothing => {}
-            }
-        }
-        Some(missing)
+    /// What was found for each container of an object.
+    fn of(&self, namespace: &Arc<str>, name: &Arc<str>) -> &BTreeMap<String, Found> {
+        static NONE: BTreeMap<String, Found> = BTreeMap::new();
+        let key = (Arc::clone(namespace), Arc::clone(name));
+        self.found.get(&key).unwrap_or(&NONE)
     }
 }
 
-/// The usage of a pod from the rows of both queries. A container that has a row is listed, even
-/// where neither of its samples is a number: without it the pod would seem to use less than it
-/// does.
-pub fn pod_usage(cpu: &Samples, memory: &Samples, name: &str) -> Found<PodUsage> {
-    if let Some(missing) = cpu.missing(name).or_else(|| memory.missing(name)) {
-        return missing;
+/// The usage of a pod from the rows of both queries.
+///
+/// # Errors
+/// [`Missing`] if there is none, or some container that has a row lacks a number of either.
+pub fn pod_usage(
+    cpu: &Samples,
+    memory: &Samples,
+    namespace: &Arc<str>,
+    name: &Arc<str>,
+) -> Result<PodUsage, Missing> {
+    let (cpu, memory) = (cpu.of(namespace, name), memory.of(namespace, name));
+    let names: BTreeSet<&String> = cpu.keys().chain(memory.keys()).collect();
+    if names.is_empty() {
+        return Err(Missing::Everything);
     }
-    let mut containers = PodUsage::new();
-    for (container, found) in cpu.of(name) {
-        containers.entry(container.clone()).or_default().cpu = known(found);
-    }
-    for (container, found) in memory.of(name) {
-        containers.entry(container.clone()).or_default().memory = known(found).map(in_binary);
-    }
-    Found::Value(containers)
+    let usage = |name: &String| {
+        let usage = both(cpu.get(name), memory.get(name), Some(name))?;
+        Ok((name.clone(), usage))
+    };
+    names.into_iter().map(usage).collect()
 }
 
 /// The usage of a node from the rows of both queries.
-pub fn node_usage(cpu: &Samples, memory: &Samples, name: &str) -> Found<NodeUsage> {
-    let only = |samples: &Samples| samples.of(name).find_map(|(_, found)| known(found));
-    match (only(cpu), only(memory)) {
-        (Some(cpu), Some(memory)) => Found::Value(NodeUsage {
-            cpu,
-            memory: in_binary(memory),
-        }),
-        _ => cpu
-            .missing(name)
-            .or_else(|| memory.missing(name))
-            .unwrap_or_default(),
+///
+/// # Errors
+/// [`Missing`] if it has not a number of each.
+pub fn node_usage(cpu: &Samples, memory: &Samples, name: &Arc<str>) -> Result<Usage, Missing> {
+    let nowhere = "".into();
+    let (cpu, memory) = (cpu.of(&nowhere, name), memory.of(&nowhere, name));
+    let (cpu, memory) = (cpu.values().next(), memory.values().next());
+    if cpu.is_none() && memory.is_none() {
+        return Err(Missing::Everything);
+    }
+    both(cpu, memory, None)
+}
+
+fn both(
+    cpu: Option<&Found>,
+    memory: Option<&Found>,
+    container: Option<&String>,
+) -> Result<Usage, Missing> {
+    let known = |found: Option<&Found>, of| {
+        let value = match found {
+            Some(Found::Value(value)) => return Ok(value.clone()),
+            Some(Found::NotANumber(value)) => Some(*value),
+            Some(Found::Nothing) | None => None,
+        };
+        Err(Missing::Sample {
+            of,
+            container: container.cloned(),
+            value,
+        })
+    };
+    let (cpu, memory) = (known(cpu, "CPU")?, known(memory, "memory")?);
+    let quantity = memory.quantity.in_binary();
+    Ok(Usage {
+        cpu,
+        memory: Value { quantity, ..memory },
+    })
+}
+
+impl Usage {
+    /// The earlier of the times of both.
+    pub fn timestamp(&self) -> jiff::Timestamp {
+        self.cpu.timestamp.min(self.memory.timestamp)
     }
 }
 
 /// The earliest time among a pod's values.
 pub fn earliest(containers: &PodUsage) -> Option<jiff::Timestamp> {
-    let values = containers
-        .values()
-        .flat_map(|usage| usage.cpu.iter().chain(&usage.memory));
-    values.map(|value| value.timestamp).min()
-}
-
-fn known(found: &Found) -> Option<Value> {
-    match found {
-        Found::Value(value) => Some(value.clone()),
-        Found::Nothing | Found::NotANumber(_) => None,
-    }
-}
-
-fn in_binary(value: Value) -> Value {
-    Value {
-        quantity: value.quantity.in_binary(),
-        ..value
-    }
+    containers.values().map(Usage::timestamp).min()
 }
 
 /// Nothing uses less than nothing: a finite sample below zero is zero.

@@ -10,8 +10,7 @@ use super::{Form, List, Metadata, whole_seconds};
 use crate::go::duration::format_go;
 use crate::kubernetes::Object;
 use crate::kubernetes::labels::Labels;
-use crate::plan::Value;
-use crate::plan::resource::{NodeUsage, PodUsage, Usage, earliest};
+use crate::plan::resource::{PodUsage, Usage, earliest};
 
 /// What all answers of one moment share.
 #[derive(Clone, Copy, Debug)]
@@ -66,10 +65,8 @@ struct Container<'a> {
 /// A `ResourceList`.
 #[derive(Debug, Serialize)]
 struct Quantities {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cpu: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    memory: Option<String>,
+    cpu: String,
+    memory: String,
 }
 
 impl Measured {
@@ -77,17 +74,15 @@ impl Measured {
     pub(in crate::api) fn pod<'a>(self, pod: &'a Object, containers: &'a PodUsage) -> Item<'a> {
         let container = |(name, usage): (&'a String, &Usage)| Container {
             name,
-            usage: quantities(usage.cpu.as_ref(), usage.memory.as_ref()),
+            usage: quantities(usage),
         };
         let usage = ItemUsage::Containers(containers.iter().map(container).collect());
         self.item(pod, earliest(containers).unwrap_or(self.now), usage)
     }
 
     /// A node.
-    pub(in crate::api) fn node<'a>(self, node: &'a Object, usage: &NodeUsage) -> Item<'a> {
-        let timestamp = usage.cpu.timestamp.min(usage.memory.timestamp);
-        let quantities = quantities(Some(&usage.cpu), Some(&usage.memory));
-        self.item(node, timestamp, ItemUsage::Usage(quantities))
+    pub(in crate::api) fn node<'a>(self, node: &'a Object, usage: &Usage) -> Item<'a> {
+        self.item(node, usage.timestamp(), ItemUsage::Usage(quantities(usage)))
     }
 
     fn item<'a>(self, object: &'a Object, timestamp: Timestamp, usage: ItemUsage<'a>) -> Item<'a> {
@@ -139,10 +134,9 @@ impl Measured {
     }
 }
 
-fn quantities(cpu: Option<&Value>, memory: Option<&Value>) -> Quantities {
-    let text = |value: &Value| value.quantity.to_string();
+fn quantities(usage: &Usage) -> Quantities {
     Quantities {
-        cpu: cpu.map(text),
-        memory: memory.map(text),
+        cpu: usage.cpu.quantity.to_string(),
+        memory: usage.memory.quantity.to_string(),
     }
 }

@@ -57,12 +57,27 @@ fn row(labels: &[(&str, &str)], value: f64, milliseconds: i64) -> Sample {
     }
 }
 
+fn texts(names: &[&str]) -> BTreeSet<Arc<str>> {
+    names.iter().map(|name| Arc::from(*name)).collect()
+}
+
+/// Rows of pods of the namespace `ns`, asked for on its own.
 fn pods(names: &[&str], rows: &[(&str, &str, f64, i64)]) -> Samples {
-    let mut samples = Samples::of_pods(&metrics().cpu, &strings(names));
+    let (cpu, wanted) = (metrics().cpu, Pods::from([("ns".into(), texts(names))]));
+    let queries = pods_queries(&cpu, &wanted).unwrap().queries;
+    let mut samples = Samples::of_pods(&cpu, &queries[0], &Arc::new(wanted));
     for (pod, container, value, at) in rows {
         samples.add(&row(&[("pod", pod), ("container", container)], *value, *at));
     }
     samples
+}
+
+fn pod_usage(cpu: &Samples, memory: &Samples, name: &str) -> Result<PodUsage, Missing> {
+    super::pod_usage(cpu, memory, &"ns".into(), &name.into())
+}
+
+fn node_usage(cpu: &Samples, memory: &Samples, name: &str) -> Result<Usage, Missing> {
+    super::node_usage(cpu, memory, &name.into())
 }
 
 fn nodes(names: &[&str], rows: &[(&str, f64, i64)]) -> Samples {
@@ -73,60 +88,32 @@ fn nodes(names: &[&str], rows: &[(&str, f64, i64)]) -> Samples {
     samples
 }
 
-/// Containers as `name cpu memory`, with `-` for what is not known, and the earliest time.
-fn told(found: Found<PodUsage>) -> (Vec<String>, Option<i64>) {
-    let Found::Value(containers) = found else {
-        return (vec![format!("{found:?}")], None);
+/// Containers as `name cpu memory` and the earliest time, or what is missing.
+fn told(found: Result<PodUsage, Missing>) -> (Vec<String>, Option<i64>) {
+    let containers = match found {
+        Ok(containers) => containers,
+        Err(missing) => return (vec![missing.to_string()], None),
     };
-    let text = |value: &Option<Value>| {
-        value
-            .as_ref()
-            .map_or("-".to_owned(), |value| value.quantity.to_string())
+    let line = |(name, usage): (&String, &Usage)| {
+        format!("{name} {} {}", usage.cpu.quantity, usage.memory.quantity)
     };
-    let lines = containers
-        .iter()
-        .map(|(name, usage)| format!("{name} {} {}", text(&usage.cpu), text(&usage.memory)));
-    (
-        lines.collect(),
-        earliest(&containers).map(jiff::Timestamp::as_millisecond),
-    )
+    let at = earliest(&containers).map(jiff::Timestamp::as_millisecond);
+    (containers.iter().map(line).collect(), at)
 }
 
-fn told_node(found: Found<NodeUsage>) -> String {
+fn told_node(found: Result<Usage, Missing>) -> String {
     match found {
-        Found::Value(usage) => {
-            let at = usage
-                .cpu
-                .timestamp
-                .min(usage.memory.timestamp)
-                .as_millisecond();
+        Ok(usage) => {
+            let at = usage.timestamp().as_millisecond();
             format!("{} {} {at}", usage.cpu.quantity, usage.memory.quantity)
         }
-        missing => format!("{missing:?}"),
+        Err(missing) => missing.to_string(),
     }
 }
 
-#[test]
-fn the_queries_are_gos() {
-    let metrics = metrics();
-    assert_eq!(
-        pods_query(&metrics.cpu, "some-ns", &strings(&["pod1", "pod3"])).unwrap(),
-        "sum(rate(container_cpu_usage_seconds_total{namespace=\"some-ns\",pod=~\"pod1|pod3\"}[1m])) \
-         by (pod,container)"
-    );
-    assert_eq!(
-        pods_query(&metrics.memory, "some-ns", &strings(&["pod1"])).unwrap(),
-        "sum(container_memory_working_set_bytes{namespace=\"some-ns\",pod=\"pod1\"}) \
-         by (pod,container)"
-    );
-    assert_eq!(
-        nodes_query(&metrics.cpu, &strings(&["node1", "node2"])).unwrap(),
-        "sum(rate(container_cpu_usage_seconds_total{instance=~\"node1|node2\", id=\"/\"}[1m])) \
-         by (instance)"
-    );
-}
-
 /// `TestPodMetrics` of the Go adapter's `pkg/resourceprovider/provider_test.go`: two pods of one namespace.
+mod queries;
+
 #[test]
 fn pods_of_gos_own_test_have_their_usage() {
     let names = &["pod1", "pod3"];
@@ -153,7 +140,7 @@ fn pods_of_gos_own_test_have_their_usage() {
     assert_eq!(told(pod_usage(&cpu, &memory, "pod1")), one);
     let three = (strings(&["cont1 1300 3300", "cont2 1310 3310"]), Some(10));
     assert_eq!(told(pod_usage(&cpu, &memory, "pod3")), three);
-    assert_eq!(pod_usage(&cpu, &memory, "pod27"), Found::Nothing);
+    assert_eq!(pod_usage(&cpu, &memory, "pod27"), Err(Missing::Everything));
 }
 
 /// The same file's NaN and negative samples; Go tells NaN as 0.
@@ -177,35 +164,46 @@ fn what_is_negative_is_zero_and_what_is_no_number_is_not_told() {
             ("pod3", "cont2", -3310.0, 21),
         ],
     );
-    let one = (strings(&["cont1 0 3100", "cont2 - 0"]), Some(10));
-    assert_eq!(told(pod_usage(&cpu, &memory, "pod1")), one);
-    let three = (strings(&["cont1 0 -", "cont2 1310 0"]), Some(10));
-    assert_eq!(told(pod_usage(&cpu, &memory, "pod3")), three);
+    let missing = |text: &str| (strings(&[text]), None);
+    assert_eq!(
+        told(pod_usage(&cpu, &memory, "pod1")),
+        missing("the sample of the CPU of container \"cont2\" is not a number (NaN)")
+    );
+    assert_eq!(
+        told(pod_usage(&cpu, &memory, "pod3")),
+        missing("the sample of the memory of container \"cont1\" is not a number (NaN)")
+    );
     assert_eq!(
         (cpu.dropped().not_a_number, memory.dropped().not_a_number),
         (1, 1)
     );
+    let below = pods(&["pod1"], &[("pod1", "cont1", -1100.0, 10)]);
+    let zero = (strings(&["cont1 0 0"]), Some(10));
+    assert_eq!(told(pod_usage(&below, &below, "pod1")), zero);
 }
 
+/// An autoscaler adds up the containers that are listed: one that is left out would count as idle.
 #[test]
-fn a_pod_needs_a_number_of_each() {
-    let some = pods(&["p"], &[("p", "c", 1.0, 0)]);
+fn a_pod_with_a_container_of_which_something_is_missing_has_no_usage_at_all() {
+    let both = pods(&["p"], &[("p", "a", 1.0, 0), ("p", "b", 1.0, 0)]);
+    let one = pods(&["p"], &[("p", "a", 1.0, 0)]);
     let none = pods(&["p"], &[]);
-    let odd = pods(&["p"], &[("p", "c", f64::NEG_INFINITY, 0)]);
-    for (cpu, memory) in [
-        (&some, &none),
-        (&none, &some),
-        (&none, &none),
-        (&none, &odd),
-    ] {
-        assert_eq!(pod_usage(cpu, memory, "p"), Found::Nothing);
-    }
-    for (cpu, memory) in [(&some, &odd), (&odd, &some), (&odd, &none)] {
-        assert_eq!(
-            pod_usage(cpu, memory, "p"),
-            Found::NotANumber(f64::NEG_INFINITY)
-        );
-    }
+    let odd = pods(
+        &["p"],
+        &[("p", "a", 1.0, 0), ("p", "b", f64::NEG_INFINITY, 0)],
+    );
+    let text = |cpu, memory| told(pod_usage(cpu, memory, "p")).0.join("; ");
+    assert_eq!(text(&both, &both), "a 1 1; b 1 1");
+    let lacks = |what: &str| format!("there is no sample of the {what}");
+    assert_eq!(text(&one, &both), lacks("CPU of container \"b\""));
+    assert_eq!(text(&both, &one), lacks("memory of container \"b\""));
+    assert_eq!(text(&none, &one), lacks("CPU of container \"a\""));
+    assert_eq!(text(&one, &none), lacks("memory of container \"a\""));
+    assert_eq!(text(&none, &none), "there is no sample of it");
+    let odd_one =
+        |what: &str| format!("the sample of the {what} of container \"b\" is not a number (-Inf)");
+    assert_eq!(text(&odd, &both), odd_one("CPU"));
+    assert_eq!(text(&both, &odd), odd_one("memory"));
 }
 
 #[test]
@@ -236,40 +234,16 @@ fn nodes_of_gos_own_test_have_their_usage() {
         told_node(node_usage(&cpu, &memory, "node2")),
         "1200 2200 12"
     );
-    assert_eq!(node_usage(&cpu, &memory, "node3"), Found::Nothing);
+    assert_eq!(node_usage(&cpu, &memory, "node3"), Err(Missing::Everything));
     let cpu = nodes(names, &[("node1", -1100.0, 10), ("node2", 1200.0, 14)]);
     let memory = nodes(names, &[("node1", 2100.0, 11), ("node2", f64::NAN, 12)]);
     assert_eq!(told_node(node_usage(&cpu, &memory, "node1")), "0 2100 10");
-    let missing = node_usage(&cpu, &memory, "node2");
-    assert!(
-        matches!(missing, Found::NotANumber(sample) if sample.is_nan()),
-        "{missing:?}"
-    );
-}
-
-#[test]
-fn a_rule_that_cannot_ask_says_why() {
-    let error = |text: &str| {
-        let snapshot = snapshot(text);
-        let metric = snapshot.resource().unwrap().cpu.clone();
-        (
-            nodes_query(&metric, &strings(&["n"]))
-                .unwrap_err()
-                .to_string(),
-            snapshot.disabled().len(),
-        )
-    };
-    let missing = "resourceRules: {cpu: {containerLabel: c}, memory: {}}";
-    let (text, off) = error(missing);
-    assert!(
-        text.starts_with("resourceRules.cpu (line 1): unable to convert resource nodes"),
-        "{text}"
-    );
-    assert_eq!(off, 0);
-    let unknown = "resourceRules: {cpu: {resources: {overrides: {x: {resource: widget}}}}}";
-    let (text, off) = error(unknown);
-    assert!(text.contains("the rule is off: no matches for"), "{text}");
-    assert_eq!(off, 1);
+    let missing = told_node(node_usage(&cpu, &memory, "node2"));
+    assert_eq!(missing, "the sample of its memory is not a number (NaN)");
+    let (cpu, none) = (nodes(&["n"], &[("n", 1.0, 0)]), nodes(&["n"], &[]));
+    let lacks = |what| format!("there is no sample of its {what}");
+    assert_eq!(told_node(node_usage(&cpu, &none, "n")), lacks("memory"));
+    assert_eq!(told_node(node_usage(&none, &cpu, "n")), lacks("CPU"));
 }
 
 proptest! {
@@ -289,13 +263,19 @@ proptest! {
             let last = rows.iter().rfind(|(p, c, _)| p == "p" && c == container);
             last.is_some_and(|(_, _, value)| value.is_finite())
         };
-        let any = |rows| ["a", "b"].iter().any(|container| finite(rows, container));
-        prop_assert_eq!(matches!(usage, Found::Value(_)), any(&cpu) && any(&memory));
-        if let Found::Value(containers) = usage {
-            for (name, usage) in containers {
-                prop_assert_eq!(usage.cpu.is_some(), finite(&cpu, &name));
-                prop_assert_eq!(usage.memory.is_some(), finite(&memory, &name));
-                for value in usage.cpu.iter().chain(&usage.memory) {
+        let listed = |rows: &[(String, String, f64)], container: &str| {
+            rows.iter().any(|(p, c, _)| p == "p" && c == container)
+        };
+        let whole = |container: &&str| finite(&cpu, container) && finite(&memory, container);
+        let listed: Vec<_> = ["a", "b"]
+            .into_iter()
+            .filter(|it| listed(&cpu, it) || listed(&memory, it))
+            .collect();
+        prop_assert_eq!(usage.is_ok(), !listed.is_empty() && listed.iter().all(whole));
+        if let Ok(containers) = usage {
+            prop_assert_eq!(containers.keys().collect::<Vec<_>>(), listed);
+            for usage in containers.into_values() {
+                for value in [usage.cpu, usage.memory] {
                     prop_assert!(!value.quantity.to_string().starts_with('-'));
                 }
             }

@@ -87,14 +87,14 @@ async fn a_sample_of_1e16_and_above_is_served_exactly() {
 }
 
 #[tokio::test]
-async fn usage_that_is_not_known_is_left_out_and_never_zero() {
+async fn a_pod_of_which_something_is_not_known_is_left_out_and_by_name_the_cause_is_told() {
     const SERIES: &str = "queue_depth{namespace=\"shop\",pod=\"web-a\"} 1\n\
+        cpu_cores{namespace=\"bank\",pod=\"teller-a\",container=\"app\"} -0.5\n\
         cpu_cores{namespace=\"shop\",pod=\"web-a\",container=\"app\"} 0.5\n\
-        cpu_cores{namespace=\"shop\",pod=\"web-a\",container=\"mad\"} NaN\n\
         cpu_cores{namespace=\"shop\",pod=\"web-b\",container=\"app\"} NaN\n\
-        cpu_cores{namespace=\"shop\",pod=\"web-c\",container=\"app\"} 1\n\
+        container_memory_working_set_bytes{namespace=\"bank\",pod=\"teller-a\",container=\"app\"} 2048\n\
         container_memory_working_set_bytes{namespace=\"shop\",pod=\"web-a\",container=\"app\"} 2048\n\
-        container_memory_working_set_bytes{namespace=\"shop\",pod=\"web-a\",container=\"new\"} -3\n\
+        container_memory_working_set_bytes{namespace=\"shop\",pod=\"web-a\",container=\"new\"} 3\n\
         container_memory_working_set_bytes{namespace=\"shop\",pod=\"web-b\",container=\"app\"} 1\n\
         node_cpu_cores{node=\"node-1\"} 2\n\
         node_cpu_cores{node=\"node-2\"} +Inf\n\
@@ -109,38 +109,44 @@ async fn usage_that_is_not_known_is_left_out_and_never_zero() {
         (answer.status.as_u16(), body)
     };
     let (status, body) = get("pods").await;
-    assert_eq!(
-        (status, body["items"].as_array().unwrap().len()),
-        (200, 1),
-        "{body}"
-    );
-    let containers = serde_json::json!([
-        {"name": "app", "usage": {"cpu": "500m", "memory": "2Ki"}},
-        {"name": "mad", "usage": {}},
-        {"name": "new", "usage": {"memory": "0"}},
-    ]);
-    assert_eq!(body["items"][0]["containers"], containers);
-    assert_eq!(get("nodes").await.1["items"], serde_json::json!([]));
-    for (path, message) in [
+    let items = body["items"].as_array().unwrap();
+    assert_eq!((status, items.len()), (200, 1), "{body}");
+    assert_eq!(items[0]["metadata"]["name"], "teller-a");
+    let containers = serde_json::json!([{"name": "app", "usage": {"cpu": "0", "memory": "2Ki"}}]);
+    assert_eq!(items[0]["containers"], containers);
+    for list in ["nodes", "namespaces/shop/pods"] {
+        assert_eq!(get(list).await.1["items"], serde_json::json!([]), "{list}");
+    }
+    for (path, kind, name, cause) in [
+        (
+            "namespaces/shop/pods/web-a",
+            "podmetrics",
+            "shop/web-a",
+            ": there is no sample of the CPU of container \"new\"",
+        ),
         (
             "namespaces/shop/pods/web-b",
-            "podmetrics.metrics.k8s.io \"shop/web-b\" not found: the sample is not a number (NaN)",
+            "podmetrics",
+            "shop/web-b",
+            ": the sample of the CPU of container \"app\" is not a number (NaN)",
         ),
-        (
-            "namespaces/shop/pods/web-c",
-            "podmetrics.metrics.k8s.io \"shop/web-c\" not found",
-        ),
+        ("namespaces/shop/pods/web-c", "podmetrics", "shop/web-c", ""),
         (
             "nodes/node-1",
-            "nodemetrics.metrics.k8s.io \"node-1\" not found",
+            "nodemetrics",
+            "node-1",
+            ": there is no sample of its memory",
         ),
         (
             "nodes/node-2",
-            "nodemetrics.metrics.k8s.io \"node-2\" not found: the sample is not a number (+Inf)",
+            "nodemetrics",
+            "node-2",
+            ": the sample of its CPU is not a number (+Inf)",
         ),
     ] {
         let (status, body) = get(path).await;
-        assert_eq!((status, body["message"].as_str()), (404, Some(message)));
+        let message = format!("{kind}.metrics.k8s.io \"{name}\" not found{cause}");
+        assert_eq!((status, body["message"].as_str()), (404, Some(&*message)));
         assert_eq!(body["details"]["group"], "metrics.k8s.io");
     }
 }

@@ -1,0 +1,148 @@
+//! What to ask Prometheus for the usage of pods and nodes.
+//!
+//! Go asks for each namespace on its own. Here one query is asked for all of them where it is shown
+//! to give the same rows ([`separable`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::super::separable::{Inseparable, Keys, separable};
+use super::super::{Error, Matchers, no_label, render};
+use crate::registry::ResourceMetric;
+
+/// The names that a query lists, in bytes: some five hundred pods. Beyond it a query asks for all
+/// pods, or all namespaces, and the rows of others are ignored. (Go lists tens of thousands of
+/// names, in a URL that Prometheus refuses from one megabyte.)
+pub const NAMES_BYTES_MAX: usize = 16 * 1024;
+
+/// The pods that are asked about: names by namespace.
+pub type Pods = BTreeMap<Arc<str>, BTreeSet<Arc<str>>>;
+
+/// What to ask Prometheus for the usage of some pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodsQueries {
+    /// One for all namespaces, or one for each.
+    pub queries: Vec<PodsQuery>,
+    /// Why it is one for each of several, or names more pods than [`NAMES_BYTES_MAX`].
+    pub narrow: Option<Inseparable>,
+}
+
+/// One query for all containers of some pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodsQuery {
+    /// The text.
+    pub promql: String,
+    /// The namespace of all rows; `None`: each row names its own.
+    pub namespace: Option<Arc<str>>,
+}
+
+/// The PromQL for all containers of `pods`.
+///
+/// # Errors
+/// A rule without the labels, or whose template fails; never where no pods are asked about.
+pub fn pods_queries(metric: &ResourceMetric, pods: &Pods) -> Result<PodsQueries, Error> {
+    if pods.is_empty() {
+        return Ok(PodsQueries::default());
+    }
+    let origin = &metric.rule.origin;
+    let label = |label| Result::as_ref(label).map_err(|cause| no_label(origin, cause));
+    let labels = &metric.labels;
+    let keys = Keys {
+        namespace: label(&labels.namespace)?,
+        object: label(&labels.pod)?,
+        container: &metric.rule.container_label,
+    };
+    // Then Go's query is asked, whatever it is.
+    let is_one_of_few = pods.len() == 1 && pods.values().all(are_few);
+    let narrow = match is_one_of_few {
+        true => None,
+        false => separable(&metric.rule.container_query, keys).err(),
+    };
+    let queries = if pods.len() > 1 && narrow.is_none() {
+        vec![all_pods(metric, keys, pods)?]
+    } else {
+        let one = |(namespace, names)| {
+            let listed = are_few(names) || narrow.is_some();
+            pods_of_one(metric, keys, namespace, names, listed)
+        };
+        pods.iter().map(one).collect::<Result<_, _>>()?
+    };
+    Ok(PodsQueries { queries, narrow })
+}
+
+/// For the pods of one namespace: Go's query, if names are `listed`.
+fn pods_of_one(
+    metric: &ResourceMetric,
+    keys: Keys<'_>,
+    namespace: &Arc<str>,
+    names: &BTreeSet<Arc<str>>,
+    listed: bool,
+) -> Result<PodsQuery, Error> {
+    let mut matchers = Matchers::default();
+    matchers.equal(keys.namespace, namespace);
+    if listed {
+        matchers.one_of(keys.object, &texts(names));
+    }
+    let group_by = [keys.object, keys.container].map(str::to_owned);
+    Ok(PodsQuery {
+        promql: containers(metric, matchers, group_by.to_vec())?,
+        namespace: Some(Arc::clone(namespace)),
+    })
+}
+
+/// For the pods of all namespaces.
+fn all_pods(metric: &ResourceMetric, keys: Keys<'_>, pods: &Pods) -> Result<PodsQuery, Error> {
+    let mut matchers = Matchers::default();
+    let namespaces = pods.keys().cloned().collect();
+    if are_few(&namespaces) {
+        matchers.one_of(keys.namespace, &texts(&namespaces));
+    } else {
+        matchers.present(keys.namespace);
+    }
+    let names = pods.values().flatten().cloned().collect();
+    if are_few(&names) {
+        matchers.one_of(keys.object, &texts(&names));
+    }
+    let group_by = [keys.object, keys.container, keys.namespace].map(str::to_owned);
+    Ok(PodsQuery {
+        promql: containers(metric, matchers, group_by.to_vec())?,
+        namespace: None,
+    })
+}
+
+fn containers(
+    metric: &ResourceMetric,
+    matchers: Matchers,
+    group_by: Vec<String>,
+) -> Result<String, Error> {
+    let rule = &metric.rule;
+    render(&rule.origin, &rule.container_query, "", matchers, group_by)
+}
+
+fn are_few(names: &BTreeSet<Arc<str>>) -> bool {
+    let bytes = names.iter().map(|name| name.len() + 1);
+    bytes.sum::<usize>() <= NAMES_BYTES_MAX
+}
+
+fn texts(names: &BTreeSet<Arc<str>>) -> Vec<String> {
+    names.iter().map(|name| name.to_string()).collect()
+}
+
+/// The PromQL for the nodes `names`.
+pub fn nodes_query(metric: &ResourceMetric, names: &[String]) -> Result<String, Error> {
+    let rule = &metric.rule;
+    let node = metric
+        .labels
+        .node
+        .as_ref()
+        .map_err(|cause| no_label(&rule.origin, cause))?;
+    let mut matchers = Matchers::default();
+    matchers.one_of(node, names);
+    render(
+        &rule.origin,
+        &rule.node_query,
+        "",
+        matchers,
+        vec![node.clone()],
+    )
+}

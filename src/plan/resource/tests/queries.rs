@@ -1,0 +1,165 @@
+//! Which queries are sent for which pods, and whose the rows of their answers are.
+
+use super::super::super::resource;
+use super::super::super::separable::Reason;
+use super::*;
+
+/// The texts of the queries for these pods, by namespace.
+fn asked(metric: &ResourceMetric, pods: &[(&str, &[&str])]) -> Vec<String> {
+    let pods = pods
+        .iter()
+        .map(|(namespace, names)| (Arc::from(*namespace), texts(names)));
+    let queries = pods_queries(metric, &pods.collect()).unwrap().queries;
+    queries.into_iter().map(|query| query.promql).collect()
+}
+
+#[test]
+fn the_queries_are_gos() {
+    let metrics = metrics();
+    assert_eq!(
+        asked(&metrics.cpu, &[("some-ns", &["pod1", "pod3"])]),
+        [
+            "sum(rate(container_cpu_usage_seconds_total{namespace=\"some-ns\",pod=~\"pod1|pod3\"}[1m])) \
+         by (pod,container)"
+        ]
+    );
+    assert_eq!(
+        asked(&metrics.memory, &[("some-ns", &["pod1"])]),
+        [
+            "sum(container_memory_working_set_bytes{namespace=\"some-ns\",pod=\"pod1\"}) \
+         by (pod,container)"
+        ]
+    );
+    assert_eq!(
+        nodes_query(&metrics.cpu, &strings(&["node1", "node2"])).unwrap(),
+        "sum(rate(container_cpu_usage_seconds_total{instance=~\"node1|node2\", id=\"/\"}[1m])) \
+         by (instance)"
+    );
+}
+
+#[test]
+fn a_rule_that_cannot_ask_says_why() {
+    let error = |text: &str| {
+        let snapshot = snapshot(text);
+        let metric = snapshot.resource().unwrap().cpu.clone();
+        (
+            nodes_query(&metric, &strings(&["n"]))
+                .unwrap_err()
+                .to_string(),
+            snapshot.disabled().len(),
+        )
+    };
+    let missing = "resourceRules: {cpu: {containerLabel: c}, memory: {}}";
+    let (text, off) = error(missing);
+    assert!(
+        text.starts_with("resourceRules.cpu (line 1): unable to convert resource nodes"),
+        "{text}"
+    );
+    assert_eq!(off, 0);
+    let unknown = "resourceRules: {cpu: {resources: {overrides: {x: {resource: widget}}}}}";
+    let (text, off) = error(unknown);
+    assert!(text.contains("the rule is off: no matches for"), "{text}");
+    assert_eq!(off, 1);
+}
+
+const ROWS: &[(&str, &str, f64)] = &[("a", "p", 1.0), ("b", "p", 2.0), ("b", "q", 4.0)];
+
+fn wanted() -> Arc<Pods> {
+    let pods = [("a".into(), texts(&["p"])), ("b".into(), texts(&["p"]))];
+    Arc::new(pods.into())
+}
+
+#[test]
+fn all_namespaces_are_asked_for_at_once_and_each_row_goes_to_its_own() {
+    let cpu = metrics().cpu;
+    let asked = pods_queries(&cpu, &wanted()).unwrap();
+    let [query] = asked.queries.as_slice() else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(
+        query.promql,
+        "sum(rate(container_cpu_usage_seconds_total{namespace=~\"a|b\",pod=\"p\"}[1m])) \
+         by (pod,container,namespace)"
+    );
+    let mut samples = Samples::of_pods(&cpu, query, &wanted());
+    for (namespace, pod, value) in ROWS {
+        let labels = [("namespace", *namespace), ("pod", *pod), ("container", "c")];
+        samples.add(&row(&labels, *value, 0));
+    }
+    let of = |samples: &Samples, namespace: &str, pod: &str| {
+        let (namespace, pod) = (namespace.into(), pod.into());
+        told(resource::pod_usage(samples, samples, &namespace, &pod)).0
+    };
+    assert_eq!(of(&samples, "a", "p"), ["c 1 1"]);
+    assert_eq!(of(&samples, "b", "p"), ["c 2 2"]);
+    // The other namespace's row is there, and is not this pod's.
+    assert_eq!(of(&samples, "a", "q"), ["there is no sample of it"]);
+    assert_eq!(of(&samples, "b", "q"), ["there is no sample of it"]);
+    assert!(!samples.is_without_namespace());
+    samples.add(&row(&[("pod", "p"), ("container", "c")], 8.0, 0));
+    assert!(samples.is_without_namespace());
+    assert_eq!(of(&samples, "a", "p"), ["c 1 1"]);
+}
+
+#[test]
+fn a_query_that_would_mix_namespaces_is_asked_for_each() {
+    let text = RULES.replacen("by (<<.GroupBy>>)", "by (pod, container)", 1);
+    let cpu = snapshot(&text).resource().unwrap().cpu.clone();
+    let asked = pods_queries(&cpu, &wanted()).unwrap();
+    let namespaces: Vec<_> = asked
+        .queries
+        .iter()
+        .map(|it| it.namespace.as_deref())
+        .collect();
+    assert_eq!(namespaces, [Some("a"), Some("b")]);
+    assert!(
+        asked.queries[1]
+            .promql
+            .contains("{namespace=\"b\",pod=\"p\"}")
+    );
+    assert_eq!(asked.narrow.unwrap().reason, Reason::Grouping);
+    // What the answers say is put together.
+    let mut all = Samples::default();
+    for (query, (_, pod, value)) in asked.queries.iter().zip(ROWS) {
+        let mut samples = Samples::of_pods(&cpu, query, &wanted());
+        samples.add(&row(&[("pod", pod), ("container", "c")], *value, 0));
+        all.absorb(samples);
+    }
+    for (namespace, usage) in [("a", "c 1 1"), ("b", "c 2 2")] {
+        let found = resource::pod_usage(&all, &all, &namespace.into(), &"p".into());
+        assert_eq!(told(found).0, [usage]);
+    }
+}
+
+#[test]
+fn names_are_listed_up_to_a_limit() {
+    let cpu = metrics().cpu;
+    let many: Vec<String> = (0..50_000).map(|i| format!("pod-{i:05}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let all = "[1m])) by (pod,container";
+    let head = "sum(rate(container_cpu_usage_seconds_total{namespace";
+    assert_eq!(
+        asked(&cpu, &[("a", &many)]),
+        [format!("{head}=\"a\"}}{all})")]
+    );
+    assert_eq!(
+        asked(&cpu, &[("a", &many), ("b", &["p"])]),
+        [format!("{head}=~\"a|b\"}}{all},namespace)")]
+    );
+    let each: Vec<(&str, &[&str])> = many.iter().map(|it| (*it, &["p"][..])).collect();
+    assert_eq!(
+        asked(&cpu, &each),
+        [format!("{head}!=\"\",pod=\"p\"}}{all},namespace)")]
+    );
+    let few = &many[..NAMES_BYTES_MAX / 10];
+    let listed = few.join("|");
+    assert_eq!(
+        asked(&cpu, &[("a", few)]),
+        [format!("{head}=\"a\",pod=~\"{listed}\"}}{all})")]
+    );
+    // Where other pods would change the answer, all names are listed, as Go does.
+    let text = RULES.replacen("sum(rate(", "topk(9, rate(", 1);
+    let cpu = snapshot(&text).resource().unwrap().cpu.clone();
+    assert!(asked(&cpu, &[("a", &many)])[0].contains("|pod-49999\""));
+    assert_eq!(pods_queries(&cpu, &Pods::new()).unwrap().queries, []);
+}

@@ -1,0 +1,161 @@
+//! Which queries are judged how. That the judgement is true is shown against the real Prometheus,
+//! in `tests/it/separable.rs`.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::rules;
+
+/// The judgement on a container query; `M` stands for `<<.LabelMatchers>>`, `G` for `<<.GroupBy>>`.
+fn judged(query: &str) -> Result<(), Inseparable> {
+    let query = query.replace('M', "<<.LabelMatchers>>");
+    let query = query.replace('G', "<<.GroupBy>>");
+    of_template(&query, "namespace", "pod")
+}
+
+fn of_template(query: &str, namespace: &str, object: &str) -> Result<(), Inseparable> {
+    let query = query.replace('\'', "''");
+    let text = format!("resourceRules: {{cpu: {{containerQuery: '{query}'}}}}");
+    let (rules, _) = rules::parse(&text).expect("test rules must parse");
+    let query = &rules.resource.unwrap().cpu.container_query;
+    let keys = Keys {
+        namespace,
+        object,
+        container: "container",
+    };
+    separable(query, keys)
+}
+
+#[test]
+fn queries_that_keep_namespaces_and_pods_apart_are_seen_to() {
+    for query in [
+        "a{M}",
+        "sum(rate(a{M}[1m])) by (G)",
+        "sum by (G) (irate(a{M,container!=\"\",pod!=\"\"}[120s]))",
+        "sum by (G) (avg_over_time(a{container!=\"\",M}[3m]))",
+        "sum(a{M,}) without (id)",
+        "max by (pod, container, namespace) (a{M})",
+        "sum by (G, id) (a{M} offset 5m) > 0",
+        "-(sum(a{M} @ end()) by (G)) * 2 ^ 3 - time()",
+        "sum(a{M}) by (G) / sum(b{M}) by (G)",
+        "sum(a{M}) by (G) / on (G) sum(b{M}) by (G)",
+        "a{M} * on (namespace, pod) group_left (node) b{M}",
+        "a{M} * ignoring (id) group_right () b{M}",
+        "sum(a{M}) by (G) or sum(b{M}) by (G)",
+        "sum(a{M} unless on (G) b{M}) by (G)",
+        "quantile(0.9, max_over_time(rate(a{M}[1m])[5m:30s])) by (G)",
+        "clamp_max(sum(a{M}) by (G), 4) # as we like it: {M}",
+        "sum(a{M}) by (namespace, pod) + on (namespace, pod) max(b{M}) by (namespace, pod)",
+        "sum by (G) (a{M, namespace=\"shop\", pod=~\"web-.*\"})",
+    ] {
+        assert_eq!(judged(query), Ok(()), "{query}");
+    }
+}
+
+#[test]
+fn what_forbids_it_is_named() {
+    let too_deep = format!("a{{M}}{}", " + 1".repeat(DEPTH_MAX + 1));
+    for (query, reason, expression) in [
+        ("sum(a) by (G)", Reason::Selector, "a"),
+        (
+            "sum(a{namespace!=\"\"}) by (G)",
+            Reason::Selector,
+            "a{namespace!=\"\"}",
+        ),
+        ("sum(a{M} / b) by (G)", Reason::Selector, "b"),
+        ("sum(a{M}) by (pod)", Reason::Grouping, "sum"),
+        ("sum(a{M}) by (namespace)", Reason::Grouping, "sum"),
+        ("sum(a{M})", Reason::Grouping, "sum"),
+        ("sum(a{M}) by (x_G)", Reason::Grouping, "sum"),
+        ("sum(a{M}) by (\"G\")", Reason::Grouping, "sum"),
+        ("sum(a{M}) without (pod)", Reason::Grouping, "sum"),
+        ("sum(a{M}) without (G)", Reason::Grouping, "sum"),
+        ("max(sum(a{M}) by (pod)) by (G)", Reason::Grouping, "sum"),
+        ("topk(1, a{M})", Reason::Aggregation, "topk"),
+        ("topk by (G) (1, a{M})", Reason::Aggregation, "topk"),
+        ("count_values by (G) (\"v\", a{M})", Reason::Text, "\"v\""),
+        (
+            "quantile(scalar(a{M}), a{M}) by (G)",
+            Reason::Function("scalar"),
+            "scalar",
+        ),
+        (
+            "label_replace(a{M}, \"pod\", \"x\", \"\", \"\")",
+            Reason::Text,
+            "\"pod\"",
+        ),
+        ("absent(a{M})", Reason::Function("absent"), "absent"),
+        ("sort(a{M})", Reason::Function("sort"), "sort"),
+        ("a{M} or vector(0)", Reason::Function("vector"), "vector(0)"),
+        ("a{M} * on (pod) b{M}", Reason::Matching, "on (pod)"),
+        ("a{M} * on () group_left () b{M}", Reason::Matching, "on ()"),
+        (
+            "a{M} * ignoring (namespace) b{M}",
+            Reason::Matching,
+            "ignoring",
+        ),
+        ("a{M} * ignoring (G) b{M}", Reason::Matching, "ignoring"),
+        (
+            "a{M} * on (G) group_left (namespace) b{M}",
+            Reason::Matching,
+            "group_left",
+        ),
+        ("a{M} and on (pod) b{M}", Reason::Matching, "on (pod)"),
+        ("sum(a{M}) by (G) / b{M}", Reason::Sides, "/"),
+        (
+            "a{M} * on (pod, namespace) sum(b{M}) by (G)",
+            Reason::Sides,
+            "on (pod",
+        ),
+        ("sum(a{M, x=\"G\"}) by (G)", Reason::Text, "x="),
+        ("sum(a{M, x=`M`}) by (G)", Reason::Text, "x="),
+        ("sum(a{M or x=\"1\"}) by (G)", Reason::Selector, " or "),
+        ("1", Reason::Constant, "1"),
+        ("time()", Reason::Constant, "time()"),
+        (&too_deep, Reason::Depth, "a{"),
+    ] {
+        let found = judged(query).expect_err(query);
+        assert_eq!(found.reason, reason, "{query}: {found}");
+        assert!(found.expression.contains(expression), "{query}: {found}");
+        assert!(found.to_string().starts_with(&reason.to_string()));
+    }
+    for query in ["sum(a{M}", "", "a{M} b", "a{{M}}"] {
+        let reason = judged(query).expect_err(query).reason;
+        let unread = matches!(reason, Reason::Unparsable(_) | Reason::Template);
+        assert!(unread, "{query}: {reason}");
+    }
+}
+
+#[test]
+fn a_template_that_computes_its_text_is_not_looked_into() {
+    for query in [
+        "sum(a{<<.LabelMatchers>>}) by (<<index .GroupBySlice 0>>)",
+        "sum(a{namespace=\"<<index .LabelValuesByName \"namespace\">>\"}) by (<<.GroupBy>>)",
+        "sum(a{<<.LabelMatchers>>}) by (<<if eq .GroupBy \"pod\">>pod<<else>><<.GroupBy>><<end>>)",
+        "sum(a{<<print .LabelMatchers>>}) by (<<.GroupBy>>)",
+    ] {
+        let found = of_template(query, "namespace", "pod").expect_err(query);
+        assert_eq!(found.reason, Reason::Template, "{query}");
+    }
+    let reserved = format!("sum(a{{<<.LabelMatchers>>,x=\"{NAMESPACES}\"}}) by (<<.GroupBy>>)");
+    let found = of_template(&reserved, "namespace", "pod");
+    assert_eq!(found.unwrap_err().reason, Reason::Text);
+    let query = "sum(a{<<.LabelMatchers>>}) by (<<.GroupBy>>)";
+    for (namespace, object) in [("n", "n"), ("container", "pod"), ("n", "container")] {
+        let found = of_template(query, namespace, object);
+        assert_eq!(found.unwrap_err().reason, Reason::Labels);
+    }
+    assert_eq!(of_template(query, "kube_namespace", "kube_pod"), Ok(()));
+}
+
+#[test]
+fn functions_are_sorted_for_their_search() {
+    assert!(PER_SERIES.is_sorted());
+}
+
+proptest! {
+    #[test]
+    fn no_query_makes_it_panic(query in "[-+*/(){}\\[\\]\"=~!,. a-cMG0-9]{0,40}") {
+        let _ = judged(&query);
+    }
+}
