@@ -2,22 +2,21 @@
 //! tasks, and starts and stops in order.
 //!
 //! Order of start: read and check everything, bind, publish what is known without asking anyone,
-//! serve, relist. Order of stop: readiness turns red, no new connections, requests under way are
-//! answered, exit.
+//! serve, relist. Order of stop: readiness turns red, a while for the cluster to hear of it, no new
+//! connections, requests under way are answered, exit.
 
 use std::cell::Cell;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::api::route::ApiGroup;
 use crate::api::{self, Api, Rooms};
@@ -30,12 +29,12 @@ use crate::registry::{Listings, Registry, Snapshot};
 use crate::relist::{self, Relist, Wake};
 use crate::reload;
 use crate::rules::{self, Rules};
-use crate::serve::certificate::{self, Names, Origin};
-use crate::serve::tls::{self, Certificate};
 use crate::serve::{self, Limits, Outcome, Security};
 use crate::telemetry::Metrics;
 
+mod certificates;
 mod cluster;
+mod stop;
 
 /// How often files are looked at.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
@@ -254,7 +253,11 @@ async fn serve(
     let address = listener.local_addr()?;
     let (security, scheme) = match config.standalone.is_some() {
         true => (Security::Plain, "http"),
-        false => (Security::Tls(tls_config(flags, &mut tasks)?), "https"),
+        false => {
+            let namespace = cluster::service_namespace(flags);
+            let config = certificates::tls_config(flags, namespace.as_deref(), &mut tasks)?;
+            (Security::Tls(config), "https")
+        }
     };
     let limits = api::Limits {
         in_flight: flags.max_requests_inflight,
@@ -279,16 +282,7 @@ async fn serve(
         }
     };
     let broken = Cell::new(false);
-    let stop = async {
-        tokio::select! {
-            () = told_to_stop() => tracing::info!("stopping: answering what is under way"),
-            () = ended(&mut tasks) => {
-                tracing::error!("stopping: a background task has ended");
-                broken.set(true);
-            }
-        }
-        api.stop();
-    };
+    let stop = async { broken.set(to_stop(&api, flags.shutdown_delay, &mut tasks).await) };
     let limits = Limits {
         max_connections: flags.max_connections,
         http2_max_streams: flags.http2_max_streams,
@@ -310,86 +304,30 @@ async fn serve(
     }
 }
 
-/// SIGTERM or SIGINT. A second one ends the process at once, as in a Go API server.
-async fn told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("cannot listen for signals");
-        return std::future::pending().await;
+/// Completes when nothing new may begin; whether that is because a background task has ended.
+async fn to_stop(api: &Api, delay: Duration, tasks: &mut JoinSet<()>) -> bool {
+    let broken = tokio::select! {
+        () = stop::told_to_stop() => false,
+        () = ended(tasks) => true,
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    // Not ready from here on; whoever has not heard of it yet is served.
+    api.stop();
+    if broken {
+        tracing::error!("stopping: a background task has ended");
+    } else if !delay.is_zero() {
+        tracing::info!(
+            ?delay,
+            "stopping: not ready any more, serving on for a while"
+        );
+        sleep(delay).await;
     }
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        std::process::exit(1);
-    });
+    tracing::info!("stopping: answering what is under way");
+    broken
 }
 
 /// No background task ends by itself: one that does has panicked.
 async fn ended(tasks: &mut JoinSet<()>) {
     if let Some(Err(error)) = tasks.join_next().await {
         tracing::error!(%error, "background task");
-    }
-}
-
-fn tls_config(
-    flags: &ServingFlags,
-    tasks: &mut JoinSet<()>,
-) -> anyhow::Result<Arc<rustls::ServerConfig>> {
-    let certificate = match &flags.certificate {
-        Some((certificate, key)) => {
-            let paths = vec![certificate.clone(), key.clone()];
-            let seen = reload::read(&paths)?;
-            let served = Certificate::new(certificate::parse_files(&seen)?);
-            let replaced = Arc::clone(&served);
-            tasks.spawn(async move {
-                let publish = |next| replaced.replace(next);
-                let parse = certificate::parse_files;
-                reload::follow("certificate", paths, FOLLOW_EVERY, seen, parse, publish).await;
-            });
-            served
-        }
-        None => {
-            let address = Some(flags.bind_address).filter(|address| !address.is_unspecified());
-            let names = Names {
-                address,
-                host: None,
-            };
-            let now = SystemTime::now();
-            let (pair, origin) = certificate::self_signed(&flags.cert_dir, &names, now)?;
-            note_certificate(&flags.cert_dir, &origin);
-            Certificate::new(pair)
-        }
-    };
-    let settings = tls::Settings {
-        min_version: flags.min_version,
-        cipher_suites: flags.cipher_suites.clone(),
-        http2: flags.http2,
-    };
-    Ok(Arc::new(tls::server_config(certificate, &settings)?))
-}
-
-fn note_certificate(directory: &Path, origin: &Origin) {
-    let directory = directory.display();
-    match origin {
-        Origin::Reused => tracing::info!(%directory, "serving with the self-signed certificate"),
-        Origin::Written { replaced: None } => {
-            tracing::info!(%directory, "made a self-signed certificate");
-        }
-        Origin::Written {
-            replaced: Some(why),
-        } => {
-            tracing::info!(%directory, why, "replaced the self-signed certificate");
-        }
-        Origin::InMemory(error) => {
-            tracing::warn!(%directory, %error, "the self-signed certificate lives in memory only");
-        }
     }
 }

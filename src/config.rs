@@ -164,10 +164,20 @@ pub struct ServingFlags {
     pub cert_dir: PathBuf,
     /// Certificate and key files; `None`: self-signed.
     pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Further certificates, for clients that ask for a name.
+    pub sni: Vec<SniFlag>,
+    /// The service in front of us; good for names in the self-signed certificate.
+    pub service: String,
+    /// Its namespace; `None`: that of the pod's service account.
+    pub service_namespace: Option<String>,
+    /// Keep the self-signed certificate's authority in our APIServices?
+    pub manage_apiservice: bool,
     /// Oldest TLS version.
     pub min_version: Version,
     /// Cipher suites by Go's names; empty: all.
     pub cipher_suites: Vec<String>,
+    /// Key exchanges by their number in TLS; empty: all.
+    pub curves: Vec<u16>,
     /// Is HTTP/2 offered?
     pub http2: bool,
     /// Streams of one HTTP/2 connection.
@@ -178,8 +188,22 @@ pub struct ServingFlags {
     pub max_requests_inflight: usize,
     /// Connections at a time; the next waits.
     pub max_connections: usize,
-    /// How long a shutdown waits for requests.
+    /// How long to serve on, not ready, once told to stop.
+    pub shutdown_delay: Duration,
+    /// How long a shutdown then waits for requests.
     pub drain_timeout: Duration,
+}
+
+/// A certificate for clients that ask for a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SniFlag {
+    /// PEM file.
+    pub certificate: PathBuf,
+    /// PEM file.
+    pub key: PathBuf,
+    /// DNS names in lower case, perhaps with `*` for the first label; empty: those in the
+    /// certificate.
+    pub names: Vec<String>,
 }
 
 /// What to log.

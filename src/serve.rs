@@ -21,6 +21,7 @@ pub mod certificate;
 mod connection;
 mod lifetime;
 mod limits;
+pub mod sni;
 #[cfg(test)]
 mod tests;
 pub mod tls;

@@ -7,7 +7,7 @@ use anyhow::Context;
 use tokio::task::JoinSet;
 
 use crate::auth::{self, Auth, Delegated, Sources, Trust};
-use crate::config::{AuthenticationFlags, Config, KubernetesFlags};
+use crate::config::{AuthenticationFlags, Config, KubernetesFlags, ServingFlags};
 use crate::kubernetes::cluster::Cluster;
 use crate::kubernetes::kubeconfig::{Connection, Error, SERVICE_ACCOUNT};
 use crate::kubernetes::{Client, Kubernetes};
@@ -46,6 +46,15 @@ pub(super) async fn follow(
         Arc::new(Kubernetes::Cluster(cluster)),
         Auth::Delegated(Box::new(delegated)),
     ))
+}
+
+/// The namespace of our service: as the flag or the environment says, else the pod's own.
+pub(super) fn service_namespace(flags: &ServingFlags) -> Option<String> {
+    let of_account = || {
+        let text = std::fs::read_to_string(Path::new(SERVICE_ACCOUNT).join("namespace")).ok()?;
+        Some(text.trim().to_owned()).filter(|it| !it.is_empty())
+    };
+    flags.service_namespace.clone().or_else(of_account)
 }
 
 /// By its own kubeconfig, else by the lister's, else as the pod's service account.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
 
@@ -16,6 +17,9 @@ use super::{
 
 /// Go's default when the flag is 0 (`secure_serving.go`).
 const DEFAULT_HTTP2_STREAMS: u32 = 100;
+
+/// What it takes until every node has heard that a replica is not ready.
+const DEFAULT_SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
 
 /// Every complaint at once, one line each.
 pub(super) fn check(
@@ -32,7 +36,7 @@ pub(super) fn check(
     let api = api(args.api, &mut complaints);
     let prometheus = prometheus(args.prometheus, &mut ignored, &mut complaints);
     let relist = relist(&args.relist, &mut complaints);
-    let serving = serving(args.serving, standalone.is_some(), &mut complaints);
+    let serving = serving(args.serving, standalone.is_some(), &env, &mut complaints);
     let authentication = authentication(args.authentication, &mut complaints);
     let authorization = authorization(args.authorization, &mut complaints);
     let kubernetes = KubernetesFlags {
@@ -228,22 +232,16 @@ fn relist(flags: &Relist, complaints: &mut Vec<String>) -> RelistFlags {
     }
 }
 
-fn serving(flags: Serving, standalone: bool, complaints: &mut Vec<String>) -> Option<ServingFlags> {
+fn serving(
+    flags: Serving,
+    standalone: bool,
+    env: impl Fn(&str) -> Option<String>,
+    complaints: &mut Vec<String>,
+) -> Option<ServingFlags> {
     let before = complaints.len();
+    service_names(&flags, standalone, complaints);
     let mut note = |text: String| complaints.push(text);
-    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let bind_address = match (flags.bind_address, standalone) {
-        (None, true) => loopback,
-        (None, false) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        (Some(address), true) if address != loopback => {
-            note(format!(
-                "--bind-address {address}: with --standalone nobody is authenticated, so only \
-                 127.0.0.1 is served; leave --bind-address away"
-            ));
-            loopback
-        }
-        (Some(address), _) => address,
-    };
+    let bind_address = bind_address(flags.bind_address, standalone, &mut note);
     let port = flags.secure_port;
     let secure_port = u16::try_from(port).unwrap_or_default();
     if port < 0 {
@@ -257,22 +255,20 @@ fn serving(flags: Serving, standalone: bool, complaints: &mut Vec<String>) -> Op
              with 0"
         ));
     }
-    let certificate = match (path(flags.tls_cert_file), path(flags.tls_private_key_file)) {
-        (Some(certificate), Some(key)) => Some((certificate, key)),
-        (None, None) => None,
-        _ => {
-            let text = "--tls-cert-file and --tls-private-key-file: give both, or neither for a \
-                        self-signed certificate in --cert-dir";
-            note(text.to_owned());
-            None
-        }
-    };
+    let certificate = certificate(flags.tls_cert_file, flags.tls_private_key_file, &mut note);
     let min_version = tls::version(&flags.tls_min_version)
         .map_err(&mut note)
         .ok()?;
     let cipher_suites = tls::cipher_suites(&flags.tls_cipher_suites)
         .map_err(&mut note)
         .ok()?;
+    let curves = tls::curves(&flags.tls_curve_preferences)
+        .map_err(&mut note)
+        .ok()?;
+    let delay = flags.shutdown_delay_duration.unwrap_or(match standalone {
+        true => Duration::ZERO,
+        false => DEFAULT_SHUTDOWN_DELAY,
+    });
     let http2_max_streams = match flags.http2_max_streams_per_connection {
         0 => DEFAULT_HTTP2_STREAMS,
         streams => streams,
@@ -283,15 +279,86 @@ fn serving(flags: Serving, standalone: bool, complaints: &mut Vec<String>) -> Op
         permit_port_sharing: flags.permit_port_sharing,
         cert_dir: PathBuf::from(flags.cert_dir),
         certificate,
+        sni: flags.tls_sni_cert_key,
+        service: flags.service_name,
+        service_namespace: Some(flags.service_namespace)
+            .filter(|it| !it.is_empty())
+            .or_else(|| env("POD_NAMESPACE").filter(|it| !it.is_empty())),
+        manage_apiservice: flags.manage_apiservice,
         min_version,
         cipher_suites,
+        curves,
         http2: !flags.disable_http2,
         http2_max_streams,
         request_timeout: flags.request_timeout,
         max_requests_inflight: flags.max_requests_inflight.get(),
         max_connections: flags.max_connections.get(),
+        shutdown_delay: delay,
         drain_timeout: flags.shutdown_drain_timeout,
     })
+}
+
+fn certificate(
+    certificate: String,
+    key: String,
+    mut note: impl FnMut(String),
+) -> Option<(PathBuf, PathBuf)> {
+    match (path(certificate), path(key)) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => {
+            let text = "--tls-cert-file and --tls-private-key-file: give both, or neither for a \
+                        self-signed certificate in --cert-dir";
+            note(text.to_owned());
+            None
+        }
+    }
+}
+
+fn bind_address(given: Option<IpAddr>, standalone: bool, mut note: impl FnMut(String)) -> IpAddr {
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    match (given, standalone) {
+        (None, true) => loopback,
+        (None, false) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        (Some(address), true) if address != loopback => {
+            note(format!(
+                "--bind-address {address}: with --standalone nobody is authenticated, so only \
+                 127.0.0.1 is served; leave --bind-address away"
+            ));
+            loopback
+        }
+        (Some(address), _) => address,
+    }
+}
+
+/// The service in front of us, and what may be done with its name.
+fn service_names(flags: &Serving, standalone: bool, complaints: &mut Vec<String>) {
+    let label = |text: &str| {
+        let inside = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let ends = !text.starts_with('-') && !text.ends_with('-');
+        (1..=63).contains(&text.len()) && text.bytes().all(inside) && ends
+    };
+    for (flag, name) in [
+        ("--service-name", &flags.service_name),
+        ("--service-namespace", &flags.service_namespace),
+    ] {
+        let unset = flag == "--service-namespace" && name.is_empty();
+        if !unset && !label(name) {
+            complaints.push(format!(
+                "{flag} {name:?}: give the name alone, such as tidegauge; the rest is added"
+            ));
+        }
+    }
+    if flags.manage_apiservice && !flags.tls_cert_file.is_empty() {
+        let text = "--manage-apiservice, --tls-cert-file: only the authority of a self-signed \
+                    certificate is known here; put the one that signed your certificate into \
+                    caBundle yourself, as cert-manager's CA injector does";
+        complaints.push(text.to_owned());
+    }
+    if flags.manage_apiservice && standalone {
+        let text = "--manage-apiservice, --standalone: without a cluster there is no APIService";
+        complaints.push(text.to_owned());
+    }
 }
 
 /// Where the API server is, as the kubelet tells each container.

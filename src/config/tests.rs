@@ -1,5 +1,7 @@
 //! Every flag of prometheus-adapter 0.12 parses, in pflag's forms; the checks name their flags.
 
+mod serving;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -53,6 +55,7 @@ const GO_FLAGS: &[(&str, &[&str])] = &[
     ),
     ("tls-min-version", &["VersionTLS12", "VersionTLS10", ""]),
     ("tls-sni-cert-key", &["c,k:a.b"]),
+    ("tls-curve-preferences", &["23,29", "4588"]),
     ("http2-max-streams-per-connection", &["0", "100"]),
     ("permit-port-sharing", &[]),
     ("permit-address-sharing", &[]),

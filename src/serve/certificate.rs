@@ -1,34 +1,27 @@
-//! The serving certificate: from files, or self-signed as every Kubernetes API server does
-//! (`secure_serving.go` `MaybeDefaultWithSelfSignedCerts`, client-go `util/cert`).
-//!
-//! Promises: a self-signed pair in the directory is used again while it is whole and holds for
-//! another 30 days, so restarts do not change it; the key is readable by its owner only; where the
-//! directory cannot be written the pair lives in memory.
+//! The serving certificate: read from files, or self-signed.
 
-use std::fs;
-use std::io::{self, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::SystemTime;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
-};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_cert::der::Decode;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 
 use super::tls;
 use crate::reload::Contents;
 
-const HOUR: Duration = Duration::from_secs(3_600);
-const DAY: Duration = Duration::from_secs(24 * 3_600);
-/// As client-go.
-const LIFETIME: Duration = Duration::from_secs(365 * 24 * 3_600);
-const RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 3_600);
+mod bundle;
+mod self_signed;
+
+pub use bundle::merge;
+pub use self_signed::{Names, Origin, SelfSigned, foreign};
+
+/// How the common name of each authority begins that a process of ours made.
+const OWN_AUTHORITY: &str = "tidegauge-ca@";
 
 /// Why there is no certificate to serve with.
 #[derive(Debug, thiserror::Error)]
@@ -53,29 +46,6 @@ pub enum Error {
     Generate(#[from] rcgen::Error),
 }
 
-/// What a self-signed certificate is good for, besides `localhost` and the loopback addresses.
-#[derive(Clone, Debug, Default)]
-pub struct Names {
-    /// The address to bind to, if it is a specific one.
-    pub address: Option<IpAddr>,
-    /// The host's name.
-    pub host: Option<String>,
-}
-
-/// Where the certificate of [`self_signed`] came from.
-#[derive(Debug)]
-pub enum Origin {
-    /// From the directory, as an earlier process left it.
-    Reused,
-    /// Made now and written to the directory; `replaced` says what was wrong with the old one.
-    Written {
-        /// Why the pair that was there is not used any more.
-        replaced: Option<String>,
-    },
-    /// Made now; the directory cannot be written.
-    InMemory(io::Error),
-}
-
 /// Makes a key to serve with of two PEM texts: leaf first, then its chain.
 pub fn parse(certificate: &[u8], key: &[u8]) -> Result<CertifiedKey, Error> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
@@ -95,55 +65,6 @@ pub fn parse_files(contents: &Contents) -> Result<CertifiedKey, Error> {
     }
 }
 
-/// The self-signed pair in `directory` (`apiserver.crt`, `apiserver.key`), made if need be.
-pub fn self_signed(
-    directory: &Path,
-    names: &Names,
-    now: SystemTime,
-) -> Result<(CertifiedKey, Origin), Error> {
-    let (at_certificate, at_key) = (
-        directory.join("apiserver.crt"),
-        directory.join("apiserver.key"),
-    );
-    let replaced = match (fs::read(&at_certificate), fs::read(&at_key)) {
-        (Ok(certificate), Ok(key)) => match reusable(&certificate, &key, now) {
-            Ok(found) => return Ok((found, Origin::Reused)),
-            Err(why) => Some(why),
-        },
-        (Ok(_), Err(_)) => return Err(Error::Half(at_key)),
-        (Err(_), Ok(_)) => return Err(Error::Half(at_certificate)),
-        (Err(_), Err(_)) => None,
-    };
-    let (certificate, key) = generate(names, now)?;
-    let usable = parse(certificate.as_bytes(), key.as_bytes())?;
-    // Key first: a process that dies in between leaves a pair that does not match, which the next
-    // one replaces.
-    let written = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(directory)
-        .and_then(|()| write(&at_key, &key, 0o600))
-        .and_then(|()| write(&at_certificate, &certificate, 0o644));
-    Ok(match written {
-        Ok(()) => (usable, Origin::Written { replaced }),
-        Err(e) => (usable, Origin::InMemory(e)),
-    })
-}
-
-/// The pair, or why it should be replaced.
-fn reusable(certificate: &[u8], key: &[u8], now: SystemTime) -> Result<CertifiedKey, String> {
-    let pair = parse(certificate, key).map_err(|e| e.to_string())?;
-    let leaf = pair.cert.first().ok_or("it is empty")?;
-    let end = not_after(leaf).map_err(|e| e.to_string())?;
-    if end < now + RENEW_BEFORE {
-        return Err(format!(
-            "it expires within {} days",
-            RENEW_BEFORE.as_secs() / DAY.as_secs()
-        ));
-    }
-    Ok(pair)
-}
-
 /// The end of a certificate's life.
 pub fn not_after(certificate: &CertificateDer<'_>) -> Result<SystemTime, Error> {
     let certificate = x509_cert::Certificate::from_der(certificate).map_err(Error::X509)?;
@@ -151,70 +72,35 @@ pub fn not_after(certificate: &CertificateDer<'_>) -> Result<SystemTime, Error> 
     Ok(SystemTime::UNIX_EPOCH + end.to_unix_duration())
 }
 
-/// Leaf and throw-away authority, as PEM, and the leaf's key.
-fn generate(names: &Names, now: SystemTime) -> Result<(String, String), rcgen::Error> {
-    let seconds = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    let lifetime = |params: &mut CertificateParams| {
-        params.not_before = (now - HOUR).into();
-        params.not_after = (now + LIFETIME).into();
+/// The subject's alternative names; the common name counts for nothing, as for every client today.
+pub fn names(certificate: &CertificateDer<'_>) -> Result<(Vec<String>, Vec<IpAddr>), Error> {
+    let certificate = x509_cert::Certificate::from_der(certificate).map_err(Error::X509)?;
+    let extension = certificate
+        .tbs_certificate()
+        .get_extension::<SubjectAltName>()
+        .map_err(Error::X509)?;
+    let (mut dns, mut addresses) = (Vec::new(), Vec::new());
+    for name in extension.iter().flat_map(|(_, names)| &names.0) {
+        match name {
+            GeneralName::DnsName(name) => dns.push(name.to_string()),
+            GeneralName::IpAddress(bytes) => addresses.extend(address(bytes.as_bytes())),
+            _ => {}
+        }
+    }
+    Ok((dns, addresses))
+}
+
+/// Whether this is an authority that one of our processes made for itself.
+fn is_own_authority(certificate: &CertificateDer<'_>) -> bool {
+    let Ok(certificate) = x509_cert::Certificate::from_der(certificate) else {
+        return false;
     };
-    let mut authority = CertificateParams::default();
-    lifetime(&mut authority);
-    let name = format!("localhost-ca@{seconds}");
-    authority.distinguished_name.push(DnType::CommonName, name);
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.key_usages = vec![
-        KeyUsagePurpose::DigitalSignature,
-        KeyUsagePurpose::KeyCertSign,
-    ];
-    let authority_key = KeyPair::generate()?;
-    let authority_pem = authority.self_signed(&authority_key)?.pem();
-
-    let mut leaf = CertificateParams::default();
-    lifetime(&mut leaf);
-    leaf.distinguished_name
-        .push(DnType::CommonName, format!("localhost@{seconds}"));
-    leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    leaf.subject_alt_names = alternative_names(names)?;
-    let key = KeyPair::generate()?;
-    let leaf = leaf.signed_by(&key, &Issuer::new(authority, authority_key))?;
-    Ok((leaf.pem() + &authority_pem, key.serialize_pem()))
+    let name = certificate.tbs_certificate().subject().to_string();
+    name.starts_with(&format!("CN={OWN_AUTHORITY}"))
 }
 
-fn alternative_names(names: &Names) -> Result<Vec<SanType>, rcgen::Error> {
-    let mut all = vec![SanType::DnsName("localhost".try_into()?)];
-    if let Some(host) = names.host.as_deref().filter(|host| *host != "localhost") {
-        all.push(SanType::DnsName(host.try_into()?));
-    }
-    let loopback = [
-        IpAddr::from([127, 0, 0, 1]),
-        IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
-    ];
-    all.extend(loopback.map(SanType::IpAddress));
-    let address = names
-        .address
-        .filter(|it| !it.is_unspecified() && !loopback.contains(it));
-    all.extend(address.map(SanType::IpAddress));
-    Ok(all)
-}
-
-/// Writes beside and renames, so that nobody reads half a file, or a key with the wrong mode.
-fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let beside = path.with_extension("tmp");
-    match fs::remove_file(&beside) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    let v6 = || <[u8; 16]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| v6()).ok()
 }

@@ -3,6 +3,7 @@
 mod certificates;
 mod floods;
 mod frames;
+mod sni;
 mod support;
 
 use std::sync::atomic::Ordering;
@@ -12,7 +13,8 @@ use hyper::client::conn::http1 as client1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::tls::{Certificate, Settings, Version};
+use super::sni::{Certificate, Certificates};
+use super::tls::{Settings, Version};
 use super::*;
 use support::{Client, Running, pair, raw, read, request, security, settings};
 
@@ -139,6 +141,22 @@ async fn the_oldest_version_and_the_cipher_suites_are_kept_to() {
 }
 
 #[tokio::test]
+async fn the_key_exchanges_are_kept_to() {
+    let p384 = Settings {
+        curves: vec![24, 25],
+        ..settings()
+    };
+    let (secured, chain) = security(&p384);
+    let server = Running::start(secured, Limits::default());
+    for versions in [rustls::ALL_VERSIONS, &[&rustls::version::TLS12]] {
+        let client = Client::with(&chain, &["h2"], versions, None);
+        let stream = client.connect(&server).await.unwrap();
+        let group = stream.get_ref().1.negotiated_key_exchange_group().unwrap();
+        assert_eq!(group.name(), rustls::NamedGroup::secp384r1);
+    }
+}
+
+#[tokio::test]
 async fn a_replaced_certificate_is_shown_at_the_next_handshake() {
     let parse = |(chain, key)| {
         rustls::sign::CertifiedKey::from_der(chain, key, &tls::default_provider()).unwrap()
@@ -146,7 +164,7 @@ async fn a_replaced_certificate_is_shown_at_the_next_handshake() {
     let (first, second) = (pair(), pair());
     let trusted = second.0.clone();
     let shown = Certificate::new(parse(first));
-    let config = tls::server_config(Arc::clone(&shown), &settings()).unwrap();
+    let config = tls::server_config(Certificates::one(Arc::clone(&shown)), &settings()).unwrap();
     let server = Running::start(Security::Tls(Arc::new(config)), Limits::default());
     let client = Client::new(&trusted, &["h2"]);
     assert!(client.connect(&server).await.is_err());
@@ -159,15 +177,17 @@ async fn renewed_certificate_files_are_served_without_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let make = || {
         let now = std::time::SystemTime::now();
-        certificate::self_signed(dir.path(), &certificate::Names::default(), now)
+        let names = certificate::Names::default();
+        certificate::SelfSigned::open(dir.path(), &names, now)
             .unwrap()
             .0
+            .key()
     };
     let first = make();
     let paths = ["apiserver.crt", "apiserver.key"].map(|name| dir.path().join(name));
     let seen = crate::reload::read(&paths).unwrap();
     let shown = Certificate::new(certificate::parse_files(&seen).unwrap());
-    let config = tls::server_config(Arc::clone(&shown), &settings()).unwrap();
+    let config = tls::server_config(Certificates::one(Arc::clone(&shown)), &settings()).unwrap();
     let server = Running::start(Security::Tls(Arc::new(config)), Limits::default());
     let renewed = Arc::new(tokio::sync::Notify::new());
     let told = Arc::clone(&renewed);

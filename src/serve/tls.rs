@@ -5,18 +5,16 @@
 //! request (`RequestClientCert` in Go's `secure_serving.go`), because the bundles to judge it by
 //! change while connections live, and because certificates of a third party are as good as none.
 
-use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use super::sni::Certificates;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms, verify_tls12_signature,
+    verify_tls13_signature,
 };
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme, version};
 
 /// How to speak TLS.
@@ -27,6 +25,8 @@ pub struct Settings {
     /// Suites of TLS 1.2 by their IANA names; empty: all. Names that rustls does not serve count
     /// for nothing. Suites of TLS 1.3 are always served, as in Go.
     pub cipher_suites: Vec<String>,
+    /// Key exchanges by their number in TLS; empty: all.
+    pub curves: Vec<u16>,
     /// Offer HTTP/2 besides HTTP/1.1?
     pub http2: bool,
 }
@@ -40,15 +40,12 @@ pub enum Version {
     Tls13,
 }
 
-/// The certificate to show, which may be exchanged at any time.
-pub struct Certificate(ArcSwap<CertifiedKey>);
-
-/// The server's configuration; `certificate` is looked up at each handshake.
+/// The server's configuration; the certificate is looked up at each handshake.
 pub fn server_config(
-    certificate: Arc<Certificate>,
+    certificates: Certificates,
     settings: &Settings,
 ) -> Result<ServerConfig, rustls::Error> {
-    let provider = Arc::new(provider(&settings.cipher_suites));
+    let provider = Arc::new(provider(settings));
     let versions: &[_] = match settings.min_version {
         Version::Tls12 => &[&version::TLS12, &version::TLS13],
         Version::Tls13 => &[&version::TLS13],
@@ -57,7 +54,7 @@ pub fn server_config(
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)?
         .with_client_cert_verifier(Arc::new(verifier))
-        .with_cert_resolver(certificate);
+        .with_cert_resolver(Arc::new(certificates));
     if settings.http2 {
         config.alpn_protocols.push(b"h2".to_vec());
     }
@@ -70,8 +67,24 @@ pub(super) fn default_provider() -> CryptoProvider {
     rustls::crypto::aws_lc_rs::default_provider()
 }
 
-fn provider(cipher_suites: &[String]) -> CryptoProvider {
+/// The key exchanges that can be served, by their number in TLS (`NamedGroup` of RFC 8446, Go's
+/// `tls.CurveID`).
+pub fn curves() -> Vec<u16> {
+    let provider = default_provider();
+    provider
+        .kx_groups
+        .iter()
+        .map(|it| u16::from(it.name()))
+        .collect()
+}
+
+fn provider(settings: &Settings) -> CryptoProvider {
     let mut provider = default_provider();
+    let (cipher_suites, curves) = (&settings.cipher_suites, &settings.curves);
+    if !curves.is_empty() {
+        let wanted = |it: &&dyn SupportedKxGroup| curves.contains(&u16::from(it.name()));
+        provider.kx_groups.retain(wanted);
+    }
     if !cipher_suites.is_empty() {
         provider.cipher_suites.retain(|suite| {
             let name = suite.suite().as_str();
@@ -82,31 +95,6 @@ fn provider(cipher_suites: &[String]) -> CryptoProvider {
         });
     }
     provider
-}
-
-impl Certificate {
-    /// Shows this certificate from the start.
-    pub fn new(first: CertifiedKey) -> Arc<Certificate> {
-        Arc::new(Certificate(ArcSwap::from_pointee(first)))
-    }
-
-    /// Shows this one from the next handshake on.
-    pub fn replace(&self, next: CertifiedKey) {
-        self.0.store(Arc::new(next));
-    }
-}
-
-impl ResolvesServerCert for Certificate {
-    /// Whatever name the client asks for: the aggregator says `SVC.NS.svc`, probes say nothing.
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
-    }
-}
-
-impl fmt::Debug for Certificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Certificate").finish()
-    }
 }
 
 /// Takes any certificate whose key the client holds.

@@ -17,7 +17,7 @@ enum Kind {
 use Kind::{Duration, Integer, Number, Switch, Text};
 
 /// Why a family of flags does nothing, and the family.
-const FAMILIES: [(&str, &[(&str, Kind)]); 7] = [
+const FAMILIES: [(&str, &[(&str, Kind)]); 6] = [
     (
         "The API server limits its clients itself, and kinds are looked up when needed:",
         &[
@@ -29,10 +29,6 @@ const FAMILIES: [(&str, &[(&str, Kind)]); 7] = [
     (
         "SO_REUSEADDR is always set:",
         &[("permit-address-sharing", Switch)],
-    ),
-    (
-        "There is one serving certificate:",
-        &[("tls-sni-cert-key", Text)],
     ),
     (
         "There is no Go runtime to profile, and requests are limited by --max-requests-inflight:",

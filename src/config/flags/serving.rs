@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use crate::config::values;
+use crate::config::{SniFlag, values};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Serving")]
@@ -32,8 +32,14 @@ pub(in crate::config) struct Serving {
         hide_default_value = true
     )]
     pub(in crate::config) tls_private_key_file: String,
+    /// Serve clients that ask for these names (SNI) with this certificate instead. Without names,
+    /// for those in the certificate; *.example.com stands for one label. May be given several
+    /// times. Read again when it changes.
+    #[arg(long, value_name = "CERT,KEY[:NAMES]", value_parser = crate::config::tls::sni)]
+    pub(in crate::config) tls_sni_cert_key: Vec<SniFlag>,
     /// Where a self-signed certificate is kept (apiserver.crt, apiserver.key) when no certificate
-    /// is given. If it cannot be written there, it lives in memory.
+    /// is given. If it cannot be written there, it lives in memory. It is renewed 30 days before
+    /// its end. A pair that somebody else put there is used as it is.
     #[arg(
         long,
         value_name = "DIR",
@@ -54,6 +60,30 @@ pub(in crate::config) struct Serving {
     /// static RSA ones are never served. Without it, all that are safe.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(in crate::config) tls_cipher_suites: Vec<String>,
+    /// Key exchanges to offer, by Go's numbers, separated by commas: 23 (P-256), 24 (P-384), 29
+    /// (X25519), 4588 (X25519MLKEM768), 4587 (SecP256r1MLKEM768). 25 (P-521) and 4589 are accepted
+    /// and never served. The order means nothing. Without it, all.
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    pub(in crate::config) tls_curve_preferences: Vec<u16>,
+    /// The Kubernetes service in front of us. The self-signed certificate is good for its names:
+    /// SVC, SVC.NS, SVC.NS.svc and SVC.NS.svc.cluster.local.
+    #[arg(long, value_name = "NAME", default_value = "tidegauge")]
+    pub(in crate::config) service_name: String,
+    /// The namespace of that service [default: POD_NAMESPACE, or that of the pod's service account]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(in crate::config) service_namespace: String,
+    /// Keep the authority of our self-signed certificate in the caBundle of our APIServices, so
+    /// that they need neither insecureSkipTLSVerify nor cert-manager. Only those of our groups
+    /// that point to --service-name are touched; none is created or deleted. Needs the right to get
+    /// and patch them. With the first replica that has it, replicas without it are not trusted any
+    /// more.
+    #[arg(long)]
+    pub(in crate::config) manage_apiservice: bool,
     /// Offer HTTP/1.1 only.
     #[arg(long)]
     pub(in crate::config) disable_http2: bool,
@@ -74,8 +104,14 @@ pub(in crate::config) struct Serving {
     /// Connections at a time. The next one waits until another closes.
     #[arg(long, value_name = "COUNT", default_value = "4096")]
     pub(in crate::config) max_connections: NonZeroUsize,
-    /// How long a shutdown waits for requests under way before it cuts them.
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::duration)]
+    /// How long to serve on after the signal to stop, not ready any more, while the cluster takes
+    /// this replica out of its service [default: 5s, and 0s with --standalone]. A second signal
+    /// ends the process at once.
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    pub(in crate::config) shutdown_delay_duration: Option<Duration>,
+    /// How long a shutdown then waits for requests under way before it cuts them. Delay and drain
+    /// together must be shorter than the pod's terminationGracePeriodSeconds.
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = values::duration)]
     pub(in crate::config) shutdown_drain_timeout: Duration,
 }
 

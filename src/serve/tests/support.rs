@@ -16,8 +16,9 @@ use tokio::sync::{Notify, oneshot};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::super::certificate::Names;
-use super::super::tls::{Certificate, Settings, Version};
+use super::super::certificate::{Names, SelfSigned};
+use super::super::sni::{Certificate, Certificates};
+use super::super::tls::{Settings, Version};
 use super::super::*;
 
 pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
@@ -128,7 +129,7 @@ impl Running {
 pub(super) fn pair() -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
     use rustls::pki_types::pem::PemObject;
     let dir = tempfile::tempdir().unwrap();
-    certificate::self_signed(dir.path(), &Names::default(), std::time::SystemTime::now()).unwrap();
+    SelfSigned::open(dir.path(), &Names::default(), std::time::SystemTime::now()).unwrap();
     let read = |name| std::fs::read(dir.path().join(name)).unwrap();
     let certificate = read("apiserver.crt");
     let chain = CertificateDer::pem_slice_iter(&certificate);
@@ -141,14 +142,20 @@ pub(super) fn security(settings: &Settings) -> (Security, Vec<CertificateDer<'st
     let (chain, key) = pair();
     let provider = tls::default_provider();
     let certified = rustls::sign::CertifiedKey::from_der(chain.clone(), key, &provider).unwrap();
-    let config = tls::server_config(Certificate::new(certified), settings).unwrap();
+    let config = tls::server_config(one(certified), settings).unwrap();
     (Security::Tls(Arc::new(config)), chain)
+}
+
+/// Shown to everybody.
+pub(super) fn one(certified: rustls::sign::CertifiedKey) -> Certificates {
+    Certificates::one(Certificate::new(certified))
 }
 
 pub(super) fn settings() -> Settings {
     Settings {
         min_version: Version::Tls12,
         cipher_suites: Vec::new(),
+        curves: Vec::new(),
         http2: true,
     }
 }
@@ -183,7 +190,16 @@ impl Client {
     }
 
     pub(super) async fn connect(&self, server: &Running) -> io::Result<TlsStream<TcpStream>> {
-        let name = ServerName::try_from("localhost").unwrap();
+        self.connect_as("localhost", server).await
+    }
+
+    /// Asks for this name.
+    pub(super) async fn connect_as(
+        &self,
+        name: &str,
+        server: &Running,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
         let connector = TlsConnector::from(Arc::new(self.config.clone()));
         connector.connect(name, server.tcp().await).await
     }
