@@ -254,8 +254,7 @@ async fn serve(
     let (security, scheme) = match config.standalone.is_some() {
         true => (Security::Plain, "http"),
         false => {
-            let namespace = cluster::service_namespace(flags);
-            let config = certificates::tls_config(flags, namespace.as_deref(), &mut tasks)?;
+            let config = certificates::tls_config(config, &mut tasks)?;
             (Security::Tls(config), "https")
         }
     };

@@ -8,6 +8,8 @@
 //! stands on, because `--prometheus-auth-incluster` and `--prometheus-auth-config` ask for a
 //! cluster's credentials.
 
+/// Our authority in the `caBundle` of our APIServices.
+pub mod apiservices;
 /// Requests to the API server.
 pub mod client;
 /// The world of a real cluster.

@@ -1,5 +1,6 @@
 //! What the server shows in a handshake: the certificate that was given, or one of our own, and
-//! those for clients that ask for a name. All are followed while they change.
+//! those for clients that ask for a name. All are followed while they change; the authority of our
+//! own is kept in our APIServices where that is wanted.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,27 +8,35 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use rustls::ServerConfig;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::FOLLOW_EVERY;
-use crate::config::{ServingFlags, SniFlag};
+use super::{FOLLOW_EVERY, cluster};
+use crate::api::route::GroupVersion;
+use crate::config::{Config, SniFlag};
+use crate::kubernetes::apiservices::ApiServices;
 use crate::reload;
 use crate::serve::certificate::{self, Names, Origin, SelfSigned};
 use crate::serve::sni::{Certificate, Certificates, Named};
 use crate::serve::tls;
 
-/// TLS as the flags say; `namespace` is that of our service, if it is known.
+/// TLS as the flags say.
 pub(super) fn tls_config(
-    flags: &ServingFlags,
-    namespace: Option<&str>,
+    config: &Config,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<Arc<ServerConfig>> {
+    let flags = &config.serving;
     let named = flags.sni.iter().map(|flag| named(flag, tasks));
     let named: Vec<Named> = named.collect::<anyhow::Result<_>>()?;
     let given = flags.certificate.clone();
     let first = match given.or_else(|| certificate::foreign(&flags.cert_dir)) {
-        Some((certificate, key)) => from_files(certificate, key, tasks)?,
-        None => self_signed(flags, namespace, tasks)?,
+        Some((certificate, key)) => {
+            if flags.manage_apiservice {
+                tracing::warn!("--manage-apiservice does nothing: the certificate is not our own");
+            }
+            from_files(certificate, key, tasks)?
+        }
+        None => self_signed(config, tasks)?,
     };
     let settings = tls::Settings {
         min_version: flags.min_version,
@@ -68,24 +77,67 @@ fn from_files(
     Ok(served)
 }
 
-fn self_signed(
-    flags: &ServingFlags,
-    namespace: Option<&str>,
-    tasks: &mut JoinSet<()>,
-) -> anyhow::Result<Arc<Certificate>> {
+fn self_signed(config: &Config, tasks: &mut JoinSet<()>) -> anyhow::Result<Arc<Certificate>> {
+    let flags = &config.serving;
+    let namespace = cluster::service_namespace(flags);
     let names = Names {
         address: Some(flags.bind_address).filter(|address| !address.is_unspecified()),
-        ..Names::of_service(&flags.service, namespace)
+        ..Names::of_service(&flags.service, namespace.as_deref())
     };
     let (own, origin) = SelfSigned::open(&flags.cert_dir, &names, SystemTime::now())?;
     note(&flags.cert_dir, &origin);
     let served = Certificate::new(own.key());
     let replaced = Arc::clone(&served);
-    let announce = async |_authorities| {};
+    let mut managed = match flags.manage_apiservice {
+        true => Some(manage(config, namespace, own.authority(), tasks)?),
+        false => None,
+    };
+    let announce = async move |authorities| {
+        if let Some(managed) = &mut managed {
+            managed.announce(authorities).await;
+        }
+    };
     tasks.spawn(own.renew(SystemTime::now, announce, move |next| {
         replaced.replace(next)
     }));
     Ok(served)
+}
+
+/// The APIServices that hold our authority.
+struct Managed {
+    wanted: watch::Sender<Vec<String>>,
+    known: watch::Receiver<Vec<String>>,
+}
+
+impl Managed {
+    /// Completes when all have these.
+    async fn announce(&mut self, authorities: Vec<String>) {
+        self.wanted.send_replace(authorities.clone());
+        // The follower lives as long as the process: the wait ends when it is so.
+        let _known = self.known.wait_for(|known| *known == authorities).await;
+    }
+}
+
+/// Begins to keep `authority` in our APIServices.
+fn manage(
+    config: &Config,
+    namespace: Option<String>,
+    authority: String,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<Managed> {
+    let namespace = namespace.context(
+        "--manage-apiservice: give --service-namespace or POD_NAMESPACE; here is no service \
+         account to read it from",
+    )?;
+    let client = cluster::client(&config.kubernetes, None)?;
+    let name = |it: GroupVersion| format!("{}.{}", it.version(), it.group());
+    let names = GroupVersion::ALL.into_iter().map(name).collect();
+    let ours = ApiServices::new(client, &namespace, &config.serving.service, names);
+    let (wanted, told) = watch::channel(vec![authority]);
+    let (publish, known) = watch::channel(Vec::new());
+    let merge = |bundle: &str, ours: &[String]| certificate::merge(bundle, ours, SystemTime::now());
+    tasks.spawn(ours.follow(told, merge, publish));
+    Ok(Managed { wanted, known })
 }
 
 fn note(directory: &Path, origin: &Origin) {

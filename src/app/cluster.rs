@@ -58,7 +58,7 @@ pub(super) fn service_namespace(flags: &ServingFlags) -> Option<String> {
 }
 
 /// By its own kubeconfig, else by the lister's, else as the pod's service account.
-fn client(flags: &KubernetesFlags, own: Option<&Path>) -> anyhow::Result<Client> {
+pub(super) fn client(flags: &KubernetesFlags, own: Option<&Path>) -> anyhow::Result<Client> {
     let connection = match own.or(flags.kubeconfig.as_deref()) {
         Some(path) => Connection::from_kubeconfig(path)?,
         None => {

@@ -1,6 +1,7 @@
 //! Requests to the API server: JSON in, JSON out, each with a deadline and a limit.
 //!
-//! Every request here may be sent twice without harm: reads, and reviews that create nothing. So
+//! Every request here may be sent twice without harm: reads, reviews that create nothing, and
+//! changes that name the version they were made of. So
 //! one that finds its connection closed is sent once more, and so is one whose credentials are
 //! refused while there are newer ones.
 
@@ -25,6 +26,9 @@ const IN_FLIGHT: usize = 64;
 
 /// The largest answer: discovery documents of a cluster with thousands of kinds fit many times.
 const ANSWER_BYTES: usize = 64 << 20;
+
+/// JSON Merge Patch (RFC 7396).
+const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// Plain JSON.
 pub(super) const JSON: &str = "application/json";
@@ -161,6 +165,22 @@ impl Client {
         .await
     }
 
+    /// Merges `change` into the object at `path`; it must name the object's `resourceVersion`.
+    pub(super) async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        change: &impl Serialize,
+    ) -> Result<T, Error> {
+        let body = serde_json::to_vec(change).map_err(Error::Unreadable)?;
+        self.exchange(&Call {
+            method: Method::PATCH,
+            path,
+            accept: JSON,
+            body: Some(body),
+        })
+        .await
+    }
+
     async fn exchange<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Error> {
         let attempt = async {
             // The semaphore is never closed: a permit always comes.
@@ -210,7 +230,11 @@ impl Client {
             .request(call.method.clone(), url)
             .header(ACCEPT, call.accept);
         if let Some(body) = &call.body {
-            request = request.header(CONTENT_TYPE, JSON).body(body.clone());
+            let form = match call.method {
+                Method::PATCH => MERGE_PATCH,
+                _ => JSON,
+            };
+            request = request.header(CONTENT_TYPE, form).body(body.clone());
         }
         live.authorize(request).send().await
     }

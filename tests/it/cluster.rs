@@ -1,6 +1,7 @@
 //! The server over a cluster: the real process, HTTPS, and an API server that answers as one was
 //! recorded. `callers` says who is believed, `reviews` what is asked about them and remembered.
 
+mod apiservices;
 mod callers;
 mod reviews;
 

@@ -5,6 +5,7 @@
 //! and can misbehave. Who may do what is decided as the recorded cluster's default roles decide it.
 
 mod answers;
+mod apiservices;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -26,6 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
 
 use answers::{answer, recorded_trust, refusal};
+use apiservices::ApiServices;
 
 use super::pki::Authority;
 use super::poll;
@@ -46,6 +48,8 @@ pub enum Conduct {
     Hang,
     /// Answers 500.
     Fail,
+    /// Answers 403.
+    Forbid,
     /// Closes the connection without a word.
     Close,
 }
@@ -53,6 +57,8 @@ pub enum Conduct {
 /// A call as it came.
 #[derive(Clone, Debug)]
 pub struct Call {
+    /// The method.
+    pub method: Method,
     /// The path without the query string.
     pub path: String,
     /// The query's parameters, decoded, in order.
@@ -89,6 +95,7 @@ struct World {
     aggregates: bool,
     /// Objects in one answer, at most.
     page: usize,
+    apiservices: ApiServices,
 }
 
 impl ApiServer {
@@ -113,6 +120,7 @@ impl ApiServer {
             groups: Vec::new(),
             aggregates: true,
             page: usize::MAX,
+            apiservices: ApiServices::default(),
         };
         let tls = TlsAcceptor::from(Arc::new(config));
         let state = Arc::new(State {
@@ -193,6 +201,21 @@ impl ApiServer {
         }));
     }
 
+    /// Has an APIService, of which `spec` is what matters.
+    pub fn add_api_service(&self, name: &str, spec: Value) {
+        self.world().apiservices.add(name, spec);
+    }
+
+    /// The `spec` of an APIService as it is now.
+    pub fn api_service(&self, name: &str) -> Value {
+        self.world().apiservices.spec(name)
+    }
+
+    /// Refuses so many of the next changes of an APIService, because somebody was faster.
+    pub fn conflict(&self, changes: usize) {
+        self.world().apiservices.conflicts = changes;
+    }
+
     /// Every call since they were last taken, in order; they stay.
     pub fn seen(&self) -> Vec<Call> {
         self.world().calls.clone()
@@ -270,6 +293,7 @@ async fn handle(
             .unwrap_or_default()
     };
     let call = Call {
+        method: parts.method.clone(),
         path: parts.uri.path().to_owned(),
         query: decode(parts.uri.query().unwrap_or_default().as_bytes()),
         accept: header(ACCEPT).to_owned(),
@@ -287,8 +311,12 @@ async fn handle(
         Conduct::Hang => std::future::pending().await,
         Conduct::Close => return Err(std::io::Error::other("told to close")),
         Conduct::Fail => refusal(500, "etcdserver: leader changed"),
+        Conduct::Forbid => refusal(403, "User \"adapter\" cannot do this"),
         Conduct::Well if header(AUTHORIZATION) != format!("Bearer {TOKEN}") => {
             refusal(401, "Unauthorized")
+        }
+        Conduct::Well if call.path.starts_with(apiservices::PATH) => {
+            state.world().apiservices.answer(&call)
         }
         Conduct::Well => answer(&call, &state.world()),
     };

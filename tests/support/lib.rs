@@ -59,6 +59,17 @@ pub fn tls_config(roots: &str, identity: Option<&pki::Pair>) -> rustls::ClientCo
 
 /// A client that trusts `roots` (PEM), shows `identity`, and speaks HTTP/2 or HTTP/1.1 alone.
 pub fn https_client(roots: &str, identity: Option<&pki::Pair>, http2: bool) -> reqwest::Client {
+    https_builder(roots, identity, http2)
+        .build()
+        .expect("a client with a whole TLS configuration must build")
+}
+
+/// As [`https_client`], to be told more.
+pub fn https_builder(
+    roots: &str,
+    identity: Option<&pki::Pair>,
+    http2: bool,
+) -> reqwest::ClientBuilder {
     let mut config = tls_config(roots, identity);
     config.alpn_protocols = vec![if http2 {
         b"h2".to_vec()
@@ -70,14 +81,11 @@ pub fn https_client(roots: &str, identity: Option<&pki::Pair>, http2: bool) -> r
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .timeout(std::time::Duration::from_secs(60));
-    let client = if http2 {
+    if http2 {
         client.http2_prior_knowledge()
     } else {
         client.http1_only()
-    };
-    client
-        .build()
-        .expect("a client with a whole TLS configuration must build")
+    }
 }
 
 /// A client that follows no redirect, so that a test sees what the server said.

@@ -1,5 +1,6 @@
 //! What a service account may, by the roles that manifests give it and those that every cluster has.
 
+use hyper::Method;
 use serde_json::{Value, json};
 
 use super::{list, of_kind, text};
@@ -55,11 +56,13 @@ impl Wish {
             [_, name, subresource, ..] => (Some(*name), Some(*subresource)),
             [] => (None, None),
         };
-        let verb = match (call.body.is_null(), rest.len(), parameter("watch")) {
-            (false, _, _) => "create",
-            (true, 1, Some("true" | "1")) => "watch",
-            (true, 1, _) => "list",
-            (true, _, _) => "get",
+        let verb = match (call.method.as_str(), rest.len(), parameter("watch")) {
+            ("GET", 1, Some("true" | "1")) => "watch",
+            ("GET", 1, _) => "list",
+            ("GET", _, _) => "get",
+            ("POST", _, _) => "create",
+            ("PATCH", _, _) => "patch",
+            _ => "update",
         };
         let resource = [rest.first().copied(), subresource];
         Wish::Resource {
@@ -185,6 +188,11 @@ fn rules(objects: &[Value], role: &Value) -> Vec<Value> {
 #[test]
 fn the_evaluator_allows_what_rbac_allows() {
     let call = |path: &str, query: &[(&str, &str)], body: Value| Call {
+        method: if body.is_null() {
+            Method::GET
+        } else {
+            Method::POST
+        },
         path: path.to_owned(),
         query: query
             .iter()
