@@ -194,9 +194,9 @@ impl Api {
         let too_many = |_| Failure::too_many_requests();
         let answer = async {
             // Discovery and health are answered from memory: asks that hang never keep them away.
-            let _permit = match route {
+            let permit = match route {
                 Route::Custom(_) | Route::External(_) | Route::Resource(_) => {
-                    Some(self.in_flight.try_acquire().map_err(too_many)?)
+                    Some(self.in_flight.try_acquire())
                 }
                 _ => None,
             };
@@ -206,8 +206,14 @@ impl Api {
                 let _permit = self.in_review.try_acquire().map_err(too_many)?;
                 let user = auth.identify(headers, certificates).await;
                 let user = user.map_err(refused)?;
+                if matches!(permit, Some(Err(_))) && !user.is_master() {
+                    return Err(Failure::too_many_requests());
+                }
                 let allowed = auth.allow(&user, &parsed.attributes).await;
                 allowed.map_err(refused)?;
+            }
+            if accept::asks_to_upgrade(headers) {
+                return Err(Failure::bad_request("no protocol but HTTP is served here"));
             }
             let form = form.map_err(Failure::not_acceptable)?;
             self.route(route, headers, form, deadline).await

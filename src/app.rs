@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
+use futures_util::future::join;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -36,10 +37,12 @@ mod certificates;
 mod cluster;
 mod stop;
 
+use certificates::Trusted;
+
 /// How often files are looked at.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 
-/// How long the first relist waits for the cluster's kinds.
+/// How long the first relist waits for the cluster's kinds, and for the cluster's trust.
 const KINDS_GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the server until it is told to stop.
@@ -93,14 +96,20 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         response_bytes_max: relist.max_response_bytes,
         ..settings
     })?);
+    let (security, trusted) = match &config.standalone {
+        Some(_) => (Security::Plain, Trusted::default()),
+        None => certificates::security(&config, &mut tasks)?,
+    };
     let relist = relist_of(rules, lister, &rooms, relist, prometheus.timeout);
     let world = Arc::clone(&rooms.kubernetes);
     tasks.spawn(async move {
-        // A list made with other kinds than the cluster's would soon have to be made again.
-        let _known = timeout(KINDS_GRACE, world.known()).await;
+        // A list made with other kinds than the cluster's would soon have to be made again. And
+        // with the list this replica is ready: it should not be before its certificate is trusted.
+        let known = join(world.known(), trusted.known());
+        let _known = timeout(KINDS_GRACE, known).await;
         relist.run().await;
     });
-    serve(listener, &config, rooms, tasks).await
+    serve(listener, security, &config, rooms, tasks).await
 }
 
 /// Takes the port before anything else begins.
@@ -245,18 +254,16 @@ fn relist_of(
 
 async fn serve(
     listener: TcpListener,
+    security: Security,
     config: &Config,
     rooms: Rooms,
     mut tasks: JoinSet<()>,
 ) -> anyhow::Result<()> {
     let flags = &config.serving;
     let address = listener.local_addr()?;
-    let (security, scheme) = match config.standalone.is_some() {
-        true => (Security::Plain, "http"),
-        false => {
-            let config = certificates::tls_config(config, &mut tasks)?;
-            (Security::Tls(config), "https")
-        }
+    let scheme = match security {
+        Security::Plain => "http",
+        Security::Tls(_) => "https",
     };
     let limits = api::Limits {
         in_flight: flags.max_requests_inflight,

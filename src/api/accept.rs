@@ -7,7 +7,7 @@
 //! order, and for each the first encoding in the server's own order. A clause that the endpoint
 //! cannot serve is passed over; parameters that nobody knows are ignored.
 
-use hyper::header::{ACCEPT, HeaderMap, USER_AGENT};
+use hyper::header::{ACCEPT, CONNECTION, HeaderMap, UPGRADE, USER_AGENT};
 
 use super::wire::Form;
 use clause::Clause;
@@ -19,6 +19,17 @@ mod clause;
 mod offer;
 #[cfg(test)]
 mod tests;
+
+/// Whether the client wants to go on in another protocol, such as a WebSocket. HTTP/2 does not
+/// count: who prefers it is content with what it speaks already.
+pub(super) fn asks_to_upgrade(headers: &HeaderMap) -> bool {
+    let has = |name, wanted: &str| {
+        let values = headers.get_all(name).iter();
+        let mut words = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        words.any(|word| word.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()))
+    };
+    has(CONNECTION, "upgrade") && headers.contains_key(UPGRADE) && !has(UPGRADE, "h2c")
+}
 
 /// How objects are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -16,25 +15,39 @@ use crate::api::route::GroupVersion;
 use crate::config::{Config, SniFlag};
 use crate::kubernetes::apiservices::ApiServices;
 use crate::reload;
+use crate::serve::Security;
 use crate::serve::certificate::{self, Names, Origin, SelfSigned};
 use crate::serve::sni::{Certificate, Certificates, Named};
 use crate::serve::tls;
 
+/// Whether whoever must trust our certificate does.
+#[derive(Default)]
+pub(super) struct Trusted(Option<watch::Receiver<Vec<String>>>);
+
+impl Trusted {
+    /// Waits until it is so, as far as that is our business.
+    pub(super) async fn known(self) {
+        if let Some(mut known) = self.0 {
+            let _known = known.wait_for(|known| !known.is_empty()).await;
+        }
+    }
+}
+
 /// TLS as the flags say.
-pub(super) fn tls_config(
+pub(super) fn security(
     config: &Config,
     tasks: &mut JoinSet<()>,
-) -> anyhow::Result<Arc<ServerConfig>> {
+) -> anyhow::Result<(Security, Trusted)> {
     let flags = &config.serving;
     let named = flags.sni.iter().map(|flag| named(flag, tasks));
     let named: Vec<Named> = named.collect::<anyhow::Result<_>>()?;
     let given = flags.certificate.clone();
-    let first = match given.or_else(|| certificate::foreign(&flags.cert_dir)) {
+    let (first, trusted) = match given.or_else(|| certificate::foreign(&flags.cert_dir)) {
         Some((certificate, key)) => {
             if flags.manage_apiservice {
                 tracing::warn!("--manage-apiservice does nothing: the certificate is not our own");
             }
-            from_files(certificate, key, tasks)?
+            (from_files(certificate, key, tasks)?, Trusted::default())
         }
         None => self_signed(config, tasks)?,
     };
@@ -45,7 +58,8 @@ pub(super) fn tls_config(
         http2: flags.http2,
     };
     let certificates = Certificates { first, named };
-    Ok(Arc::new(tls::server_config(certificates, &settings)?))
+    let tls = tls::server_config(certificates, &settings)?;
+    Ok((Security::Tls(Arc::new(tls)), trusted))
 }
 
 fn named(flag: &SniFlag, tasks: &mut JoinSet<()>) -> anyhow::Result<Named> {
@@ -77,7 +91,10 @@ fn from_files(
     Ok(served)
 }
 
-fn self_signed(config: &Config, tasks: &mut JoinSet<()>) -> anyhow::Result<Arc<Certificate>> {
+fn self_signed(
+    config: &Config,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<(Arc<Certificate>, Trusted)> {
     let flags = &config.serving;
     let namespace = cluster::service_namespace(flags);
     let names = Names {
@@ -92,6 +109,7 @@ fn self_signed(config: &Config, tasks: &mut JoinSet<()>) -> anyhow::Result<Arc<C
         true => Some(manage(config, namespace, own.authority(), tasks)?),
         false => None,
     };
+    let trusted = Trusted(managed.as_ref().map(|managed| managed.known.clone()));
     let announce = async move |authorities| {
         if let Some(managed) = &mut managed {
             managed.announce(authorities).await;
@@ -100,7 +118,7 @@ fn self_signed(config: &Config, tasks: &mut JoinSet<()>) -> anyhow::Result<Arc<C
     tasks.spawn(own.renew(SystemTime::now, announce, move |next| {
         replaced.replace(next)
     }));
-    Ok(served)
+    Ok((served, trusted))
 }
 
 /// The APIServices that hold our authority.

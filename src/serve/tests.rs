@@ -402,6 +402,20 @@ async fn shutdown_waits_for_requests_under_way_and_takes_no_new_ones() {
     assert_eq!(server.outcome.await.unwrap(), Outcome::Drained);
 }
 
+/// `SO_REUSEADDR`, which is what `--permit-address-sharing` asks Go for.
+#[tokio::test]
+async fn a_port_that_was_just_left_can_be_taken_again() {
+    let mut server = Running::start(Security::Plain, Limits::default());
+    let mut stream = server.tcp().await;
+    let get = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(get).await.unwrap();
+    // The server closes first: its end of this connection stays in TIME_WAIT.
+    stream.read_to_end(&mut Vec::new()).await.unwrap();
+    server.stop();
+    server.outcome.await.unwrap();
+    bind(server.address, false).unwrap();
+}
+
 #[tokio::test]
 async fn an_idle_http1_connection_does_not_hold_up_shutdown() {
     let mut server = Running::start(Security::Plain, Limits::default());
@@ -415,6 +429,24 @@ async fn an_idle_http1_connection_does_not_hold_up_shutdown() {
     server.stop();
     let outcome = timeout(Duration::from_secs(10), server.outcome).await;
     assert_eq!(outcome.unwrap().unwrap(), Outcome::Drained);
+}
+
+#[tokio::test]
+async fn an_http1_answer_during_shutdown_says_that_it_is_the_last() {
+    let mut server = Running::start(Security::Plain, Limits::default());
+    let mut stream = server.tcp().await;
+    let mut idle = server.tcp().await;
+    stream
+        .write_all(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    server.handler.entered.notified().await;
+    server.stop();
+    assert_eq!(idle.read(&mut [0]).await.unwrap_or(0), 0);
+    server.handler.release.notify_one();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod apiservices;
 mod callers;
 mod reviews;
+mod serving;
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{RULES, World};
+use super::World;
 use crate::support::adapter::{Adapter, send};
 use crate::support::apiserver::{ApiServer, Conduct};
 use crate::support::pki::Authority;
@@ -110,13 +110,9 @@ async fn one_bundle_verifies_two_replicas_that_write_it_at_one_time() {
     let api = &world.api;
     api.add_api_service(CUSTOM, spec("tidegauge", &json!({})));
     api.conflict(2);
-    let start = || Adapter::over(api, RULES, &world.tap.url, MANAGED);
-    let (one, two) = tokio::join!(start(), start());
-    let (one, two) = (one.unwrap(), two.unwrap());
-    until("both are in it", || {
-        bundle(api, CUSTOM).matches("BEGIN").count() == 2
-    })
-    .await;
+    let (one, two) = tokio::join!(world.ready(MANAGED), world.ready(MANAGED));
+    // Neither was ready before its own was in it.
+    assert_eq!(bundle(api, CUSTOM).matches("BEGIN").count(), 2);
     for adapter in [&one, &two] {
         assert_eq!(
             trusted(adapter, &bundle(api, CUSTOM)).await,
