@@ -289,6 +289,8 @@ fn verbosity_is_written_in_four_ways() {
 fn a_switch_never_takes_the_next_argument() {
     assert!(!good(&["--disable-http2", "false"]).serving.http2);
     assert!(good(&["--disable-http2=false"]).serving.http2);
+    // The name that Go's API servers have for it.
+    assert!(!good(&["--disable-http2-serving"]).serving.http2);
     assert!(
         good(&["--disable-http2", "--disable-http2=false"])
             .serving

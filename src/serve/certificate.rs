@@ -92,11 +92,21 @@ pub fn names(certificate: &CertificateDer<'_>) -> Result<(Vec<String>, Vec<IpAdd
 
 /// Whether this is an authority that one of our processes made for itself.
 fn is_own_authority(certificate: &CertificateDer<'_>) -> bool {
-    let Ok(certificate) = x509_cert::Certificate::from_der(certificate) else {
-        return false;
-    };
+    common_name(certificate).is_some_and(|name| name.starts_with(OWN_AUTHORITY))
+}
+
+/// Whether this is an authority that an API server made for itself: Go's are called `HOST-ca@TIME`.
+fn is_self_made(certificate: &CertificateDer<'_>) -> bool {
+    let name = common_name(certificate);
+    let time = name.as_deref().and_then(|it| it.rsplit_once("-ca@"));
+    time.is_some_and(|(_, time)| !time.is_empty() && time.bytes().all(|it| it.is_ascii_digit()))
+}
+
+/// Of a subject that has nothing else.
+fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
+    let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
     let name = certificate.tbs_certificate().subject().to_string();
-    name.starts_with(&format!("CN={OWN_AUTHORITY}"))
+    name.strip_prefix("CN=").map(str::to_owned)
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {

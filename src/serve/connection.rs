@@ -108,7 +108,7 @@ where
             .max_headers(limits.max_headers)
             .max_header_size(header_bytes)
             .max_buf_size(header_bytes.max(HTTP1_BUFFER_MIN));
-        let lifetime = Arc::new(Lifetime::new(&limits, stop));
+        let lifetime = Arc::new(Lifetime::new(&limits, peer.address, stop));
         let lives = Arc::clone(&lifetime);
         let service = service_fn(move |request| {
             Arc::clone(&self).answer(request, peer.clone(), Arc::clone(&lives))
@@ -134,7 +134,7 @@ where
             // are only the ones that were reset before we looked at them.
             .max_pending_accept_reset_streams(streams)
             .max_local_error_reset_streams(LOCAL_RESETS);
-        let lifetime = Arc::new(Lifetime::new(&limits, stop));
+        let lifetime = Arc::new(Lifetime::new(&limits, peer.address, stop));
         let lives = Arc::clone(&lifetime);
         let service = service_fn(move |request| {
             Arc::clone(&self).answer(request, peer.clone(), Arc::clone(&lives))

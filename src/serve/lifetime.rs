@@ -1,6 +1,7 @@
 //! How long a connection lives: until its client ends it, the server stops, an answer asks for its
 //! end, nothing has been asked on it for so long, or its client does nothing but cancel.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -24,11 +25,12 @@ pub(super) struct Lifetime {
     cut: CancellationToken,
     cancels: Mutex<Allowance>,
     idle_timeout: Duration,
+    address: SocketAddr,
 }
 
 impl Lifetime {
-    /// One that begins now, and ends with `stop` if not before.
-    pub(super) fn new(limits: &Limits, stop: &CancellationToken) -> Lifetime {
+    /// One that begins now, of the client at `address`, and ends with `stop` if not before.
+    pub(super) fn new(limits: &Limits, address: SocketAddr, stop: &CancellationToken) -> Lifetime {
         let slots = usize::try_from(limits.http2_max_streams).unwrap_or(usize::MAX);
         Lifetime {
             running: watch::Sender::new(0),
@@ -40,6 +42,7 @@ impl Lifetime {
                 limits.cancels_per_second,
             )),
             idle_timeout: limits.idle_timeout,
+            address,
         }
     }
 
@@ -69,6 +72,7 @@ where
     C: GracefulConnection<Error = hyper::Error>,
 {
     let mut connection = pin!(connection);
+    let address = lifetime.address;
     let idle = || idle(lifetime.running.subscribe(), lifetime.idle_timeout);
     let ended = async {
         tokio::select! {
@@ -81,17 +85,17 @@ where
             ended = connection => ended,
             // Who does not read its last answer is not waited for.
             () = idle() => {
-                tracing::debug!("connection cut: its client does not read");
+                tracing::debug!(%address, "connection cut: its client does not read");
                 Ok(())
             }
         }
     };
     tokio::select! {
         ended = ended => if let Err(error) = ended {
-            tracing::debug!(%error, "connection ended");
+            tracing::debug!(%address, %error, "connection ended");
         },
         () = lifetime.cut.cancelled() => {
-            tracing::warn!("connection cut: its client cancels requests without end");
+            tracing::warn!(%address, "connection cut: its client cancels requests without end");
         }
     }
 }

@@ -85,7 +85,7 @@ pub(in crate::config) struct Serving {
     #[arg(long)]
     pub(in crate::config) manage_apiservice: bool,
     /// Offer HTTP/1.1 only.
-    #[arg(long)]
+    #[arg(long, visible_alias = "disable-http2-serving")]
     pub(in crate::config) disable_http2: bool,
     /// Streams at a time on one HTTP/2 connection. 0 means 100. An API server sends all of its
     /// requests over one connection.

@@ -21,7 +21,7 @@ use rcgen::{
 use rustls::sign::CertifiedKey;
 use tokio::time::{sleep, timeout};
 
-use super::{Error, OWN_AUTHORITY, is_own_authority, names, not_after, parse};
+use super::{Error, OWN_AUTHORITY, is_self_made, names, not_after, parse};
 use crate::telemetry::with_causes;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -32,14 +32,14 @@ const RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How long before the end of the old one the new one is shown, whoever has heard of it.
 const SHOW_BEFORE: Duration = DAY;
 
-/// Certificate and key file in `directory` that somebody else put there: they are used as they are,
-/// as in Go.
+/// Certificate and key file in `directory` that somebody put there: they are used as they are, as
+/// in Go. Those that an API server made for itself do not count.
 pub fn foreign(directory: &Path) -> Option<(PathBuf, PathBuf)> {
     let (at_certificate, at_key) = places(directory);
     let (certificate, key) = (fs::read(&at_certificate).ok()?, fs::read(&at_key).ok()?);
     let pair = parse(&certificate, &key).ok()?;
     let authority = pair.cert.last()?;
-    (!is_own_authority(authority)).then_some((at_certificate, at_key))
+    (!is_self_made(authority)).then_some((at_certificate, at_key))
 }
 
 /// What a self-signed certificate is good for, besides `localhost` and the loopback addresses.

@@ -152,9 +152,20 @@ fn a_pair_that_somebody_else_put_there_is_recognized() {
     assert_eq!(certificate::foreign(dir.path()), None);
     SelfSigned::open(dir.path(), &Names::default(), SystemTime::now()).unwrap();
     assert_eq!(certificate::foreign(dir.path()), None);
-    let theirs = rcgen::generate_simple_self_signed(["a.example.com".to_owned()]).unwrap();
-    std::fs::write(&places[0], theirs.cert.pem()).unwrap();
-    std::fs::write(&places[1], theirs.signing_key.serialize_pem()).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let signed_by = |name: &str| {
+        let mut params = rcgen::CertificateParams::new(["a.example.com".to_owned()]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+        params.self_signed(&key).unwrap().pem()
+    };
+    std::fs::write(&places[1], key.serialize_pem()).unwrap();
+    // The Go adapter made this one, in the same directory.
+    std::fs::write(&places[0], signed_by("localhost-ca@1764155555")).unwrap();
+    assert_eq!(certificate::foreign(dir.path()), None);
+    std::fs::write(&places[0], signed_by("Example CA")).unwrap();
     let [certificate, key] = places;
     assert_eq!(certificate::foreign(dir.path()), Some((certificate, key)));
 }

@@ -254,3 +254,24 @@ async fn a_client_that_never_begins_http2_or_never_ends_its_headers_is_let_go() 
             .is_none()
     );
 }
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answer_is_let_go() {
+    let limits = Limits {
+        idle_timeout: Duration::from_millis(50),
+        max_connections: 1,
+        ..Limits::default()
+    };
+    let server = Running::start(Security::Plain, limits);
+    let mut deaf = server.tcp().await;
+    let large = b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n";
+    deaf.write_all(large).await.unwrap();
+    let next = raw(
+        &server,
+        "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    );
+    let next = timeout(LONG, next)
+        .await
+        .expect("must not wait for the deaf one");
+    assert!(next.starts_with("HTTP/1.1 200 "), "{next}");
+}

@@ -77,6 +77,7 @@ impl Handler {
                 answer.headers_mut().insert(CONNECTION, close);
                 answer
             }
+            "/large" => text(StatusCode::OK, vec![b'x'; 64 << 20]),
             "/headers" => text(StatusCode::OK, request.headers().len().to_string()),
             "/peer" => text(StatusCode::OK, peer.certificates.len().to_string()),
             _ => text(StatusCode::OK, "hello"),
