@@ -3,7 +3,8 @@
 //! `recorded` replays what clients and the Go adapter said to each other; `aggregator` and `kubectl`
 //! stand where the API server and a person stand; `harness` shows that the
 //! servers these tests stand on do what their names say; `relist` and `sick` are about Prometheus, well
-//! and ill; `discovery` and `openapi` keep documents as clients do; `tidy` reads the sources.
+//! and ill; `resource` about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
+//! at once; `discovery` and `openapi` keep documents as clients do; `tidy` reads the sources.
 
 // `clippy.toml` allows these in test functions; here the helpers beside them are tests as well.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -22,6 +23,8 @@ mod manifests;
 mod openapi;
 mod recorded;
 mod relist;
+mod resource;
+mod separable;
 mod sick;
 mod standalone;
 mod tidy;

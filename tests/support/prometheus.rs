@@ -141,7 +141,19 @@ impl Prometheus {
     /// # Errors
     /// What the client or Prometheus says.
     pub async fn query(&self, promql: &str) -> Result<Vec<Value>, String> {
-        let body = format!("query={}", percent_encode(promql));
+        self.ask(format!("query={}", percent_encode(promql))).await
+    }
+
+    /// As [`query`](Self::query), for a time in seconds since 1970.
+    ///
+    /// # Errors
+    /// What the client or Prometheus says.
+    pub async fn query_at(&self, promql: &str, at: f64) -> Result<Vec<Value>, String> {
+        self.ask(format!("query={}&time={at}", percent_encode(promql)))
+            .await
+    }
+
+    async fn ask(&self, body: String) -> Result<Vec<Value>, String> {
         let answer = self
             .client
             .post(format!("{}/api/v1/query", self.url))

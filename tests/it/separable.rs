@@ -1,0 +1,258 @@
+//! The judgement on queries is true: over the real Prometheus, a query that is asked for all
+//! namespaces at once gives what it gives for each, and each kind of query that is refused would
+//! give something else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use serde_json::Value;
+
+use tidegauge::go::template::Data;
+use tidegauge::kinds::Kinds;
+use tidegauge::plan::resource::{Pods, pods_queries};
+use tidegauge::plan::separable::Reason;
+use tidegauge::registry::{Listings, ResourceMetric, Snapshot};
+use tidegauge::rules;
+
+use crate::support::exporter::{self, Exporter};
+use crate::support::prometheus::{Prometheus, TargetLabels};
+
+/// Sets of random series; each has names of its own.
+const WORLDS: usize = 12;
+
+/// Queries that can be asked at once. `M` stands for `<<.LabelMatchers>>`, `G` for `<<.GroupBy>>`,
+/// and `a`, `b` and `c_total` for the names of one world.
+const SEPARABLE: &[&str] = &[
+    "sum(a{M}) by (G)",
+    "sum by (G) (rate(c_total{M,container!=\"\",pod!=\"\"}[20s]))",
+    "sum(a{M}) by (G) / sum(b{M}) by (G)",
+    "sum(a{M}) by (G) / on (G) (sum(b{M}) by (G) + 1)",
+    "sum(a{M}) by (G) or sum(b{M}) by (G)",
+    "sum(a{M} unless on (G) b{M}) by (G)",
+    "sum(a{M} and ignoring (id) b{M, id=\"1\"}) by (G)",
+    "sum(a{M} * on (namespace, pod, container, id) group_left () b{M}) by (G)",
+    "max by (namespace, pod, container) (a{M} \
+     + on (namespace, pod, container) group_left () \
+     max by (namespace, pod, container) (b{M}))",
+    "max(a{M}) without (id)",
+    "avg(a{M}) by (G, id) > 3",
+    "quantile(0.5, a{M}) by (G)",
+    "stddev(a{M}) by (G)",
+    "count(max_over_time(a{M}[3s:1s]) >= 2) by (G)",
+    "clamp_min(-(sum(a{M}) by (G)), -7) ^ 2",
+    "sum(a{M, namespace=~\"x|y\"}) by (G)",
+];
+
+type Refused = (&'static str, Reason);
+
+/// Queries that cannot be asked at once, all over [`FIXED`]: there each gives something else.
+const REFUSED: &[Refused] = &[
+    ("sum(a) by (G)", Reason::Selector),
+    ("sum(a{M}) by (pod, container)", Reason::Grouping),
+    (
+        "max(sum(a{M}) by (pod, container)) by (G)",
+        Reason::Grouping,
+    ),
+    ("sum(a{M}) without (namespace, id)", Reason::Grouping),
+    ("topk(1, a{M})", Reason::Aggregation),
+    (
+        "sum(a{M}) by (G) / scalar(b{M})",
+        Reason::Function("scalar"),
+    ),
+    ("absent(a{M})", Reason::Function("absent")),
+    (
+        "label_replace(a{M}, \"namespace\", \"y\", \"\", \"\")",
+        Reason::Text,
+    ),
+    ("sum(a{M, id=\"G\"}) by (G)", Reason::Text),
+    (
+        "sum(a{M}) by (G) * on (pod, container) sum(b{M}) by (G)",
+        Reason::Matching,
+    ),
+    (
+        "sum(a{M}) by (G) * ignoring (namespace) sum(b{M}) by (G)",
+        Reason::Matching,
+    ),
+    (
+        "sum(a{M}) by (G) unless on (pod) (sum(b{M}) by (G) > 11)",
+        Reason::Matching,
+    ),
+    (
+        "sum(a{M}) by (G) + on (namespace, pod, container) \
+         max(b{M}) by (namespace, pod, container)",
+        Reason::Sides,
+    ),
+    ("sum(a{M}) by (<<index .GroupBySlice 0>>)", Reason::Template),
+];
+
+/// Two namespaces with a pod of the same name; in `z` it has no series.
+const FIXED: &str = "fixed_a{namespace=\"x\",pod=\"p\",container=\"c\",id=\"1\"} 1\n\
+                     fixed_a{namespace=\"y\",pod=\"p\",container=\"c\",id=\"1\"} 2\n\
+                     fixed_a{namespace=\"x\",pod=\"p\",container=\"c\",id=\"pod,container\"} 4\n\
+                     fixed_b{namespace=\"x\",pod=\"p\",container=\"c\",id=\"1\"} 10\n\
+                     fixed_b{namespace=\"y\",pod=\"p\",container=\"c\",id=\"1\"} 20\n";
+
+/// The rule of a query over the names of a world.
+fn metric(query: &str, world: &str) -> ResourceMetric {
+    let mut text = String::new();
+    let words = query.split_inclusive(|c: char| !c.is_alphanumeric() && c != '_');
+    for word in words {
+        let name = word.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '_');
+        let named = match name {
+            "a" | "b" | "c_total" => format!("{world}_{word}"),
+            "M" => word.replace('M', "<<.LabelMatchers>>"),
+            "G" => word.replace('G', "<<.GroupBy>>"),
+            _ => word.to_owned(),
+        };
+        text.push_str(&named);
+    }
+    let file = format!(
+        "resourceRules: {{cpu: {{containerLabel: container, containerQuery: '{text}', resources: \
+         {{overrides: {{namespace: {{resource: namespace}}, pod: {{resource: pod}}}}}}}}}}"
+    );
+    let (rules, _) = rules::parse(&file).unwrap_or_else(|_| panic!("{file}"));
+    let kinds = Arc::new(Kinds::builtin());
+    let snapshot = Snapshot::build(Arc::new(rules), kinds, &Listings::default());
+    snapshot.resource().unwrap().cpu.clone()
+}
+
+fn wanted(namespaces: &[&str], pods: &[&str]) -> Pods {
+    let names: BTreeSet<Arc<str>> = pods.iter().map(|pod| Arc::from(*pod)).collect();
+    let of = |namespace: &&str| (Arc::from(*namespace), names.clone());
+    namespaces.iter().map(of).collect()
+}
+
+/// Namespace, pod, container → value; the rows of pods that nobody wants are left out.
+type Rows = BTreeMap<[String; 3], String>;
+
+/// Adds the rows of an answer. `None`: Prometheus refuses the query.
+fn fold(answer: Result<Vec<Value>, String>, namespace: Option<&str>, pods: &Pods) -> Option<Rows> {
+    let mut rows = Rows::new();
+    for row in answer.ok()? {
+        let label = |name: &str| row["metric"][name].as_str().unwrap_or_default().to_owned();
+        let namespace = namespace.map_or_else(|| label("namespace"), ToOwned::to_owned);
+        let key = [namespace, label("pod"), label("container")];
+        let names = pods.get(key[0].as_str());
+        if names.is_some_and(|names| names.contains(key[1].as_str())) {
+            let value = row["value"][1].as_str().unwrap_or_default();
+            rows.insert(key, value.to_owned());
+        }
+    }
+    Some(rows)
+}
+
+/// What Go's way gives: each namespace on its own.
+async fn each(
+    prometheus: &Prometheus,
+    metric: &ResourceMetric,
+    pods: &Pods,
+    at: f64,
+) -> Option<Rows> {
+    let mut all = Rows::new();
+    for (namespace, names) in pods {
+        let one = Pods::from([(Arc::clone(namespace), names.clone())]);
+        let query = pods_queries(metric, &one).unwrap().queries.remove(0);
+        let answer = prometheus.query_at(&query.promql, at).await;
+        all.extend(fold(answer, Some(namespace), pods)?);
+    }
+    Some(all)
+}
+
+/// Some series of a world, as Prometheus reads them.
+fn series(world: &str) -> impl Strategy<Value = String> + use<> {
+    let labels = (
+        prop::sample::select(vec!["x", "y", "z"]),
+        prop::sample::select(vec!["p", "q", "r"]),
+        prop::sample::select(vec!["", "c", "d"]),
+        prop::sample::select(vec!["1", "2"]),
+    );
+    let name = prop::sample::select(vec!["a", "b", "c_total"]);
+    let world = world.to_owned();
+    prop::collection::btree_map((name, labels), 0..9u8, 8..60).prop_map(move |series| {
+        let line = |((name, (namespace, pod, container, id)), value)| {
+            format!(
+                "{world}_{name}{{namespace=\"{namespace}\",pod=\"{pod}\",\
+                 container=\"{container}\",id=\"{id}\"}} {value}\n"
+            )
+        };
+        series.into_iter().map(line).collect()
+    })
+}
+
+#[tokio::test]
+async fn a_query_for_all_namespaces_gives_what_it_gives_for_each() {
+    let mut runner = TestRunner::default();
+    let worlds: Vec<String> = (0..WORLDS).map(|world| format!("w{world}")).collect();
+    let mut text = String::new();
+    for world in &worlds {
+        text += &series(world).new_tree(&mut runner).unwrap().current();
+    }
+    let (fixed, rising) = (text.clone(), text);
+    let exporter = Exporter::start(move |elapsed| exporter::rising(&rising, elapsed)).await;
+    let prometheus = Prometheus::start(&[exporter.address], TargetLabels::Dropped).await;
+    // Two scrapes make a rate.
+    let scraped_before = "{__name__=~\"w.*_total\"} offset 2s";
+    prometheus.wait_for(&[scraped_before]).await;
+    let at = jiff::Timestamp::now().as_duration().as_secs_f64();
+    // Of the pod `r` nobody asks, though it has series.
+    let pods = wanted(&["x", "y", "z"], &["p", "q"]);
+    let mut rows = 0;
+    for world in &worlds {
+        for template in SEPARABLE {
+            let metric = metric(template, world);
+            let queries = pods_queries(&metric, &pods).unwrap();
+            assert_eq!(queries.narrow, None, "{template}");
+            let [wide] = queries.queries.as_slice() else {
+                panic!("{template}: {queries:?}")
+            };
+            let narrow = each(&prometheus, &metric, &pods, at).await;
+            // The same with no matcher on names at all, as a list of many thousands is asked.
+            let promql = wide.promql.clone();
+            let listed = "namespace=~\"x|y|z\",pod=~\"p|q\"";
+            let (absent, present) = (promql.replace(listed, "namespace!=\"\""), &promql);
+            assert_ne!(absent, promql);
+            for promql in [present, &absent] {
+                let answer = prometheus.query_at(promql, at).await;
+                let found = fold(answer, None, &pods);
+                assert_eq!(found, narrow, "{promql}\nover\n{fixed}");
+                rows += found.map_or(0, |rows| rows.len());
+            }
+        }
+    }
+    assert!(
+        rows > WORLDS * SEPARABLE.len(),
+        "{rows} rows in all: too few to show anything"
+    );
+}
+
+#[tokio::test]
+async fn each_kind_of_query_that_is_refused_would_give_something_else() {
+    let exporter = Exporter::start(|_: Duration| FIXED.to_owned()).await;
+    let prometheus = Prometheus::start(&[exporter.address], TargetLabels::Dropped).await;
+    prometheus.wait_for(&["fixed_b"]).await;
+    let at = jiff::Timestamp::now().as_duration().as_secs_f64();
+    let pods = wanted(&["x", "y", "z"], &["p"]);
+    for (template, reason) in REFUSED {
+        let metric = metric(template, "fixed");
+        let queries = pods_queries(&metric, &pods).unwrap();
+        assert_eq!(queries.queries.len(), 3, "{template}");
+        assert_eq!(&queries.narrow.unwrap().reason, reason, "{template}");
+        let group_by = ["pod", "container", "namespace"].map(str::to_owned);
+        let data = Data {
+            label_matchers: "namespace=~\"x|y|z\",pod=\"p\"".to_owned(),
+            group_by: group_by.join(","),
+            group_by_slice: group_by.to_vec(),
+            ..Data::default()
+        };
+        let template = metric.rule.container_query.template.as_ref().unwrap();
+        let wide = template.render(&data).unwrap();
+        let narrow = each(&prometheus, &metric, &pods, at).await;
+        assert!(narrow.is_some(), "{wide}");
+        let found = fold(prometheus.query_at(&wide, at).await, None, &pods);
+        assert_ne!(found, narrow, "{wide}");
+    }
+}
