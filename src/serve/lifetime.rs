@@ -171,7 +171,24 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
+
+    #[tokio::test]
+    async fn no_more_requests_run_than_streams_are_allowed() {
+        let limits = Limits {
+            http2_max_streams: 1,
+            ..Limits::default()
+        };
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+        let lifetime = Lifetime::new(&limits, nobody, &CancellationToken::new());
+        let first = lifetime.start().await;
+        // Its stream may be gone: it runs until it ends.
+        assert!(lifetime.start().now_or_never().is_none());
+        drop(first);
+        assert!(lifetime.start().now_or_never().is_some());
+    }
 
     #[test]
     fn an_allowance_is_spent_and_comes_back_with_time() {
