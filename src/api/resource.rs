@@ -220,7 +220,11 @@ impl Asked<'_> {
         })?;
         let kubernetes = &self.api.rooms.kubernetes;
         let objects = kubernetes.running(kind, namespace, selector, name).await;
-        objects.map_err(|error| Failure::unlisted(&error))
+        let mut objects = objects.map_err(|error| Failure::unlisted(&error))?;
+        // The answer is in this order and about this name, whatever order lists come in.
+        objects.retain(|object| name.is_none_or(|name| *object.name == *name));
+        objects.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        Ok(objects)
     }
 
     fn measured(&self) -> Measured {
