@@ -18,12 +18,15 @@
 // The files of `tests/support` are shared with `it`, which uses the rest of them.
 #![allow(unreachable_pub, dead_code)]
 
+#[path = "../support/procfs.rs"]
+mod procfs;
 #[path = "../../tests/support/lib.rs"]
 mod support;
+#[path = "../support/table.rs"]
+mod table;
 
 mod control;
 mod meter;
-mod procfs;
 mod report;
 mod world;
 
@@ -69,18 +72,11 @@ async fn main() {
     let load = procfs::load_average();
     let world = World::start(size).await;
     let report = measure(&world, rounds).await.finish(&world, &load).await;
-    println!("{report}");
     if fast {
-        println!("(2,000 series only: these figures mean nothing)");
+        println!("{report}\n(2,000 series only: these figures mean nothing)");
         return;
     }
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/benches/results/latest-relist.md"
-    );
-    std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
-    std::fs::write(path, report).unwrap();
-    println!("kept in {path}");
+    table::keep("relist", &report);
 }
 
 /// Each client in turn, `rounds` times, while the other one does nothing.

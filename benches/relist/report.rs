@@ -1,10 +1,11 @@
-//! The table: the middle of all rounds, and between what they lay.
+//! The table of all rounds, and what the middle ones are to each other.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::procfs;
+use super::table::{self, bytes, milliseconds, nanoseconds, thousands};
 use super::world::World;
 
 /// One line of the table.
@@ -111,7 +112,7 @@ impl Report {
     }
 
     fn table(&self, text: &mut String) {
-        let mut lines = vec![[
+        let mut lines = vec![vec![
             "client".to_owned(),
             "requests".to_owned(),
             "received".to_owned(),
@@ -125,7 +126,7 @@ impl Report {
             let time = |of: fn(&Cost) -> Duration| {
                 spread(costs, |cost| nanoseconds(of(cost)), milliseconds)
             };
-            lines.push([
+            lines.push(vec![
                 row.title().to_owned(),
                 spread(costs, |cost| cost.requests as u64, thousands),
                 spread(costs, |cost| cost.received as u64, bytes),
@@ -135,22 +136,7 @@ impl Report {
                 spread(costs, |cost| cost.peak_memory, bytes),
             ]);
         }
-        let widths: Vec<usize> = (0..lines[0].len())
-            .map(|column| lines.iter().map(|line| line[column].chars().count()).max())
-            .map(Option::unwrap_or_default)
-            .collect();
-        for (number, line) in lines.iter().enumerate() {
-            for (cell, width) in line.iter().zip(&widths) {
-                write!(text, "| {cell:width$} ").unwrap();
-            }
-            text.push_str("|\n");
-            if number == 0 {
-                for width in &widths {
-                    write!(text, "|{}", "-".repeat(width + 2)).unwrap();
-                }
-                text.push_str("|\n");
-            }
-        }
+        text.push_str(&table::table(&lines));
     }
 
     fn ratios(&self, text: &mut String) {
@@ -179,58 +165,10 @@ impl Report {
     }
 }
 
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).expect("no round takes centuries")
-}
-
-fn sorted(costs: &[Cost], of: impl Fn(&Cost) -> u64) -> Vec<u64> {
-    let mut values: Vec<u64> = costs.iter().map(of).collect();
-    values.sort_unstable();
-    values
-}
-
 fn median(costs: &[Cost], of: impl Fn(&Cost) -> u64) -> u64 {
-    let values = sorted(costs, of);
-    values[values.len() / 2]
+    table::median(costs.iter().map(of))
 }
 
-/// `median (least–most)`, or the one value that all rounds had.
 fn spread(costs: &[Cost], of: impl Fn(&Cost) -> u64, show: fn(u64) -> String) -> String {
-    let values = sorted(costs, of);
-    let (least, most) = (values[0], values[values.len() - 1]);
-    let (least, middle, most) = (show(least), show(values[values.len() / 2]), show(most));
-    if least == most {
-        return middle;
-    }
-    format!("{middle} ({least}–{most})")
-}
-
-/// Decimal units, as everybody writes them of a wire; an exact count where it is small.
-fn bytes(count: u64) -> String {
-    match count {
-        0..10_000 => format!("{} B", thousands(count)),
-        10_000..1_000_000 => format!("{:.1} kB", count as f64 / 1e3),
-        _ => format!("{:.1} MB", count as f64 / 1e6),
-    }
-}
-
-fn milliseconds(nanoseconds: u64) -> String {
-    let value = nanoseconds as f64 / 1e6;
-    if value < 100.0 {
-        format!("{value:.1} ms")
-    } else {
-        format!("{value:.0} ms")
-    }
-}
-
-fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    table::spread(costs.iter().map(of), show)
 }

@@ -1,0 +1,113 @@
+//! The control: the same answers from a server that knows nothing else, in a process of its own.
+//!
+//! It is this program, started again with other arguments: hyper and rustls as the adapter has them,
+//! and for each path one status and one body from a file.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::client::Fetched;
+use super::support::pki::Authority;
+
+/// A running control. Dropping it ends it.
+pub struct Control {
+    /// `https://127.0.0.1:PORT`
+    pub url: String,
+    /// What signed its certificate, PEM.
+    pub roots: String,
+    process: Child,
+    _directory: TempDir,
+}
+
+impl Control {
+    /// Starts one that gives these answers at `/0`, `/1` and so on.
+    pub async fn start(answers: &[&Fetched]) -> Control {
+        let directory = TempDir::new().unwrap();
+        let authority = Authority::new("control");
+        let pair = authority.server("control");
+        let write = |name: &str, bytes: &[u8]| {
+            std::fs::write(directory.path().join(name), bytes).unwrap();
+        };
+        write("tls.crt", pair.certificate.as_bytes());
+        write("tls.key", pair.key.as_bytes());
+        let mut arguments = vec!["control".to_owned()];
+        for (number, answer) in answers.iter().enumerate() {
+            write(&number.to_string(), &answer.body);
+            arguments.push(answer.status.as_u16().to_string());
+        }
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(arguments)
+            .current_dir(directory.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut url = String::new();
+        let stdout = process.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut url).unwrap();
+        Control {
+            url: url.trim().to_owned(),
+            roots: authority.pem(),
+            process,
+            _directory: directory,
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // Both fail only when it is gone already, which is what is wanted.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The process itself. Arguments: the status of each answer.
+pub async fn run(arguments: &[String]) {
+    super::support::install_crypto();
+    let read = |name: &str| std::fs::read(name).unwrap();
+    let answers = arguments.iter().enumerate().map(|(number, status)| {
+        let body = Bytes::from(read(&number.to_string()));
+        (status.parse::<StatusCode>().unwrap(), body)
+    });
+    let answers: Arc<[(StatusCode, Bytes)]> = answers.collect();
+    let certificate = CertificateDer::from_pem_slice(&read("tls.crt")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(&read("tls.key")).unwrap();
+    let mut config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let tls = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("https://{}", listener.local_addr().unwrap());
+    loop {
+        let (stream, _peer) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (tls, answers) = (tls.clone(), Arc::clone(&answers));
+        tokio::spawn(async move {
+            let stream = TokioIo::new(tls.accept(stream).await.unwrap());
+            let service = service_fn(move |request: Request<Incoming>| {
+                let number = request.uri().path().trim_start_matches('/');
+                let (status, body) = answers[number.parse::<usize>().unwrap()].clone();
+                let mut response = Response::new(Full::new(body));
+                *response.status_mut() = status;
+                async move { Ok::<_, std::convert::Infallible>(response) }
+            });
+            let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            // The error is the end of the benchmark.
+            let _ = http.serve_connection(stream, service).await;
+        });
+    }
+}
