@@ -40,11 +40,12 @@ resourceRules:
 /// The name that the aggregator knows the server by.
 pub const SERVICE: &str = "tidegauge.monitoring.svc";
 /// The API services of an installation with everything.
-pub const REGISTERED: [&str; 4] = [
+pub const REGISTERED: [&str; 5] = [
     "custom.metrics.k8s.io/v1beta2",
     "custom.metrics.k8s.io/v1beta1",
     "external.metrics.k8s.io/v1beta1",
     "metrics.k8s.io/v1beta1",
+    "metrics.k8s.io/v1",
 ];
 
 /// A cluster with the server in it.

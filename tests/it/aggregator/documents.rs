@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Cluster, REGISTERED, RULES, json};
 use crate::support::aggregator::ADMIN;
-use crate::support::aggregator::discovery::Fetched;
+use crate::support::aggregator::discovery::{ACCEPT, Fetched};
 use crate::support::tap::{Behaviour, Tap};
 
 /// The rules need nothing of it to be listed.
@@ -86,12 +86,60 @@ async fn the_documents_of_each_version_convert_to_the_aggregated_one() {
         "pods",
         "pods/queue_depth",
     ];
-    let expected = [&custom[..], &custom, &["lag"], &["nodes", "pods"]];
+    let expected = [
+        &custom[..],
+        &custom,
+        &["lag"],
+        &["nodes", "pods"],
+        &["nodes", "pods"],
+    ];
     let expected = REGISTERED.iter().zip(expected).map(|(version, names)| {
         let names = names.iter().map(|&name| name.to_owned()).collect();
         ((*version).to_owned(), "Current".to_owned(), names)
     });
-    assert_eq!(seen(&cluster).await, expected.collect::<Vec<_>>());
+    let expected: Vec<_> = expected.collect();
+    assert_eq!(seen(&cluster).await, expected);
+    assert_eq!(cluster.aggregator.fetch().await, Fetched::Aggregated("v2"));
+    assert_eq!(seen(&cluster).await, expected);
+}
+
+/// `TestBasic` and `TestNotModified`: one fetch for all groups, by its tag from then on.
+#[tokio::test]
+async fn the_document_of_all_groups_is_fetched_once_and_then_known_by_its_tag() {
+    let tap = silent_prometheus().await;
+    let cluster = Cluster::start(RULES, &tap.url, &[], &REGISTERED).await;
+    assert_eq!(cluster.aggregator.fetch().await, Fetched::Aggregated("v2"));
+    let first = seen(&cluster).await;
+    for _ in 0..3 {
+        assert_eq!(cluster.aggregator.fetch().await, Fetched::NotModified);
+    }
+    assert_eq!(seen(&cluster).await, first);
+    let paths = cluster
+        .aggregator
+        .take_sent()
+        .into_iter()
+        .map(|sent| sent.target);
+    assert_eq!(paths.collect::<Vec<_>>(), ["/apis"; 4]);
+}
+
+/// `TestV2Beta1Skew`: the aggregators of Kubernetes 1.27 to 1.29 know the beta alone. A document that
+/// is known in one version is not taken for known in the other.
+#[tokio::test]
+async fn an_older_aggregator_gets_the_beta_document() {
+    let tap = silent_prometheus().await;
+    let cluster = Cluster::start(RULES, &tap.url, &[], &REGISTERED).await;
+    let (_, beta) = ACCEPT.split_once(',').unwrap();
+    assert_eq!(
+        cluster.aggregator.fetch_as(beta).await,
+        Fetched::Aggregated("v2beta1")
+    );
+    let before = seen(&cluster).await;
+    assert_eq!(
+        cluster.aggregator.fetch_as(beta).await,
+        Fetched::NotModified
+    );
+    assert_eq!(cluster.aggregator.fetch().await, Fetched::Aggregated("v2"));
+    assert_eq!(seen(&cluster).await, before);
 }
 
 /// `TestAPIServiceStale`: what was known stays and is marked, and is current again with the server.

@@ -162,5 +162,10 @@ fn is_allowed(spec: &Value) -> bool {
         || (spec["user"]
             .as_str()
             .is_some_and(|user| may_read.contains(&user))
-            && ["custom.metrics.k8s.io", "external.metrics.k8s.io"].contains(&group))
+            && [
+                "custom.metrics.k8s.io",
+                "external.metrics.k8s.io",
+                "metrics.k8s.io",
+            ]
+            .contains(&group))
 }
