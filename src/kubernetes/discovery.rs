@@ -18,8 +18,9 @@ use crate::telemetry::with_causes;
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
     application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
 
-/// Requests for one version of one group at a time.
-const IN_FLIGHT: usize = 8;
+/// Requests for one version of one group at a time. With fewer, a server of 300 groups that does
+/// not aggregate would keep us from being ready for many seconds.
+const IN_FLIGHT: usize = 32;
 
 /// Groups whose "kinds" are metrics, ours or those of another adapter. They change with every
 /// relist, and an object cannot be of such a kind.

@@ -1,8 +1,10 @@
 //! The server over a cluster: the real process, HTTPS, and an API server that answers as one was
-//! recorded. `callers` says who is believed, `reviews` what is asked about them and remembered.
+//! recorded. `callers` says who is believed, `reviews` what is asked about them and remembered, `kinds`
+//! which kinds of object there are.
 
 mod apiservices;
 mod callers;
+mod kinds;
 mod reviews;
 mod serving;
 

@@ -6,6 +6,7 @@
 
 mod answers;
 mod apiservices;
+mod kinds;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -93,6 +94,8 @@ struct World {
     groups: Vec<Value>,
     /// Does it aggregate its discovery documents?
     aggregates: bool,
+    /// Between a call and its answer.
+    delay: Duration,
     /// Objects in one answer, at most.
     page: usize,
     apiservices: ApiServices,
@@ -119,6 +122,7 @@ impl ApiServer {
             trust: BTreeMap::new(),
             groups: Vec::new(),
             aggregates: true,
+            delay: Duration::ZERO,
             page: usize::MAX,
             apiservices: ApiServices::default(),
         };
@@ -191,14 +195,29 @@ impl ApiServer {
 
     /// Has a kind more, in the group `acme.io`.
     pub fn add_kind(&self, plural: &str, kind: &str) {
-        let resource = json!({
-            "resource": plural, "scope": "Namespaced", "singularResource": kind.to_lowercase(),
-            "responseKind": {"group": "", "version": "", "kind": kind}, "verbs": ["list"],
-        });
-        self.world().groups.push(json!({
-            "metadata": {"name": "acme.io"},
-            "versions": [{"version": "v1", "resources": [resource], "freshness": "Current"}],
-        }));
+        let group = kinds::group("acme.io", plural, kind);
+        self.world().groups.push(group);
+    }
+
+    /// Has so many groups more, of custom resources of so many kinds.
+    pub fn add_groups(&self, groups: usize, kinds: usize) {
+        self.world().groups.extend(kinds::crowd(groups, kinds));
+    }
+
+    /// Has a group more whose server was never reached.
+    pub fn add_unread_group(&self, name: &str) {
+        self.world().groups.push(kinds::unread(name));
+    }
+
+    /// Has those no more.
+    pub fn forget_unread_groups(&self) {
+        let is_read = |group: &Value| group["versions"][0]["freshness"] != "Stale";
+        self.world().groups.retain(is_read);
+    }
+
+    /// Answers each call after so long.
+    pub fn delay(&self, delay: Duration) {
+        self.world().delay = delay;
     }
 
     /// Has an APIService, of which `spec` is what matters.
@@ -299,14 +318,17 @@ async fn handle(
         accept: header(ACCEPT).to_owned(),
         body: serde_json::from_slice(&body).unwrap_or_default(),
     };
-    let conduct = {
+    let (conduct, delay) = {
         let mut world = state.world();
         world.calls.push(call.clone());
         let mut rules = world.conduct.iter().rev();
-        rules
+        let conduct = rules
             .find(|(path, _)| call.path.starts_with(path))
-            .map_or(Conduct::Well, |it| it.1)
+            .map_or(Conduct::Well, |it| it.1);
+        (conduct, world.delay)
     };
+    // The time of a network and of a busy server, not a wait for anything.
+    tokio::time::sleep(delay).await;
     let (status, body) = match conduct {
         Conduct::Hang => std::future::pending().await,
         Conduct::Close => return Err(std::io::Error::other("told to close")),

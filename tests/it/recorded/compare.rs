@@ -15,7 +15,7 @@ use super::differences::Expected;
 pub const RECENT: Duration = Duration::from_secs(30);
 
 /// Lists whose order Go takes from a map.
-const UNORDERED: [&str; 4] = ["groups", "items", "paths", "resources"];
+const UNORDERED: [&str; 5] = ["groups", "items", "paths", "resources", "subresources"];
 
 /// The fields of `k8s.io/apimachinery/pkg/version.Info` that have always been there.
 const VERSION_INFO: [&str; 9] = [

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tidegauge::selector::Selector;
 
-use super::{Call, VALID_TOKEN, World};
+use super::{Call, VALID_TOKEN, World, kinds};
 
 const RECORDED: &str = include_str!("../../data/recorded/apiserver.jsonl");
 
@@ -46,14 +46,14 @@ pub(super) fn answer(call: &Call, world: &World) -> (u16, Value) {
     if path.ends_with("/pods") {
         return (200, pods(call, world.page));
     }
+    if let Some(list) = kinds::list(path, &world.groups) {
+        return (200, list);
+    }
     let (status, mut document) = recorded(|it| {
         it["path"] == path && it["accept"].as_str().unwrap_or_default().starts_with(form)
     });
-    if aggregated && path == "/apis" {
-        let items = document["items"]
-            .as_array_mut()
-            .expect("the recorded list must have items");
-        items.extend(world.groups.iter().cloned());
+    if path == "/apis" {
+        kinds::add(&mut document, &world.groups);
     }
     (status, document)
 }
