@@ -48,7 +48,7 @@ mod status;
 mod version;
 mod wire;
 
-use accept::{Encoding, NotAcceptable, Offer};
+use accept::Encoding;
 use body::Body;
 pub use discovery::Shown;
 use health::Outcome;
@@ -143,13 +143,10 @@ impl Api {
         let pretty = parsed
             .pretty
             .unwrap_or_else(|| accept::is_person(&request.headers));
-        let form = match Offer::of(&parsed.route) {
-            Some(offer) => accept::negotiate(&accept, offer),
-            None => Ok(Form::default()),
-        };
+        let form = accept::form(&parsed, &request.headers, &accept);
         let form = form.map(|form| form.prettier(pretty));
         let mut response = match self.dispatch(parsed, request, certificates, form).await {
-            Ok(body) => body.into_response(),
+            Ok(body) => body.compressed(&request.headers).await.into_response(),
             Err(failure) => {
                 let form = accept::negotiate_error(&accept).prettier(pretty);
                 refused(&failure, form)
@@ -184,7 +181,7 @@ impl Api {
         parsed: Parsed,
         request: &Parts,
         certificates: &[CertificateDer<'static>],
-        form: Result<Form, NotAcceptable>,
+        form: Result<Form, Failure>,
     ) -> Result<Body, Failure> {
         let own_timeout = parsed.timeout?;
         let longest = self.limits.timeout;
@@ -215,8 +212,7 @@ impl Api {
             if accept::asks_to_upgrade(headers) {
                 return Err(Failure::bad_request("no protocol but HTTP is served here"));
             }
-            let form = form.map_err(Failure::not_acceptable)?;
-            self.route(route, headers, form, deadline).await
+            self.route(route, headers, form?, deadline).await
         };
         timeout_at(deadline.0, answer)
             .await
@@ -368,10 +364,10 @@ impl Api {
 
 fn refused(failure: &Failure, form: Form) -> Response<Full<Bytes>> {
     let code = StatusCode::from_u16(failure.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let bytes = form.json(&failure.status()).unwrap_or_default();
+    let bytes = form.write(&failure.status()).unwrap_or_default();
     let mut response = Body {
         code,
-        content_type: "application/json",
+        content_type: form.encoding.media_type(),
         bytes: bytes.into(),
         headers: HeaderMap::new(),
     }

@@ -12,8 +12,8 @@ use thiserror::Error;
 #[cfg(test)]
 mod tests;
 
-/// A decimal number with the form in which it is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A decimal number with the form in which it is written. By default it is zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quantity {
     sign: Sign,
     /// Without leading and trailing zeros; empty for zero.
@@ -122,6 +122,42 @@ impl Quantity {
             form: Form::Binary,
             ..self
         }
+    }
+
+    /// The sum, in the form of the first that is not zero (`resource.Quantity.Add`). `None` below
+    /// zero, which no usage is.
+    pub fn plus(&self, other: &Quantity) -> Option<Quantity> {
+        if [self, other].iter().any(|it| it.sign == Sign::Minus) {
+            return None;
+        }
+        if self.digits.is_empty() {
+            return Some(other.clone());
+        }
+        let exponent = self.exponent.min(other.exponent);
+        // From the right, all digits at the same power of ten.
+        let aligned = |it: &Quantity| {
+            let zeros = usize::try_from(it.exponent - exponent).unwrap_or_default();
+            let digits = it.digits.bytes().rev().map(|digit| digit - b'0');
+            std::iter::repeat_n(0, zeros)
+                .chain(digits)
+                .collect::<Vec<u8>>()
+        };
+        let (left, right) = (aligned(self), aligned(other));
+        let mut carry = 0;
+        let mut sum: Vec<u8> = (0..=left.len().max(right.len()))
+            .map(|at| {
+                let column = [&left, &right].map(|digits| digits.get(at).copied().unwrap_or(0));
+                let total = column[0] + column[1] + carry;
+                carry = total / 10;
+                b'0' + total % 10
+            })
+            .collect();
+        sum.reverse();
+        let digits = String::from_utf8_lossy(&sum);
+        Some(Quantity {
+            form: self.form,
+            ..Quantity::new(Sign::None, &digits, exponent)
+        })
     }
 
     /// `digits` × 10^`exponent`, cut to what is significant.

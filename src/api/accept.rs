@@ -9,6 +9,8 @@
 
 use hyper::header::{ACCEPT, CONNECTION, HeaderMap, UPGRADE, USER_AGENT};
 
+use super::route::Parsed;
+use super::status::Failure;
 use super::wire::Form;
 use clause::Clause;
 pub(super) use offer::Offer;
@@ -37,23 +39,30 @@ pub(super) enum Encoding {
     /// `application/json`
     #[default]
     Json,
+    /// `application/yaml`
+    Yaml,
+    /// `application/vnd.kubernetes.protobuf`
+    Protobuf,
 }
 
 impl Encoding {
     /// In the server's order of preference.
-    const ALL: [Encoding; 1] = [Encoding::Json];
+    const ALL: [Encoding; 3] = [Encoding::Json, Encoding::Yaml, Encoding::Protobuf];
 
     /// As `Accept` and `Content-Type` name it.
     pub(super) fn media_type(self) -> &'static str {
         match self {
             Encoding::Json => "application/json",
+            Encoding::Yaml => "application/yaml",
+            Encoding::Protobuf => "application/vnd.kubernetes.protobuf",
         }
     }
 
     /// Whether Go has a form of it for watches.
     fn streams(self) -> bool {
         match self {
-            Encoding::Json => true,
+            Encoding::Json | Encoding::Protobuf => true,
+            Encoding::Yaml => false,
         }
     }
 }
@@ -62,13 +71,25 @@ impl Encoding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Conversion {
     /// `as=Table;g=meta.k8s.io`: rows and columns, as `kubectl get` prints them.
-    Table(MetaVersion),
+    Table(MetaVersion, Include),
     /// `as=PartialObjectMetadata;g=meta.k8s.io`: nothing but an object's metadata.
     Metadata(MetaVersion),
     /// `as=PartialObjectMetadataList;g=meta.k8s.io`: nothing but the metadata of a list's objects.
     MetadataList(MetaVersion),
     /// `as=APIGroupDiscoveryList;g=apidiscovery.k8s.io`: all groups in one document.
     Discovery(DiscoveryVersion),
+}
+
+/// What comes with each row of a table (`?includeObject=`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Include {
+    /// `None`
+    None,
+    /// `Metadata`
+    #[default]
+    Metadata,
+    /// `Object`
+    Object,
 }
 
 /// A version of `meta.k8s.io`.
@@ -78,6 +99,31 @@ pub(super) enum MetaVersion {
     V1Beta1,
     /// `v1`
     V1,
+}
+
+impl Include {
+    /// `ValidateTableOptions`.
+    fn parse(text: &str) -> Result<Include, Failure> {
+        match text {
+            "None" => Ok(Include::None),
+            "Metadata" | "" => Ok(Include::Metadata),
+            "Object" => Ok(Include::Object),
+            _ => Err(Failure::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: \
+                 {text:?}: must be 'Metadata', 'Object', 'None', or empty"
+            ))),
+        }
+    }
+}
+
+impl MetaVersion {
+    /// As objects name it.
+    pub(super) fn api_version(self) -> &'static str {
+        match self {
+            MetaVersion::V1Beta1 => "meta.k8s.io/v1beta1",
+            MetaVersion::V1 => "meta.k8s.io/v1",
+        }
+    }
 }
 
 /// A version of `apidiscovery.k8s.io`.
@@ -123,7 +169,23 @@ impl std::fmt::Display for NotAcceptable {
     }
 }
 
-/// What to write for these `Accept` headers, joined by [`header`], at an endpoint with this offer.
+/// What to write for a request with these `Accept` headers, joined by [`header`]; or, in Go's
+/// order, 415 for a body that nobody reads, 406, and 400 for a table with unknown options.
+pub(super) fn form(request: &Parsed, headers: &HeaderMap, accept: &str) -> Result<Form, Failure> {
+    let Some(offer) = Offer::of(&request.route) else {
+        return Ok(Form::default());
+    };
+    if !offer.reads(headers) {
+        return Err(Failure::unsupported_media_type());
+    }
+    let mut form = negotiate(accept, offer).map_err(Failure::not_acceptable)?;
+    if let Some(Conversion::Table(_, include)) = &mut form.conversion {
+        *include = Include::parse(&request.include_object)?;
+    }
+    Ok(form)
+}
+
+/// What to write for these `Accept` headers at an endpoint with this offer.
 pub(super) fn negotiate(accept: &str, offer: Offer) -> Result<Form, NotAcceptable> {
     if accept.is_empty() {
         return Ok(Form::default());
@@ -179,9 +241,13 @@ pub(super) fn is_person(headers: &HeaderMap) -> bool {
 
 /// go-restful's `matchesAccept`.
 fn is_produced(range: &str) -> bool {
-    let media_type = range.split(';').next().unwrap_or_default();
-    let media_type = media_type.trim_matches(' ');
+    let media_type = without_parameters(range);
     media_type == "*/*" || Encoding::ALL.iter().any(|it| it.media_type() == media_type)
+}
+
+fn without_parameters(media_type: &str) -> &str {
+    let media_type = media_type.split(';').next().unwrap_or_default();
+    media_type.trim_matches(' ')
 }
 
 /// Judges the object that a clause asks for: `None` where the endpoint has no such object.
@@ -213,9 +279,9 @@ fn itself(_: Encoding, clause: &Clause<'_>) -> Option<Option<Conversion>> {
     plain.then_some(None)
 }
 
-/// `DiscoveryEndpointRestrictions`: nothing but aggregated discovery.
-fn discovery(_: Encoding, clause: &Clause<'_>) -> Option<Option<Conversion>> {
-    if !takes_version(clause, None) {
+/// `DiscoveryEndpointRestrictions`: nothing but aggregated discovery, of which we have JSON.
+fn discovery(encoding: Encoding, clause: &Clause<'_>) -> Option<Option<Conversion>> {
+    if encoding != Encoding::Json || !takes_version(clause, None) {
         return None;
     }
     let version = match clause.target()? {
@@ -226,8 +292,8 @@ fn discovery(_: Encoding, clause: &Clause<'_>) -> Option<Option<Conversion>> {
     Some(Some(Conversion::Discovery(version)))
 }
 
-/// `RequestScope`: the object, its table, or its metadata.
-fn meta(_: Encoding, clause: &Clause<'_>) -> Option<Option<Conversion>> {
+/// `RequestScope`: the object, its metadata, or its table, which has no form in protocol buffers.
+fn meta(encoding: Encoding, clause: &Clause<'_>) -> Option<Option<Conversion>> {
     if !takes_version(clause, Some("v1")) {
         return None;
     }
@@ -240,7 +306,8 @@ fn meta(_: Encoding, clause: &Clause<'_>) -> Option<Option<Conversion>> {
         _ => return None,
     };
     match kind {
-        "Table" => Some(Some(Conversion::Table(version))),
+        "Table" if encoding == Encoding::Protobuf => None,
+        "Table" => Some(Some(Conversion::Table(version, Include::default()))),
         "PartialObjectMetadata" => Some(Some(Conversion::Metadata(version))),
         "PartialObjectMetadataList" => Some(Some(Conversion::MetadataList(version))),
         _ => None,

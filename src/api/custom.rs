@@ -137,5 +137,5 @@ fn render(
         GroupVersion::CustomV1Beta2 => CustomVersion::V1Beta2,
         _ => CustomVersion::V1Beta1,
     };
-    Body::json(metric_value_list(version, described, values, form))
+    metric_value_list(version, described, values, form)
 }

@@ -23,6 +23,8 @@ use super::accept::Conversion;
 use super::health::{checks, probes};
 use super::route::{ApiGroup, Discovery, GroupVersion};
 use super::status::Failure;
+use super::wire::Answer;
+use super::wire::protobuf::{Fields, Message};
 use super::{Api, Body, Form, PEOPLE};
 use crate::registry::{Listed, Snapshot};
 pub(super) use documents::Documents;
@@ -84,6 +86,33 @@ pub(super) struct Group {
     addresses: Vec<ServerAddressByClientCIDR>,
 }
 
+impl Message for GroupList {
+    fn write(&self, to: &mut Fields) {
+        to.messages(1, &self.groups);
+    }
+}
+
+impl Answer for GroupList {
+    fn type_meta(&self) -> (&str, &str) {
+        ("", self.kind)
+    }
+}
+
+impl Message for Group {
+    fn write(&self, to: &mut Fields) {
+        to.string(1, self.name);
+        to.messages(2, &self.versions);
+        to.messages(3, &self.preferred_version);
+        to.messages(4, &self.addresses);
+    }
+}
+
+impl Answer for Group {
+    fn type_meta(&self) -> (&str, &str) {
+        ("v1", "APIGroup")
+    }
+}
+
 /// `/`, and the answer for every path that is not served: the paths that are.
 #[derive(Debug, Serialize)]
 pub(super) struct Index {
@@ -103,15 +132,15 @@ pub(super) fn answer(
     match ask {
         Discovery::Groups => match form.conversion {
             Some(Conversion::Discovery(version)) => Ok(made()?.aggregated(version, headers)),
-            _ => Body::json(form.json(&shown.group_list(snapshot))),
+            _ => Body::object(form, &shown.group_list(snapshot)),
         },
-        Discovery::Group(group) => Body::json(form.json(&self::group(group))),
+        Discovery::Group(group) => Body::object(form, &self::group(group)),
         Discovery::Resources(version) if form == Form::default() => {
             let bytes = made()?.resource_list(version);
             Ok(Body::made("application/json", bytes))
         }
         Discovery::Resources(version) => {
-            Body::json(form.json(&shown.resource_list(snapshot, version)))
+            Body::object(form, &shown.resource_list(snapshot, version))
         }
     }
 }

@@ -40,10 +40,5 @@ pub(super) async fn answer(
     }
     let values = answer.value;
     api.count_dropped(&origin, values.dropped());
-    Body::json(external_metric_value_list(
-        &ask.metric,
-        answer.kind,
-        values.items(),
-        form,
-    ))
+    external_metric_value_list(&ask.metric, answer.kind, values.items(), form)
 }

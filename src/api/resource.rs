@@ -83,7 +83,7 @@ impl Asked<'_> {
             .iter()
             .map(|(node, usage)| measured.node(node, usage))
             .collect();
-        Body::json(measured.list("NodeMetricsList", items, form))
+        measured.list("NodeMetricsList", items, form)
     }
 
     async fn node(&self, name: &str, form: Form) -> Result<Body, Failure> {
@@ -96,7 +96,7 @@ impl Asked<'_> {
         let (cpu, memory) = self.node_samples(&[name.to_owned()]).await?;
         let usage = by_name("nodemetrics", name, node_usage(&cpu, &memory, &node.name))?;
         let measured = self.measured();
-        Body::json(measured.alone(measured.node(node, &usage), form))
+        measured.alone(measured.node(node, &usage), form)
     }
 
     async fn pods(
@@ -119,7 +119,7 @@ impl Asked<'_> {
             .iter()
             .map(|(pod, usage)| measured.pod(pod, usage))
             .collect();
-        Body::json(measured.list("PodMetricsList", items, form))
+        measured.list("PodMetricsList", items, form)
     }
 
     async fn pod(&self, namespace: &str, name: &str, form: Form) -> Result<Body, Failure> {
@@ -133,7 +133,7 @@ impl Asked<'_> {
         let usage = pod_usage(&cpu, &memory, &pod.namespace, &pod.name);
         let usage = by_name("podmetrics", &format!("{namespace}/{name}"), usage)?;
         let measured = self.measured();
-        Body::json(measured.alone(measured.pod(pod, &usage), form))
+        measured.alone(measured.pod(pod, &usage), form)
     }
 
     async fn pod_samples(&self, pods: &[Arc<Object>]) -> Result<Both, Failure> {

@@ -42,6 +42,8 @@ pub struct Parsed {
     pub timeout: Result<Option<Duration>, Refusal>,
     /// `?pretty=`; `None`: not given, so the user agent decides.
     pub pretty: Option<bool>,
+    /// `?includeObject=`, unread: what comes with the rows of a table. Empty: not given.
+    pub include_object: String,
 }
 
 /// What is asked for.
@@ -240,6 +242,7 @@ impl Parsed {
         let query = Query::parse(query.unwrap_or_default());
         let pretty = query.get("pretty").filter(|v| !v.is_empty());
         let pretty = pretty.map(|v| parse_bool(v).unwrap_or(false));
+        let include_object = query.get("includeObject").unwrap_or_default().to_owned();
         let Some(segments) = segments(path) else {
             return Parsed {
                 route: Route::Refused {
@@ -249,6 +252,7 @@ impl Parsed {
                 attributes: Attributes::of_path(method, path),
                 timeout: timeout(&query),
                 pretty,
+                include_object,
             };
         };
         let attributes = Attributes::new(method, path, &segments, &query);
@@ -261,6 +265,7 @@ impl Parsed {
             attributes,
             timeout,
             pretty,
+            include_object,
         }
     }
 }

@@ -176,6 +176,24 @@ impl Failure {
         }
     }
 
+    /// 406: the metadata of one object are asked for where a list of this kind is.
+    pub(super) fn no_object(kind: &str) -> Failure {
+        let asked = "you requested PartialObjectMetadata, but the requested object is a list";
+        Failure::new(406, Some("NotAcceptable"), format!("{asked} ({kind})"))
+    }
+
+    /// 406: the metadata of a list are asked for where one object of this kind is.
+    pub(super) fn no_list(kind: &str) -> Failure {
+        let asked = "you requested PartialObjectMetadataList, but the requested object is not a";
+        Failure::new(406, Some("NotAcceptable"), format!("{asked} list ({kind})"))
+    }
+
+    /// 415: the request has a body of a type that nobody reads.
+    pub(super) fn unsupported_media_type() -> Failure {
+        let text = "415: Unsupported Media Type";
+        Failure::new(415, Some("UnsupportedMediaType"), text).with_details(StatusDetails::default())
+    }
+
     /// 429: too many requests at once.
     pub(super) fn too_many_requests() -> Failure {
         let text = "Too many requests, please try again later.";

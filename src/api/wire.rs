@@ -7,16 +7,29 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::accept::{Conversion, Encoding};
+use super::body::Body;
+use super::status::Failure;
 use crate::kinds::Kind;
 use crate::plan::{ExternalValue, Value};
 use crate::prometheus;
+use crate::quantity::Quantity;
 use crate::selector::{Operator, Selector};
 
+/// From objects to bytes.
+mod form;
+/// The third encoding.
+pub(super) mod protobuf;
 /// Usage of pods and nodes.
 pub(super) mod resource;
+#[cfg(test)]
+mod tests;
+/// The second encoding.
+mod yaml;
+
+pub(super) use form::{Answer, Form};
+use protobuf::{Fields, ListMeta, Message, entries};
 
 /// A version of `custom.metrics.k8s.io`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,37 +53,6 @@ pub(super) struct Described<'a> {
     pub(super) selector: Option<LabelSelector>,
 }
 
-/// How an answer is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Form {
-    /// In which encoding.
-    pub(super) encoding: Encoding,
-    /// With line breaks and indentation, for people, where the encoding has a choice.
-    pub(super) pretty: bool,
-    /// As which other object.
-    pub(super) conversion: Option<Conversion>,
-}
-
-impl Form {
-    /// Indented too where `pretty` says so.
-    pub(super) fn prettier(self, pretty: bool) -> Form {
-        Form {
-            pretty: self.pretty || pretty,
-            ..self
-        }
-    }
-
-    /// `value` as JSON. Like Go's, it ends in a line break unless it is indented.
-    pub(super) fn json(self, value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
-        if self.pretty {
-            return serde_json::to_vec_pretty(value);
-        }
-        let mut body = serde_json::to_vec(value)?;
-        body.push(b'\n');
-        Ok(body)
-    }
-}
-
 /// The empty `metadata` of a list.
 #[derive(Debug, Serialize)]
 struct Metadata {}
@@ -84,6 +66,19 @@ struct List<T> {
     items: Vec<T>,
 }
 
+impl<T: Message> Message for List<T> {
+    fn write(&self, to: &mut Fields) {
+        to.message(1, &ListMeta);
+        to.messages(2, &self.items);
+    }
+}
+
+impl<T: Serialize + Message> Answer for List<T> {
+    fn type_meta(&self) -> (&str, &str) {
+        (self.api_version, self.kind)
+    }
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ObjectReference<'a> {
@@ -94,14 +89,36 @@ struct ObjectReference<'a> {
     api_version: String,
 }
 
+impl Message for ObjectReference<'_> {
+    fn write(&self, to: &mut Fields) {
+        to.string(1, self.kind);
+        to.string(2, self.namespace.unwrap_or_default());
+        to.string(3, self.name);
+        to.string(4, "");
+        to.string(5, &self.api_version);
+        to.string(6, "");
+        to.string(7, "");
+    }
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct MetricValueV1Beta1<'a> {
     described_object: ObjectReference<'a>,
     metric_name: &'a str,
-    timestamp: String,
-    value: String,
+    timestamp: Time,
+    value: Amount<'a>,
     selector: Option<&'a LabelSelector>,
+}
+
+impl Message for MetricValueV1Beta1<'_> {
+    fn write(&self, to: &mut Fields) {
+        to.message(1, &self.described_object);
+        to.string(2, self.metric_name);
+        to.message(3, &self.timestamp);
+        to.message(5, &self.value);
+        to.messages(6, self.selector);
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -109,8 +126,17 @@ struct MetricValueV1Beta1<'a> {
 struct MetricValueV1Beta2<'a> {
     described_object: ObjectReference<'a>,
     metric: MetricIdentifier<'a>,
-    timestamp: String,
-    value: String,
+    timestamp: Time,
+    value: Amount<'a>,
+}
+
+impl Message for MetricValueV1Beta2<'_> {
+    fn write(&self, to: &mut Fields) {
+        to.message(1, &self.described_object);
+        to.message(2, &self.metric);
+        to.message(3, &self.timestamp);
+        to.message(5, &self.value);
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -119,13 +145,29 @@ struct MetricIdentifier<'a> {
     selector: Option<&'a LabelSelector>,
 }
 
+impl Message for MetricIdentifier<'_> {
+    fn write(&self, to: &mut Fields) {
+        to.string(1, self.name);
+        to.messages(2, self.selector);
+    }
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ExternalMetricValue<'a> {
     metric_name: &'a str,
     metric_labels: Option<&'a BTreeMap<String, String>>,
-    timestamp: String,
-    value: String,
+    timestamp: Time,
+    value: Amount<'a>,
+}
+
+impl Message for ExternalMetricValue<'_> {
+    fn write(&self, to: &mut Fields) {
+        to.string(1, self.metric_name);
+        to.map(2, self.metric_labels.into_iter().flat_map(entries));
+        to.message(3, &self.timestamp);
+        to.message(5, &self.value);
+    }
 }
 
 /// A `MetricValueList`: one item per object name and value, in the given order.
@@ -134,7 +176,7 @@ pub(super) fn metric_value_list(
     described: &Described<'_>,
     values: &[(&str, &Value)],
     form: Form,
-) -> Result<Vec<u8>, serde_json::Error> {
+) -> Result<Body, Failure> {
     let selector = described.selector.as_ref();
     let object = |name| ObjectReference {
         kind: &described.kind.kind,
@@ -143,38 +185,44 @@ pub(super) fn metric_value_list(
         api_version: described.kind.api_version(),
     };
     match version {
-        CustomVersion::V1Beta1 => form.json(&List {
-            kind: "MetricValueList",
-            api_version: "custom.metrics.k8s.io/v1beta1",
-            metadata: Metadata {},
-            items: values
-                .iter()
-                .map(|(name, value)| MetricValueV1Beta1 {
-                    described_object: object(name),
-                    metric_name: described.metric,
-                    timestamp: timestamp(value),
-                    value: value.quantity.to_string(),
-                    selector,
-                })
-                .collect(),
-        }),
-        CustomVersion::V1Beta2 => form.json(&List {
-            kind: "MetricValueList",
-            api_version: "custom.metrics.k8s.io/v1beta2",
-            metadata: Metadata {},
-            items: values
-                .iter()
-                .map(|(name, value)| MetricValueV1Beta2 {
-                    described_object: object(name),
-                    metric: MetricIdentifier {
-                        name: described.metric,
+        CustomVersion::V1Beta1 => Body::object(
+            form,
+            &List {
+                kind: "MetricValueList",
+                api_version: "custom.metrics.k8s.io/v1beta1",
+                metadata: Metadata {},
+                items: values
+                    .iter()
+                    .map(|(name, value)| MetricValueV1Beta1 {
+                        described_object: object(name),
+                        metric_name: described.metric,
+                        timestamp: Time(value.timestamp),
+                        value: Amount(&value.quantity),
                         selector,
-                    },
-                    timestamp: timestamp(value),
-                    value: value.quantity.to_string(),
-                })
-                .collect(),
-        }),
+                    })
+                    .collect(),
+            },
+        ),
+        CustomVersion::V1Beta2 => Body::object(
+            form,
+            &List {
+                kind: "MetricValueList",
+                api_version: "custom.metrics.k8s.io/v1beta2",
+                metadata: Metadata {},
+                items: values
+                    .iter()
+                    .map(|(name, value)| MetricValueV1Beta2 {
+                        described_object: object(name),
+                        metric: MetricIdentifier {
+                            name: described.metric,
+                            selector,
+                        },
+                        timestamp: Time(value.timestamp),
+                        value: Amount(&value.quantity),
+                    })
+                    .collect(),
+            },
+        ),
     }
 }
 
@@ -186,19 +234,22 @@ pub(super) fn external_metric_value_list(
     kind: prometheus::Kind,
     values: &[ExternalValue],
     form: Form,
-) -> Result<Vec<u8>, serde_json::Error> {
+) -> Result<Body, Failure> {
     let items = values.iter().map(|item| ExternalMetricValue {
         metric_name: metric,
         metric_labels: (kind == prometheus::Kind::Vector).then_some(&item.labels),
-        timestamp: timestamp(&item.value),
-        value: item.value.quantity.to_string(),
+        timestamp: Time(item.value.timestamp),
+        value: Amount(&item.value.quantity),
     });
-    form.json(&List {
-        kind: "ExternalMetricValueList",
-        api_version: "external.metrics.k8s.io/v1beta1",
-        metadata: Metadata {},
-        items: items.collect(),
-    })
+    Body::object(
+        form,
+        &List {
+            kind: "ExternalMetricValueList",
+            api_version: "external.metrics.k8s.io/v1beta1",
+            metadata: Metadata {},
+            items: items.collect(),
+        },
+    )
 }
 
 /// The metric selector as custom-metrics-apiserver echoes it (`metav1.ParseToLabelSelector`): `=`
@@ -233,14 +284,43 @@ pub(super) fn label_selector(selector: &Selector) -> Option<LabelSelector> {
     (!selector.is_empty()).then_some(echo)
 }
 
-/// `metav1.Time`: RFC 3339 in UTC, whole seconds, cut off.
-fn timestamp(value: &Value) -> String {
-    whole_seconds(value.timestamp)
+/// A `metav1.Time`: RFC 3339 in UTC, whole seconds, cut off.
+#[derive(Clone, Copy, Debug)]
+struct Time(jiff::Timestamp);
+
+impl Time {
+    /// Since 1970.
+    fn seconds(self) -> i64 {
+        self.0.as_millisecond().div_euclid(1000)
+    }
 }
 
-fn whole_seconds(at: jiff::Timestamp) -> String {
-    let seconds = at.as_millisecond().div_euclid(1000);
-    jiff::Timestamp::from_second(seconds)
-        .unwrap_or(at)
-        .to_string()
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let whole = jiff::Timestamp::from_second(self.seconds()).unwrap_or(self.0);
+        serializer.collect_str(&whole)
+    }
+}
+
+impl Message for Time {
+    fn write(&self, to: &mut Fields) {
+        to.integer(1, self.seconds());
+        to.integer(2, 0);
+    }
+}
+
+/// A `resource.Quantity`: its text.
+#[derive(Clone, Copy, Debug)]
+struct Amount<'a>(&'a Quantity);
+
+impl Serialize for Amount<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
+}
+
+impl Message for Amount<'_> {
+    fn write(&self, to: &mut Fields) {
+        to.string(1, &self.0.to_string());
+    }
 }

@@ -171,3 +171,23 @@ fn memory_is_told_in_binary_units_where_it_is_whole() {
         assert_eq!(quantity.in_binary().to_string(), text);
     }
 }
+
+/// `resource.Quantity.Add` keeps the form of the first that is not zero.
+#[test]
+fn sums_are_exact_and_in_the_form_of_the_first() {
+    for (left, right, sum) in [
+        ("250m", "1m", "251m"),
+        ("100Mi", "1048577", "105906177"),
+        ("0", "2Gi", "2Gi"),
+        ("2Gi", "0", "2Gi"),
+        ("999", "1", "1k"),
+        ("1n", "1E", "1000000000000000000000000001n"),
+        ("1500m", "500m", "2"),
+    ] {
+        let parse = |text: &str| text.parse::<Quantity>().unwrap();
+        let added = parse(left).plus(&parse(right)).unwrap();
+        assert_eq!(added.to_string(), sum, "{left} + {right}");
+    }
+    let minus: Quantity = "-1".parse().unwrap();
+    assert_eq!(minus.plus(&Quantity::default()), None);
+}

@@ -1,5 +1,8 @@
 //! What each endpoint can be asked for.
 
+use hyper::header::{CONTENT_TYPE, HeaderMap};
+
+use super::{Encoding, without_parameters};
 use crate::api::route::{Discovery, Route, UsageOf};
 
 /// What an endpoint can be asked for, in every [`Encoding`](super::Encoding).
@@ -36,6 +39,23 @@ impl Offer {
             | Route::Index
             | Route::Unknown
             | Route::Refused { .. } => None,
+        }
+    }
+
+    /// Whether the body that a request says to have is one that could be read here. Nothing reads
+    /// it; but discovery refuses others (go-restful's `matchesContentType`), and metrics do not.
+    pub(super) fn reads(self, headers: &HeaderMap) -> bool {
+        let Some(given) = headers.get(CONTENT_TYPE) else {
+            return true;
+        };
+        let given = String::from_utf8_lossy(given.as_bytes());
+        let is_read = |given: &str| {
+            let media_type = without_parameters(given);
+            Encoding::ALL.iter().any(|it| it.media_type() == media_type)
+        };
+        match self {
+            Offer::Document | Offer::Groups => given.is_empty() || given.split(',').any(is_read),
+            Offer::Metrics | Offer::Usage | Offer::UsageList => true,
         }
     }
 }

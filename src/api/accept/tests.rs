@@ -78,7 +78,7 @@ fn a_clause_that_the_endpoint_cannot_serve_is_passed_over() {
 
 #[test]
 fn usage_is_also_served_as_a_table_or_as_metadata() {
-    let table = Conversion::Table;
+    let table = |version| Conversion::Table(version, Include::Metadata);
     for (accept, expected) in [
         (TABLE, table(MetaVersion::V1)),
         (
@@ -134,6 +134,111 @@ fn aggregated_discovery_goes_before_the_legacy_document_wherever_it_stands() {
     ] {
         assert_eq!(negotiate(&accept, Offer::Groups), expected, "{accept}");
     }
+}
+
+#[test]
+fn each_encoding_is_chosen_by_quality_then_by_the_order_of_the_client_then_of_the_server() {
+    for (accept, encoding) in [
+        ("application/yaml", Encoding::Yaml),
+        ("application/vnd.kubernetes.protobuf", Encoding::Protobuf),
+        (
+            "application/vnd.kubernetes.protobuf, */*",
+            Encoding::Protobuf,
+        ),
+        (
+            "application/vnd.kubernetes.protobuf,application/json",
+            Encoding::Protobuf,
+        ),
+        (
+            "application/json,application/vnd.kubernetes.protobuf",
+            Encoding::Json,
+        ),
+        ("application/json;q=0.1,application/yaml", Encoding::Yaml),
+        ("application/*,application/yaml", Encoding::Yaml),
+        ("application/*,application/yaml;q=0.9", Encoding::Yaml),
+        ("text/html,*/*", Encoding::Json),
+        (
+            "application/yaml;stream=watch,application/json;q=0.1",
+            Encoding::Json,
+        ),
+    ] {
+        let form = negotiate(accept, Offer::Metrics).map(|form| form.encoding);
+        assert_eq!(form, Ok(encoding), "{accept}");
+        assert_eq!(negotiate_error(accept).encoding, encoding, "{accept}");
+    }
+}
+
+/// `RequestScope.AllowsMediaTypeTransform`: JSON and YAML only.
+#[test]
+fn no_table_is_written_in_protocol_buffers() {
+    let protobuf = TABLE.replace("json", "vnd.kubernetes.protobuf");
+    let refused = Err(NotAcceptable::Object);
+    assert_eq!(negotiate(&protobuf, Offer::UsageList), refused);
+    let both = format!("{protobuf},{TABLE}");
+    let form = negotiate(&both, Offer::UsageList).unwrap();
+    assert_eq!(form.encoding, Encoding::Json);
+    let yaml = TABLE.replace("json", "yaml");
+    let form = negotiate(&yaml, Offer::UsageList).unwrap();
+    let table = Conversion::Table(MetaVersion::V1, Include::Metadata);
+    assert_eq!(
+        (form.encoding, form.conversion),
+        (Encoding::Yaml, Some(table))
+    );
+}
+
+fn asked(path: &str, query: &str, content_type: Option<&'static str>) -> Result<Form, u16> {
+    let mut headers = HeaderMap::new();
+    if let Some(content_type) = content_type {
+        headers.insert("content-type", HeaderValue::from_static(content_type));
+    }
+    let request = Parsed::new("GET", path, Some(query));
+    form(&request, &headers, TABLE).map_err(|failure| failure.code())
+}
+
+/// go-restful's `Consumes`: `*/*` for metrics, the three encodings for discovery.
+#[test]
+fn discovery_refuses_bodies_that_nobody_reads_and_metrics_take_any() {
+    let accepted = |path: &str, content_type| {
+        let request = Parsed::new("GET", path, None);
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static(content_type));
+        form(&request, &headers, "*/*").map_err(|failure| failure.code())
+    };
+    for path in [
+        "/apis",
+        "/apis/custom.metrics.k8s.io",
+        "/apis/metrics.k8s.io/v1beta1",
+    ] {
+        assert_eq!(accepted(path, "text/plain"), Err(415), "{path}");
+        assert_eq!(
+            accepted(path, "application/octet-stream"),
+            Err(415),
+            "{path}"
+        );
+        assert!(
+            accepted(path, "application/json; charset=utf-8").is_ok(),
+            "{path}"
+        );
+        assert!(accepted(path, "").is_ok(), "{path}");
+    }
+    for path in [
+        "/apis/metrics.k8s.io/v1beta1/nodes",
+        "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/lag",
+    ] {
+        assert!(accepted(path, "text/plain").is_ok(), "{path}");
+    }
+}
+
+#[test]
+fn a_table_comes_with_what_include_object_names() {
+    let nodes = "/apis/metrics.k8s.io/v1beta1/nodes";
+    let include = |query| asked(nodes, query, None).map(|form| form.conversion);
+    let table = |include| Ok(Some(Conversion::Table(MetaVersion::V1, include)));
+    assert_eq!(include(""), table(Include::Metadata));
+    assert_eq!(include("includeObject=Metadata"), table(Include::Metadata));
+    assert_eq!(include("includeObject=None"), table(Include::None));
+    assert_eq!(include("includeObject=Object"), table(Include::Object));
+    assert_eq!(include("includeObject=All"), Err(400));
 }
 
 #[test]
