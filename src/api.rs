@@ -79,6 +79,7 @@ pub struct Api {
     limits: Limits,
     shown: Shown,
     documents: discovery::Documents,
+    openapi: openapi::Documents,
     in_flight: Semaphore,
     in_review: Semaphore,
     stopping: AtomicBool,
@@ -120,6 +121,7 @@ impl Api {
             limits,
             shown,
             documents: discovery::Documents::default(),
+            openapi: openapi::Documents::default(),
             in_flight,
             in_review: Semaphore::new(REVIEWS_MAX),
             stopping: AtomicBool::new(false),
@@ -261,7 +263,8 @@ impl Api {
         headers: &HeaderMap,
     ) -> Result<Body, Failure> {
         let groups: Vec<_> = self.shown.groups(snapshot).collect();
-        let described = openapi::answer(&groups, ask, headers, jiff::Timestamp::now())?;
+        let now = jiff::Timestamp::now();
+        let described = self.openapi.answer(&groups, ask, headers, now)?;
         described.map_or_else(|| discovery::no_such_path(self, snapshot), Ok)
     }
 

@@ -146,6 +146,8 @@ pub(super) enum NotAcceptable {
     },
     /// Clauses do, but want another object than the endpoint has.
     Object,
+    /// None is among these, which are all that there is of a document.
+    Document(&'static [&'static str]),
 }
 
 impl std::fmt::Display for NotAcceptable {
@@ -159,6 +161,10 @@ impl std::fmt::Display for NotAcceptable {
             NotAcceptable::Object => {
                 let text = "only the following media types are accepted";
                 (text, Vec::from(plain))
+            }
+            NotAcceptable::Document(types) => {
+                let text = "only the following media types are accepted";
+                (text, types.iter().map(|it| (*it).to_owned()).collect())
             }
         };
         if let NotAcceptable::Route { streams: true } = self {
@@ -204,6 +210,16 @@ pub(super) fn negotiate(accept: &str, offer: Offer) -> Result<Form, NotAcceptabl
             Offer::Document | Offer::Groups | Offer::Metrics => choose(&clauses, itself),
         })
         .ok_or(NotAcceptable::Object)
+}
+
+/// Of media types in the server's order, the one that the client likes best
+/// (`k8s.io/kube-openapi/pkg/handler`).
+pub(super) fn media_type(accept: &str, offered: &[&'static str]) -> Option<&'static str> {
+    let taken = |clause: &Clause<'_>| offered.iter().copied().find(|it| clause.takes(it));
+    match accept.is_empty() {
+        true => offered.first().copied(),
+        false => clause::sorted(accept).iter().find_map(taken),
+    }
 }
 
 /// What to write an error in. It is written in any case: indented JSON is what Go falls back to.

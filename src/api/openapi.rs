@@ -1,26 +1,29 @@
 //! `/openapi/v2` and `/openapi/v3`: what clients such as `kubectl explain` and kube-aggregator
 //! read of us.
 //!
-//! Both are made from one table of paths and one of definitions, in JSON only. Paths, operation
-//! ids, parameters and definitions are the Go adapter's, the words are ours. A document has the
-//! hash of its bytes as ETag; the index of version 3 tells each document's address with that hash,
-//! and so addressed it may be kept for good. (OpenAPI 2.0 and 3.0.0;
+//! Both are made from one table of paths and one of definitions, in JSON and in protocol buffers.
+//! Paths, operation ids, parameters and definitions are the Go adapter's, the words are ours. A
+//! document has the hash of its JSON as ETag; the index of version 3 tells each document's address
+//! with that hash, and so addressed it may be kept for good. (OpenAPI 2.0 and 3.0.0;
 //! `k8s.io/kube-openapi/pkg/{handler,handler3}`.)
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hyper::header::{CACHE_CONTROL, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue, VARY};
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::etag::{self, hash};
+use super::Form;
+use super::etag::hash;
 use super::route::ApiGroup;
 use super::status::Failure;
-use super::{Body, Form};
+pub(super) use described::Documents;
 use operations::{Operation, PATH, Parameter, operations};
 use schemas::{Schema, Shape, Type};
 
+/// The documents, ready to be sent.
+mod described;
 mod operations;
+/// The documents as protocol buffers.
+mod protobuf;
 mod schemas;
 #[cfg(test)]
 mod tests;
@@ -42,42 +45,6 @@ pub(super) enum Ask<'a> {
 enum Dialect {
     V2,
     V3,
-}
-
-/// How long a document may be kept that was asked for by its hash. (The header must say some date.)
-const KEPT: SignedDuration = SignedDuration::from_hours(365 * 24);
-
-/// Answers a request for a document over these groups; `None` where there is no such document.
-pub(super) fn answer(
-    groups: &[ApiGroup],
-    ask: Ask<'_>,
-    request: &HeaderMap,
-    now: Timestamp,
-) -> Result<Option<Body>, Failure> {
-    let document = match ask {
-        Ask::V2 => Some(v2(groups)),
-        Ask::V3 { document: "", .. } => Some(v3_index(groups)?),
-        Ask::V3 { document, .. } => v3(groups, document),
-    };
-    let Some(document) = document else {
-        return Ok(None);
-    };
-    let bytes = encoded(&document)?;
-    let hash = hash(&bytes);
-    let etag = etag::tag(&hash);
-    let mut headers = vec![(ETAG, etag.clone()), (VARY, "Accept".to_owned())];
-    if matches!(ask, Ask::V3 { hash: Some(asked), .. } if asked == hash) {
-        headers.push((CACHE_CONTROL, "public, immutable".to_owned()));
-        headers.push((EXPIRES, http_date(now + KEPT)));
-    }
-    let mut body = Body::json(Ok(bytes))?;
-    if etag::is_kept(request, &etag) {
-        body = Body::not_modified();
-    }
-    Ok(Some(Body {
-        headers: headers.into_iter().filter_map(header).collect(),
-        ..body
-    }))
 }
 
 /// `/openapi/v2`: everything in one document.
@@ -127,14 +94,16 @@ fn v3(groups: &[ApiGroup], document: &str) -> Option<Value> {
     }))
 }
 
+/// What stands below `/openapi/v3/`.
+fn documents(groups: &[ApiGroup]) -> BTreeSet<String> {
+    let operations = operations(groups).into_iter();
+    operations.map(|it| it.document).collect()
+}
+
 /// `/openapi/v3`: the addresses of the documents.
 fn v3_index(groups: &[ApiGroup]) -> Result<Value, Failure> {
-    let documents: BTreeSet<String> = operations(groups)
-        .into_iter()
-        .map(|it| it.document)
-        .collect();
     let mut paths = BTreeMap::new();
-    for document in documents {
+    for document in documents(groups) {
         let bytes = encoded(&v3(groups, &document))?;
         let url = format!("/openapi/v3/{document}?hash={}", hash(&bytes));
         paths.insert(document, json!({"serverRelativeURL": url}));
@@ -294,13 +263,4 @@ fn reachable<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'static Schema> {
 fn encoded(document: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
     let bytes = Form::default().json(document);
     bytes.map_err(|error| Failure::internal("unable to encode", &error.to_string()))
-}
-
-/// RFC 9110, section 5.6.7.
-fn http_date(at: Timestamp) -> String {
-    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
-}
-
-fn header((name, value): (HeaderName, String)) -> Option<(HeaderName, HeaderValue)> {
-    Some((name, HeaderValue::try_from(value).ok()?))
 }

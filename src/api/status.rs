@@ -172,7 +172,7 @@ impl Failure {
         let failure = Failure::new(406, Some("NotAcceptable"), cause.to_string());
         match cause {
             NotAcceptable::Route { .. } => failure.with_details(StatusDetails::default()),
-            NotAcceptable::Object => failure,
+            NotAcceptable::Object | NotAcceptable::Document(_) => failure,
         }
     }
 

@@ -90,26 +90,83 @@ async fn the_index_leads_to_documents_that_may_be_kept() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_described_and_only_json_is_written() {
+async fn documents_are_written_in_json_and_in_protocol_buffers() {
+    let adapter = adapter(RULES).await;
+    for (path, version) in [
+        ("/openapi/v2", "v2"),
+        ("/openapi/v3/apis/metrics.k8s.io/v1beta1", "v3"),
+    ] {
+        let protobuf =
+            |dot| format!("application/com.github.proto-openapi.spec.{version}{dot}v1.0+protobuf");
+        let plain = get(&adapter, path, &[]).await;
+        assert_eq!(plain.media_type(), "application/json");
+        let (old, new) = (protobuf('@'), protobuf('.'));
+        for accept in [&old, &new, &format!("{old},application/json;q=0.5")] {
+            let answer = get(&adapter, path, &[("Accept", accept)]).await;
+            assert_eq!(
+                (answer.status, answer.media_type()),
+                (StatusCode::OK, &*new),
+                "{accept}"
+            );
+            assert_eq!(header(&answer, "vary"), "Accept");
+            // The tag is that of the document's state, as in Go.
+            assert_eq!(header(&answer, "etag"), header(&plain, "etag"));
+            // Field 1 is the version of OpenAPI.
+            let head = if version == "v2" {
+                "\n\u{3}2.0\u{12}"
+            } else {
+                "\n\u{5}3.0.0\u{12}"
+            };
+            assert!(answer.body.starts_with(head), "{accept}");
+            let tag = header(&answer, "etag").to_owned();
+            let headers = [("Accept", accept.as_str()), ("If-None-Match", &tag)];
+            let again = get(&adapter, path, &headers).await;
+            assert_eq!((again.status, &*again.body), (StatusCode::NOT_MODIFIED, ""));
+        }
+        for accept in [
+            "*/*",
+            "application/*",
+            "application/json, */*",
+            "text/html, */*;q=0.1",
+        ] {
+            let answer = get(&adapter, path, &[("Accept", accept)]).await;
+            assert_eq!(
+                (answer.status, &answer.body),
+                (StatusCode::OK, &plain.body),
+                "{accept}"
+            );
+        }
+        for accept in [
+            "text/html",
+            "application/yaml",
+            "application/vnd.kubernetes.protobuf",
+        ] {
+            let answer = get(&adapter, path, &[("Accept", accept)]).await;
+            let reason = &json(&answer)["reason"];
+            assert_eq!(
+                (answer.status, reason),
+                (StatusCode::NOT_ACCEPTABLE, &"NotAcceptable".into())
+            );
+            assert!(answer.body.contains(&new), "{}", answer.body);
+        }
+    }
+    // The index has one form, whatever is asked for, as in Go.
+    let index = get(&adapter, "/openapi/v3", &[("Accept", "text/html")]).await;
+    assert_eq!(
+        (index.status, index.media_type()),
+        (StatusCode::OK, "application/json")
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_described() {
     let adapter = adapter("rules: []").await;
     for path in [
         "/openapi/v3/apis/metrics.k8s.io/v1beta1",
         "/openapi/v3/nope",
         "/openapi/v4",
     ] {
-        assert_eq!(
-            get(&adapter, path, &[]).await.status,
-            StatusCode::NOT_FOUND,
-            "{path}"
-        );
+        let status = get(&adapter, path, &[]).await.status;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
     }
-    let protobuf = (
-        "Accept",
-        "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
-    );
-    let answer = get(&adapter, "/openapi/v2", &[protobuf]).await;
-    assert_eq!(
-        (answer.status, &json(&answer)["reason"]),
-        (StatusCode::NOT_ACCEPTABLE, &"NotAcceptable".into())
-    );
 }

@@ -30,9 +30,11 @@ impl Offer {
                 UsageOf::Nodes(_) | UsageOf::Pods { .. } => Offer::UsageList,
             }),
             Route::Discovery(Discovery::Groups) => Some(Offer::Groups),
-            Route::Discovery(Discovery::Group(_) | Discovery::Resources(_))
-            | Route::OpenApiV2
-            | Route::OpenApiV3 { .. } => Some(Offer::Document),
+            Route::Discovery(Discovery::Group(_) | Discovery::Resources(_)) => {
+                Some(Offer::Document)
+            }
+            // These have media types of their own.
+            Route::OpenApiV2 | Route::OpenApiV3 { .. } => None,
             Route::Health(_)
             | Route::Version
             | Route::Metrics

@@ -27,7 +27,7 @@ fn kind(value: &Value) -> String {
 }
 
 /// The documents of version 3 by name, as the index lists them.
-fn documents(groups: &[ApiGroup]) -> BTreeMap<String, Value> {
+fn all_documents(groups: &[ApiGroup]) -> BTreeMap<String, Value> {
     let index = v3_index(groups).unwrap();
     let names = index["paths"].as_object().unwrap().keys();
     names
@@ -169,7 +169,7 @@ fn paths_operations_and_parameters_are_those_recorded() {
     assert_eq!(recorded.len(), 21);
     let recorded = with_v1(recorded, |row| row.contains("metrics_v1beta1\t"));
     assert_eq!(described(&v2(&ApiGroup::ALL)), recorded);
-    let mut all: Vec<_> = documents(&ApiGroup::ALL)
+    let mut all: Vec<_> = all_documents(&ApiGroup::ALL)
         .values()
         .flat_map(described)
         .collect();
@@ -183,7 +183,7 @@ fn definitions_are_those_recorded() {
     assert_eq!(recorded.len(), 30);
     let recorded = with_v1(recorded, |row| row.contains(".apis.metrics.v1beta1."));
     assert_eq!(defined(&v2(&ApiGroup::ALL)["definitions"]), recorded);
-    let all = documents(&ApiGroup::ALL);
+    let all = all_documents(&ApiGroup::ALL);
     let all: BTreeSet<_> = all
         .values()
         .flat_map(|it| defined(&it["components"]["schemas"]))
@@ -210,7 +210,7 @@ fn the_index_lists_each_document_with_its_hash() {
             "version",
         ]
     );
-    for (name, document) in documents(&ApiGroup::ALL) {
+    for (name, document) in all_documents(&ApiGroup::ALL) {
         let hash = hash(&encoded(&document).unwrap());
         let url = format!("/openapi/v3/{name}?hash={hash}");
         assert_eq!(text(&index["paths"][&name]["serverRelativeURL"]), url);
@@ -243,7 +243,7 @@ fn the_documents_are_sound_and_small() {
     sound(&document, Dialect::V2);
     let bytes = encoded(&document).unwrap().len();
     assert!(bytes < 45_000, "{bytes} bytes");
-    for (name, document) in documents(&ApiGroup::ALL) {
+    for (name, document) in all_documents(&ApiGroup::ALL) {
         sound(&document, Dialect::V3);
         let bytes = encoded(&document).unwrap().len();
         assert!(bytes < 20_000, "{name}: {bytes} bytes");
@@ -252,6 +252,6 @@ fn the_documents_are_sound_and_small() {
 
 #[test]
 fn a_date_is_written_as_rfc_9110_says() {
-    let at: Timestamp = "2026-11-04T09:05:00Z".parse().unwrap();
-    assert_eq!(http_date(at), "Wed, 04 Nov 2026 09:05:00 GMT");
+    let at: jiff::Timestamp = "2026-11-04T09:05:00Z".parse().unwrap();
+    assert_eq!(described::http_date(at), "Wed, 04 Nov 2026 09:05:00 GMT");
 }

@@ -32,7 +32,7 @@ fn is_newer(name: &str) -> bool {
 
 fn recorded() -> Vec<Exchange> {
     let mut exchanges = exchanges();
-    exchanges.retain(|it| it.is_openapi() && !it.resp.is_empty());
+    exchanges.retain(Exchange::is_openapi);
     exchanges
 }
 
