@@ -3,12 +3,15 @@
 //!
 //! `schema` checks each object by itself, `together` one against the other, `security` what the pod
 //! may and must, `access` what its service account may, `running` starts the binary as manifests do,
-//! `image` reads the Dockerfile.
+//! `rules` asks for what the default rules promise, `image` reads the Dockerfile, `readme` what README
+//! says of them.
 
 mod access;
 mod image;
 mod rbac;
+mod readme;
 mod render;
+mod rules;
 mod running;
 mod schema;
 mod security;

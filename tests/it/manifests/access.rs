@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidegauge::kinds::{GroupResource, Kinds};
 use tidegauge::rules::{self, Association, Rules};
 
-use super::render::{Tree, everything};
+use super::render::{COMPONENTS, OWN_AUTHORITY, Tree, everything};
 use super::{list, of_kind, text, the};
 
 const ROLES: [&str; 2] = ["ClusterRole", "Role"];
@@ -76,18 +76,45 @@ fn the_role_reads_the_kinds_of_the_rules_and_no_others() {
 }
 
 #[test]
-fn no_role_has_a_wildcard_or_changes_objects() {
+fn no_role_has_a_wildcard_or_changes_more_than_named_api_services() {
     for (name, objects) in everything() {
         for role in ROLES.iter().flat_map(|kind| of_kind(&objects, kind)) {
             for rule in list(&role["rules"]) {
                 let words = ["apiGroups", "resources", "verbs"].map(|it| list(&rule[it]));
                 let all = words.iter().flat_map(|it| it.iter()).map(text);
                 assert!(!all.into_iter().any(|it| it == "*"), "{name}: {rule}");
+                let named = rule["resourceNames"].is_array();
+                let of_ours = rule["resources"] == json!(["apiservices"]) && named;
                 let reads = |verb: &Value| ["get", "list", "watch"].contains(&text(verb));
-                assert!(list(&rule["verbs"]).iter().all(reads), "{name}: {rule}");
+                let changes = |verb: &Value| of_ours && verb == "patch";
+                let verbs = list(&rule["verbs"]);
+                assert!(
+                    verbs.iter().all(|it| reads(it) || changes(it)),
+                    "{name}: {rule}"
+                );
             }
         }
     }
+}
+
+/// One that is missing would never be trusted, one too many could be anybody's.
+#[test]
+fn the_api_services_that_may_be_changed_are_those_that_can_be_registered() {
+    let objects = Tree::new().base_and(&COMPONENTS);
+    let names = |it: Vec<&Value>| -> BTreeSet<String> {
+        it.iter()
+            .map(|it| text(&it["metadata"]["name"]).to_owned())
+            .collect()
+    };
+    let registered = names(of_kind(&objects, "APIService"));
+    let objects = Tree::new().base_and(&[OWN_AUTHORITY]);
+    let mut roles = of_kind(&objects, "ClusterRole").into_iter();
+    let role = roles
+        .find(|it| it["metadata"]["name"] == "tidegauge-api-services")
+        .unwrap();
+    let named = list(&role["rules"][0]["resourceNames"]).iter();
+    let named: BTreeSet<String> = named.map(|it| text(it).to_owned()).collect();
+    assert_eq!(named, registered);
 }
 
 #[test]

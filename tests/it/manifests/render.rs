@@ -7,9 +7,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// What can be applied as it stands.
-pub(super) const OVERLAYS: [&str; 3] = ["fresh", "cert-manager", "replace-prometheus-adapter"];
+pub(super) const OVERLAYS: [&str; 4] = [
+    "fresh",
+    "cert-manager",
+    "beside-keda",
+    "replace-prometheus-adapter",
+];
 
-/// What can be put onto the base.
+/// What can be put onto the base, all of it together.
 pub(super) const COMPONENTS: [&str; 8] = [
     "namespace",
     "custom",
@@ -20,6 +25,9 @@ pub(super) const COMPONENTS: [&str; 8] = [
     "kube-prometheus",
     "cert-manager",
 ];
+
+/// The other way to a certificate that is trusted, in place of cert-manager's.
+pub(super) const OWN_AUTHORITY: &str = "manage-apiservice";
 
 /// A copy of `manifests/`.
 pub(super) struct Tree(TempDir);
@@ -50,6 +58,19 @@ impl Tree {
         render(&directory)
     }
 
+    /// The objects of these files, beside a checkout of this repository of the name `checkout`.
+    pub(super) fn beside(&self, checkout: &str, files: &[(&str, &str)]) -> Vec<Value> {
+        let directory = TempDir::new().unwrap();
+        copy(
+            self.0.path(),
+            &directory.path().join(checkout).join("manifests"),
+        );
+        for (name, text) in files {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        render(directory.path())
+    }
+
     /// Replaces text in every file.
     pub(super) fn replace(&self, from: &str, to: &str) {
         for file in files(self.0.path()) {
@@ -67,7 +88,7 @@ pub(super) fn everything() -> Vec<(String, Vec<Value>)> {
         .map(|name| (format!("overlays/{name}"), tree.overlay(name)))
         .collect();
     all.push(("base".to_owned(), render(&tree.0.path().join("base"))));
-    for component in COMPONENTS {
+    for component in COMPONENTS.iter().chain(&[OWN_AUTHORITY]) {
         all.push((
             format!("components/{component}"),
             tree.base_and(&[component]),
@@ -135,6 +156,9 @@ fn every_overlay_and_component_is_rendered_by_these_tests() {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         let mut known = known.to_vec();
+        if folder == "components" {
+            known.push(OWN_AUTHORITY);
+        }
         there.sort();
         known.sort_unstable();
         assert_eq!(there, known, "manifests/{folder}");

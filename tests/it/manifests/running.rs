@@ -3,6 +3,7 @@
 //! Whatever it then asks the API server, the roles beside those arguments must allow.
 
 use std::path::Path;
+use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
@@ -16,6 +17,7 @@ use crate::support::adapter::{self, Adapter};
 use crate::support::apiserver::{ApiServer, VALID_TOKEN};
 use crate::support::exporter::{self, Exporter};
 use crate::support::pki::{Authority, Pair};
+use crate::support::poll;
 use crate::support::prometheus::{Prometheus, TargetLabels};
 
 /// What the Helm chart's and our rules make of the exporter's `http_requests_total`.
@@ -183,11 +185,27 @@ async fn our_arguments_start_it_and_our_roles_allow_all_that_it_asks() {
     let world = World::new().await;
     let objects = Tree::new().overlay("fresh");
     let rules = text(&the(&objects, "ConfigMap")["data"]["config.yaml"]);
-    let args = arguments(the(&objects, "Deployment"));
+    let mut args = arguments(the(&objects, "Deployment"));
+    // In a pod the service account says it.
+    args.push("--service-namespace=tidegauge");
+    for api in of_kind(&objects, "APIService") {
+        world
+            .api
+            .add_api_service(text(&api["metadata"]["name"]), api["spec"].clone());
+    }
     let adapter = world.started(&args, rules).await;
     world.exercise(&adapter, &args).await;
+    for api in of_kind(&objects, "APIService") {
+        let name = text(&api["metadata"]["name"]);
+        let trusted = async || match world.api.api_service(name)["caBundle"].as_str() {
+            Some(_) => Ok(()),
+            None => Err(adapter.stderr()),
+        };
+        poll::until(name, Duration::from_secs(30), trusted).await;
+    }
     let wishes = world.wishes();
     for resource in [
+        "apiservices",
         "configmaps",
         "namespaces",
         "nodes",
@@ -264,7 +282,8 @@ async fn every_api_that_can_be_registered_is_served() {
     let objects = Tree::new().base_and(&COMPONENTS);
     let rules = text(&the(&objects, "ConfigMap")["data"]["config.yaml"]);
     let fresh = Tree::new().overlay("fresh");
-    let args = arguments(the(&fresh, "Deployment"));
+    let mut args = arguments(the(&fresh, "Deployment"));
+    args.push("--service-namespace=tidegauge");
     let adapter = world.started(&args, rules).await;
     let client = world.client(&adapter, &args);
     for api in of_kind(&objects, "APIService") {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::render::everything;
 
 /// Why an object is not what it says it is.
-fn fault(object: &Value) -> Option<String> {
+pub(super) fn fault(object: &Value) -> Option<String> {
     let key = format!("{} {}", object["apiVersion"], object["kind"]).replace('"', "");
     match key.as_str() {
         "v1 ConfigMap" => through::<core::v1::ConfigMap>(object),

@@ -241,7 +241,8 @@ fn prometheus_and_the_api_server_are_where_the_network_policy_lets_us_go() {
     }
 }
 
-/// A pod that is killed in its drain cuts requests off.
+/// A pod that is killed in its drain cuts requests off. Defaults are those of `--help`; Kubernetes' own
+/// grace is 30 s.
 #[test]
 fn a_pod_has_the_time_to_drain() {
     for (name, objects) in everything() {
@@ -251,11 +252,43 @@ fn a_pod_has_the_time_to_drain() {
             let duration = go::duration::parse_go(value).unwrap();
             Duration::try_from(duration).unwrap().as_secs()
         };
-        let needed = seconds("shutdown-drain-timeout", "30s");
-        let grace = pod(&objects)["terminationGracePeriodSeconds"]
-            .as_u64()
-            .unwrap();
-        assert!(grace > needed, "{name}: {grace} s for {needed} s");
+        let delay = seconds("shutdown-delay-duration", "5s");
+        let drain = seconds("shutdown-drain-timeout", "20s");
+        let grace = &pod(&objects)["terminationGracePeriodSeconds"];
+        let grace = grace.as_u64().unwrap_or(30);
+        assert!(
+            grace > delay + drain,
+            "{name}: {grace} s for {delay} s and {drain} s"
+        );
+    }
+}
+
+/// An APIService of a group that is not served fails for ever, and with it discovery of the cluster.
+#[test]
+fn every_registered_group_is_switched_on() {
+    for (name, objects) in everything() {
+        let arguments = arguments(the(&objects, "Deployment"));
+        let Some(groups) = flag(&arguments, "api-groups") else {
+            continue;
+        };
+        let groups: BTreeSet<&str> = groups.split(',').collect();
+        let apis = of_kind(&objects, "APIService").into_iter();
+        let registered: BTreeSet<&str> = apis.map(|api| text(&api["spec"]["group"])).collect();
+        assert_eq!(registered, groups, "{name}");
+    }
+}
+
+/// The certificate is verified by one of two ways, never by both and never by none.
+#[test]
+fn every_install_that_registers_an_api_says_how_its_certificate_is_trusted() {
+    for (name, objects) in everything() {
+        let arguments = arguments(the(&objects, "Deployment"));
+        let own = arguments.contains(&"--manage-apiservice");
+        let given = flag(&arguments, "tls-cert-file").is_some();
+        assert!(!(own && given), "{name}");
+        if name.starts_with("overlays/") && !OVERLAYS_OF_OTHERS.contains(&name.as_str()) {
+            assert!(own || given, "{name}");
+        }
     }
 }
 
@@ -345,6 +378,15 @@ fn every_certificate_has_its_issuer() {
 fn another_namespace_is_one_replacement_away() {
     let tree = Tree::new();
     tree.replace("namespace: tidegauge", "namespace: elsewhere");
+    for name in ["fresh", "cert-manager", "beside-keda"] {
+        for object in tree.overlay(name) {
+            let all = object.to_string();
+            assert!(
+                !all.contains("\"namespace\":\"tidegauge\""),
+                "{name}: {all}"
+            );
+        }
+    }
     let objects = tree.base_and(&COMPONENTS);
     for object in &objects {
         let namespace = &object["metadata"]["namespace"];
