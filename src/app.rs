@@ -210,6 +210,7 @@ fn client_settings(flags: &PrometheusFlags, kubernetes: &KubernetesFlags) -> pro
                 .service
                 .as_ref()
                 .map(|(_, port)| port.to_string()),
+            account: kubernetes.service_account.clone(),
         },
         None => prometheus::Auth::None,
     };

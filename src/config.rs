@@ -105,6 +105,8 @@ pub struct RelistFlags {
 pub struct KubernetesFlags {
     /// `--lister-kubeconfig`; `None`: the pod's service account.
     pub kubeconfig: Option<PathBuf>,
+    /// Where the pod's service account is mounted.
+    pub service_account: PathBuf,
     /// `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`; `None` outside of a cluster.
     pub service: Option<(String, u16)>,
 }

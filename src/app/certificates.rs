@@ -96,7 +96,7 @@ fn self_signed(
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<(Arc<Certificate>, Trusted)> {
     let flags = &config.serving;
-    let namespace = cluster::service_namespace(flags);
+    let namespace = cluster::service_namespace(config);
     let names = Names {
         address: Some(flags.bind_address).filter(|address| !address.is_unspecified()),
         ..Names::of_service(&flags.service, namespace.as_deref())

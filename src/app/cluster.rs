@@ -7,9 +7,9 @@ use anyhow::Context;
 use tokio::task::JoinSet;
 
 use crate::auth::{self, Auth, Delegated, Sources, Trust};
-use crate::config::{AuthenticationFlags, Config, KubernetesFlags, ServingFlags};
+use crate::config::{AuthenticationFlags, Config, KubernetesFlags};
 use crate::kubernetes::cluster::Cluster;
-use crate::kubernetes::kubeconfig::{Connection, Error, SERVICE_ACCOUNT};
+use crate::kubernetes::kubeconfig::{Connection, Error};
 use crate::kubernetes::{Client, Kubernetes};
 use crate::relist::Wake;
 
@@ -49,12 +49,13 @@ pub(super) async fn follow(
 }
 
 /// The namespace of our service: as the flag or the environment says, else the pod's own.
-pub(super) fn service_namespace(flags: &ServingFlags) -> Option<String> {
+pub(super) fn service_namespace(config: &Config) -> Option<String> {
     let of_account = || {
-        let text = std::fs::read_to_string(Path::new(SERVICE_ACCOUNT).join("namespace")).ok()?;
+        let path = config.kubernetes.service_account.join("namespace");
+        let text = std::fs::read_to_string(path).ok()?;
         Some(text.trim().to_owned()).filter(|it| !it.is_empty())
     };
-    flags.service_namespace.clone().or_else(of_account)
+    config.serving.service_namespace.clone().or_else(of_account)
 }
 
 /// By its own kubeconfig, else by the lister's, else as the pod's service account.
@@ -64,8 +65,7 @@ pub(super) fn client(flags: &KubernetesFlags, own: Option<&Path>) -> anyhow::Res
         None => {
             let host = flags.service.as_ref().map(|(host, _)| host.as_str());
             let port = flags.service.as_ref().map(|(_, port)| port.to_string());
-            let connection =
-                Connection::in_cluster(host, port.as_deref(), Path::new(SERVICE_ACCOUNT));
+            let connection = Connection::in_cluster(host, port.as_deref(), &flags.service_account);
             connection.map_err(outside)?
         }
     };

@@ -41,6 +41,7 @@ pub(super) fn check(
     let authorization = authorization(args.authorization, &mut complaints);
     let kubernetes = KubernetesFlags {
         kubeconfig: path(args.kubernetes.lister_kubeconfig),
+        service_account: PathBuf::from(args.kubernetes.service_account_directory),
         service: service(&env, &mut complaints),
     };
     let verbosity = args.logging.v.clamp(0, i32::from(u8::MAX));

@@ -19,6 +19,7 @@ pub(super) use serving::Serving;
 use serving::Standalone;
 
 use super::{LogFormat, values};
+use crate::kubernetes::kubeconfig;
 
 const ABOUT: &str = "\
 Custom, external and resource metrics for Kubernetes autoscalers, over Prometheus.
@@ -177,6 +178,10 @@ pub(super) struct Kubernetes {
         hide_default_value = true
     )]
     pub(super) lister_kubeconfig: String,
+    /// Where the pod's service account is mounted: the files token, ca.crt and namespace. Only a
+    /// pod that mounts them elsewhere, as a projected volume of its own, needs to say so.
+    #[arg(long, value_name = "DIR", default_value = kubeconfig::SERVICE_ACCOUNT)]
+    pub(super) service_account_directory: String,
 }
 
 #[derive(Debug, clap::Args)]

@@ -27,6 +27,7 @@ const GO_FLAGS: &[(&str, &[&str])] = &[
     ("disable-http2", &[]),
     // custom-metrics-apiserver.
     ("lister-kubeconfig", &["k"]),
+    ("service-account-directory", &["d"]),
     ("discovery-interval", &["0s", "-1m"]),
     ("client-qps", &["5", "-1", "0.5"]),
     ("client-burst", &["10"]),

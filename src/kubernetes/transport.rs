@@ -157,12 +157,15 @@ impl Transport {
         Ok(self.live.load_full())
     }
 
-    /// Looks again because the server refused `refused`'s credentials. True when there are others
-    /// now, so that trying again makes sense.
+    /// Looks again because the server refused `refused`'s credentials, unless somebody has since.
+    /// True when there are others now, so that trying again makes sense. A look that comes too soon
+    /// after the last one is waited for: a token may be replaced right after it was read.
     pub async fn renew(&self, refused: &Live) -> Result<bool, Error> {
         let _turn = self.turn.lock().await;
         let live = self.live.load_full();
-        if live.checked.elapsed() >= RENEWAL_PAUSE.min(self.recheck) {
+        if live.checked <= refused.checked {
+            let pause = RENEWAL_PAUSE.min(self.recheck);
+            tokio::time::sleep(pause.saturating_sub(live.checked.elapsed())).await;
             self.refresh(&live, true).await?;
         }
         let live = self.live.load_full();

@@ -105,6 +105,8 @@ pub enum Auth {
         host: Option<String>,
         /// The value of `KUBERNETES_SERVICE_PORT`.
         port: Option<String>,
+        /// Where the account is mounted.
+        account: PathBuf,
     },
     /// The current user of a kubeconfig; its server is not used.
     Kubeconfig(PathBuf),
@@ -237,11 +239,12 @@ impl Settings {
                 certificate: None,
                 credentials: Credentials::None,
             }),
-            Auth::InCluster { host, port } => {
-                let account = kubeconfig::SERVICE_ACCOUNT.as_ref();
-                Connection::in_cluster(host.as_deref(), port.as_deref(), account)
-                    .map_err(SetupError::InCluster)
-            }
+            Auth::InCluster {
+                host,
+                port,
+                account,
+            } => Connection::in_cluster(host.as_deref(), port.as_deref(), account)
+                .map_err(SetupError::InCluster),
             Auth::Kubeconfig(path) => Connection::from_kubeconfig(path)
                 .map_err(|error| SetupError::Kubeconfig(path.clone(), error)),
         }

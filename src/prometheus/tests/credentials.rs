@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::server::{Authority, Server, json, server_config, typed};
 use super::*;
+use crate::kubernetes::kubeconfig;
 
 #[tokio::test]
 async fn a_certificate_is_verified_and_each_fault_told() {
@@ -325,6 +326,7 @@ fn settings_that_cannot_work_are_refused_with_the_flags_name() {
     let auth = Auth::InCluster {
         host: None,
         port: None,
+        account: kubeconfig::SERVICE_ACCOUNT.into(),
     };
     let (text, cause) = refused(&Settings {
         auth,
