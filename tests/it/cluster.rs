@@ -1,12 +1,14 @@
 //! The server over a cluster: the real process, HTTPS, and an API server that answers as one was
-//! recorded. `callers` says who is believed, `reviews` what is asked about them and remembered, `kinds`
-//! which kinds of object there are.
+//! recorded. `callers` and `table` say who is believed and may do what, `reviews` what is asked about
+//! them and remembered, `strangers` whose connection ends, `kinds` which kinds of object there are.
 
 mod apiservices;
 mod callers;
 mod kinds;
 mod reviews;
 mod serving;
+mod strangers;
+mod table;
 
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ rules:
   metricsQuery: sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)
 externalRules:
 - seriesQuery: 'lag{namespace!=""}'
+  resources: {overrides: {namespace: {resource: namespace}}}
   metricsQuery: sum(<<.Series>>{<<.LabelMatchers>>})
 "#;
 

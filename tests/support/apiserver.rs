@@ -7,6 +7,7 @@
 mod answers;
 mod apiservices;
 mod kinds;
+mod roles;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use answers::{answer, recorded_trust, refusal};
 use apiservices::ApiServices;
+pub use roles::Grant;
 
 use super::pki::Authority;
 use super::poll;
@@ -53,6 +55,8 @@ pub enum Conduct {
     Forbid,
     /// Closes the connection without a word.
     Close,
+    /// Answers with this status and does nothing.
+    Refuse(u16),
 }
 
 /// A call as it came.
@@ -99,6 +103,9 @@ struct World {
     /// Objects in one answer, at most.
     page: usize,
     apiservices: ApiServices,
+    grants: Vec<Grant>,
+    /// Bearer tokens of callers that its token review does not know any more.
+    revoked: Vec<String>,
 }
 
 impl ApiServer {
@@ -125,6 +132,8 @@ impl ApiServer {
             delay: Duration::ZERO,
             page: usize::MAX,
             apiservices: ApiServices::default(),
+            grants: Vec::new(),
+            revoked: Vec::new(),
         };
         let tls = TlsAcceptor::from(Arc::new(config));
         let state = Arc::new(State {
@@ -174,6 +183,22 @@ impl ApiServer {
         trust.insert("client-ca-file".to_owned(), pem(clients));
         trust.insert("requestheader-client-ca-file".to_owned(), pem(proxies));
         self.world().trust = trust;
+    }
+
+    /// Puts this in the published ConfigMap, in place of one entry.
+    pub fn publish(&self, key: &str, value: &str) {
+        let mut world = self.world();
+        world.trust.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// Allows something more.
+    pub fn grant(&self, grant: Grant) {
+        self.world().grants.push(grant);
+    }
+
+    /// From now on nobody has this token.
+    pub fn revoke(&self, token: &str) {
+        self.world().revoked.push(token.to_owned());
     }
 
     /// How it treats calls whose path begins so, from now on.
@@ -333,6 +358,7 @@ async fn handle(
         Conduct::Hang => std::future::pending().await,
         Conduct::Close => return Err(std::io::Error::other("told to close")),
         Conduct::Fail => refusal(500, "etcdserver: leader changed"),
+        Conduct::Refuse(status) => refusal(status, "told to refuse"),
         Conduct::Forbid => refusal(403, "User \"adapter\" cannot do this"),
         Conduct::Well if header(AUTHORIZATION) != format!("Bearer {TOKEN}") => {
             refusal(401, "Unauthorized")

@@ -39,8 +39,19 @@ impl Authority {
 
     /// A client: common name and organizations are user and groups.
     pub fn client(&self, name: &str, organizations: &[&str]) -> Pair {
+        self.odd_client(name, organizations, |_| {})
+    }
+
+    /// A client whose certificate `change` makes an odd one.
+    pub fn odd_client(
+        &self,
+        name: &str,
+        organizations: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Pair {
         let mut params = named(name, organizations);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        change(&mut params);
         self.sign(&params)
     }
 

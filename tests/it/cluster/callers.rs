@@ -28,7 +28,8 @@ struct Exchange {
     resp: String,
 }
 
-/// The recordings about callers, without those of documents that are not served.
+/// All recordings about callers. OpenAPI documents are left out of them: they are ours, and their
+/// form is another test's business.
 fn recorded() -> Vec<Exchange> {
     EXCHANGES
         .lines()
@@ -46,6 +47,7 @@ async fn callers_are_judged_as_the_go_adapter_was_recorded_to_judge_them() {
         ("front-proxy-client", world.proxy()),
     ]);
     let exchanges = recorded();
+    assert_eq!(exchanges.len(), 44);
     let mut wrong = Vec::new();
     for exchange in &exchanges {
         let identity = exchange.cert.as_deref().map(|name| &certificates[name]);

@@ -28,11 +28,14 @@ pub(super) fn answer(call: &Call, world: &World) -> (u16, Value) {
     let path = call.path.as_str();
     if path.ends_with("/subjectaccessreviews") {
         let mut review = call.body.clone();
-        review["status"] = json!({"allowed": is_allowed(&call.body["spec"])});
+        let spec = &call.body["spec"];
+        let granted = world.grants.iter().any(|grant| grant.allows(spec));
+        review["status"] = json!({"allowed": granted || is_allowed(spec)});
         return (201, review);
     }
     if path.ends_with("/tokenreviews") {
-        let known = call.body["spec"]["token"] == VALID_TOKEN;
+        let token = &call.body["spec"]["token"];
+        let known = token == VALID_TOKEN && !world.revoked.iter().any(|it| token == it);
         let spec = json!({"token": if known { VALID_TOKEN } else { "nonsense" }});
         let (_, mut review) = recorded(|it| it["req_body"]["spec"] == spec);
         review["spec"] = call.body["spec"].clone();
