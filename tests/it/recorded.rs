@@ -8,6 +8,7 @@
 mod beyond;
 mod compare;
 mod differences;
+mod encodings;
 mod openapi;
 
 use hyper::Method;
@@ -18,12 +19,14 @@ use crate::support::adapter::Adapter;
 use crate::support::exporter::{self, Exporter};
 use crate::support::poll;
 use crate::support::prometheus::{Prometheus, TargetLabels};
+use crate::support::protobuf;
 use crate::support::tap::Tap;
 
 use compare::{Body, Got};
 use differences::{DIFFERENCES, Expected};
 
 const EXCHANGES: &str = include_str!("../data/recorded/exchanges.jsonl");
+const ACCEPT: &str = include_str!("../data/recorded/accept.jsonl");
 const RULES: &str = include_str!("../data/recorded/rules.yaml");
 const OBJECTS: &str = include_str!("../data/recorded/objects.yaml");
 const SERIES: &str = include_str!("../data/recorded/series.prom");
@@ -56,6 +59,8 @@ struct Exchange {
     /// Missing where the answer is protobuf.
     #[serde(default)]
     resp: String,
+    /// The answer where it is protobuf.
+    resp_hex: Option<String>,
     upstream: Vec<Upstream>,
 }
 
@@ -64,29 +69,7 @@ struct Upstream {
     promql: String,
 }
 
-/// What an exchange is about that the adapter does not serve yet; none of these is replayed.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
-enum Left {
-    Protobuf,
-    Yaml,
-    /// A refusal that names both.
-    Refused,
-}
-
-/// How many exchanges are not replayed, and why. Every other one is.
-const LEFT: [(Left, usize); 2] = [(Left::Protobuf, 2), (Left::Yaml, 2)];
-
 impl Exchange {
-    fn left(&self) -> Option<Left> {
-        let accept = self.accept.as_deref().unwrap_or_default();
-        match accept {
-            "application/vnd.kubernetes.protobuf" => Some(Left::Protobuf),
-            "application/yaml" => Some(Left::Yaml),
-            _ if self.status == 406 => Some(Left::Refused),
-            _ => None,
-        }
-    }
-
     /// What the Go adapter answered, as an expectation.
     fn recorded(&self) -> Expected {
         let media_type = self
@@ -94,14 +77,18 @@ impl Exchange {
             .get("Content-Type")
             .cloned()
             .unwrap_or_default();
-        let body = match serde_json::from_str(&self.resp) {
-            Ok(json) if media_type.starts_with("application/json") => Body::Json(json),
-            _ => Body::Text(self.resp.clone()),
+        let said = encodings::said(&media_type, &self.bytes());
+        let body = match serde_json::from_str(&said) {
+            Ok(json) if media_type.starts_with("application/") => Body::Json(json),
+            _ => Body::Text(said),
         };
         let promql = self
             .upstream
             .iter()
-            .map(|sent| sent.promql.clone())
+            .map(|sent| match self.group.as_str() {
+                "accept" => encodings::names_sorted(&sent.promql),
+                _ => sent.promql.clone(),
+            })
             .collect();
         Expected {
             status: self.status,
@@ -117,16 +104,34 @@ impl Exchange {
         for difference in DIFFERENCES.iter().filter(|d| d.concerns(&self.asked())) {
             difference.apply(&self.path, &mut expected);
         }
+        if let (encodings::PROTOBUF, Body::Json(body)) = (&*expected.media_type, &mut expected.body)
+        {
+            *body = protobuf::pruned(body);
+        }
         expected
     }
 
-    /// The path, and where it has two documents, which of them.
+    fn bytes(&self) -> Vec<u8> {
+        match &self.resp_hex {
+            Some(digits) => protobuf::from_hex(digits),
+            None => self.resp.clone().into_bytes(),
+        }
+    }
+
+    fn is_as_recorded(&self) -> bool {
+        !DIFFERENCES.iter().any(|d| d.concerns(&self.asked()))
+    }
+
+    /// The path, and where it has more than one document, which of them.
     fn asked(&self) -> String {
         let accept = self.accept.as_deref().unwrap_or_default();
-        match self.status == 200 && accept.contains("as=APIGroupDiscoveryList") {
-            true => format!("{} aggregated", self.path),
-            false => self.path.clone(),
-        }
+        let document = match self.status {
+            406 => " refused",
+            200 if accept.contains("as=APIGroupDiscoveryList") => " aggregated",
+            200 if self.resp.contains("\"kind\":\"Table\"") => " table",
+            _ => "",
+        };
+        format!("{}{document}", self.path)
     }
 
     /// Whether `openapi` compares it, by what it says and not word by word.
@@ -143,7 +148,8 @@ impl Exchange {
 }
 
 fn exchanges() -> Vec<Exchange> {
-    let lines = EXCHANGES.lines().map(serde_json::from_str::<Exchange>);
+    let lines = EXCHANGES.lines().chain(ACCEPT.lines());
+    let lines = lines.map(serde_json::from_str::<Exchange>);
     lines
         .collect::<Result<_, _>>()
         .expect("each recorded line must be an exchange")
@@ -204,7 +210,8 @@ impl World {
         Got {
             status: answer.status.as_u16(),
             media_type: answer.media_type().to_owned(),
-            body: answer.body,
+            body: encodings::said(answer.media_type(), &answer.bytes),
+            bytes: answer.bytes,
             promql: self.tap.take_queries(),
         }
     }
@@ -216,12 +223,15 @@ async fn every_exchange_is_answered_as_recorded_or_as_a_named_difference_says() 
     let mut report = Vec::new();
     let mut replayed = 0;
     for (index, exchange) in exchanges().iter().enumerate() {
-        if exchange.left().is_some() || exchange.is_openapi() {
+        if exchange.is_openapi() {
             continue;
         }
         let got = world.replay(exchange).await;
         replayed += 1;
-        let found = compare::differences(&exchange.expected(), &got, Timestamp::now());
+        let mut found = compare::differences(&exchange.expected(), &got, Timestamp::now());
+        if exchange.is_as_recorded() {
+            found.extend(encodings::difference(&exchange.bytes(), &got));
+        }
         if !found.is_empty() {
             let Exchange { method, path, .. } = exchange;
             report.push(format!(
@@ -231,7 +241,7 @@ async fn every_exchange_is_answered_as_recorded_or_as_a_named_difference_says() 
             ));
         }
     }
-    assert_eq!(replayed, 168);
+    assert_eq!(replayed, 205);
     assert!(
         report.is_empty(),
         "{} of {replayed} exchanges differ (line of exchanges.jsonl: request, what differs):\n{}",
@@ -241,14 +251,17 @@ async fn every_exchange_is_answered_as_recorded_or_as_a_named_difference_says() 
 }
 
 #[test]
-fn every_recorded_line_is_replayed_or_counted_as_left() {
+fn every_recorded_line_is_of_a_known_group() {
     let exchanges = exchanges();
-    assert_eq!(exchanges.len(), 181);
-    for (kind, number) in LEFT {
-        let left = exchanges.iter().filter(|e| e.left() == Some(kind));
-        assert_eq!(left.count(), number, "{kind:?}");
-    }
-    let groups = ["discovery", "custom", "external", "resource", "verbs"];
+    assert_eq!(exchanges.len(), 181 + 32);
+    let groups = [
+        "discovery",
+        "custom",
+        "external",
+        "resource",
+        "verbs",
+        "accept",
+    ];
     for exchange in &exchanges {
         assert!(groups.contains(&exchange.group.as_str()));
         // Without a cluster nobody is asked who they are: all of these were asked by an administrator.
@@ -263,7 +276,7 @@ fn each_difference_concerns_an_exchange_and_changes_what_is_expected_of_it() {
     for difference in DIFFERENCES {
         let concerned: Vec<_> = exchanges
             .iter()
-            .filter(|e| e.left().is_none() && difference.concerns(&e.asked()))
+            .filter(|e| difference.concerns(&e.asked()))
             .collect();
         assert!(
             !concerned.is_empty(),

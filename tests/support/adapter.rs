@@ -43,6 +43,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body as text.
     pub body: String,
+    /// The body as it came, decompressed.
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -314,11 +316,12 @@ pub async fn send(
     }
     let answer = request.send().await.map_err(|error| format!("{error:?}"))?;
     let (status, headers) = (answer.status(), answer.headers().clone());
-    let body = answer.text().await.map_err(|error| format!("{error:?}"))?;
+    let bytes = answer.bytes().await.map_err(|error| format!("{error:?}"))?;
     Ok(Answer {
         status,
         headers,
-        body,
+        body: String::from_utf8_lossy(&bytes).into_owned(),
+        bytes: bytes.into(),
     })
 }
 

@@ -14,6 +14,7 @@ pub mod pki;
 pub mod poll;
 pub mod process;
 pub mod prometheus;
+pub mod protobuf;
 pub mod tap;
 
 use std::sync::Once;

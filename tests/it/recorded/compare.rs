@@ -15,7 +15,15 @@ use super::differences::Expected;
 pub const RECENT: Duration = Duration::from_secs(30);
 
 /// Lists whose order Go takes from a map.
-const UNORDERED: [&str; 5] = ["groups", "items", "paths", "resources", "subresources"];
+const UNORDERED: [&str; 7] = [
+    "containers",
+    "rows",
+    "groups",
+    "items",
+    "paths",
+    "resources",
+    "subresources",
+];
 
 /// The fields of `k8s.io/apimachinery/pkg/version.Info` that have always been there.
 const VERSION_INFO: [&str; 9] = [
@@ -48,6 +56,8 @@ pub struct Got {
     pub status: u16,
     pub media_type: String,
     pub body: String,
+    /// The body before it was understood.
+    pub bytes: Vec<u8>,
     pub promql: Vec<String>,
 }
 
@@ -224,8 +234,9 @@ mod tests {
         } = exchange.recorded();
         Got {
             status,
+            body: super::super::encodings::said(&media_type, &exchange.bytes()),
             media_type,
-            body: exchange.resp.clone(),
+            bytes: exchange.bytes(),
             promql,
         }
     }
