@@ -208,7 +208,7 @@ const KNOWN: &[Row] = &[
     ("token", "GET", ONE, 200, ""),
     ("token, lower", "GET", ONE, 200, ""),
     ("token, bad", "GET", ONE, 401, "Unauthorized"),
-    ("token, as admin", "GET", NODES, 403, "User \"system:serviceaccount:shop:default\" cannot list"),
+    ("token, as admin", "GET", "/metrics", 403, "User \"system:serviceaccount:shop:default\" cannot get path"),
     // Client certificates.
     ("admin", "GET", ONE, 200, ""),
     ("admin, bad token", "GET", ONE, 200, ""),
