@@ -41,7 +41,7 @@ impl Client {
     /// Whose token this is, for the API server's own audience.
     pub async fn review_token(&self, token: &str) -> Result<TokenReviewStatus, Error> {
         let spec = TokenReviewSpec {
-            token: Some(token.to_owned()),
+            token: token.to_owned(),
             ..TokenReviewSpec::default()
         };
         let review = TokenReview {

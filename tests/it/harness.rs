@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::support::exporter::{self, Exporter};
 use crate::support::http_client;
+use crate::support::poll;
 use crate::support::prometheus::{Prometheus, TargetLabels};
 use crate::support::tap::{Behaviour, FLOOD_BYTES, Tap};
 
@@ -175,4 +176,11 @@ async fn the_taps_wrong_certificate_is_refused() {
 
 async fn text(request: reqwest::RequestBuilder) -> String {
     request.send().await.unwrap().text().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_wait_for_what_never_comes_ends_at_its_deadline() {
+    let never = async || Err::<(), _>("not yet".to_owned());
+    let outcome = poll::try_until("it", Duration::from_millis(50), never).await;
+    assert_eq!(outcome.unwrap_err(), "it: not within 50ms: not yet");
 }

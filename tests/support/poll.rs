@@ -21,7 +21,11 @@ pub async fn try_until<T>(
         match tokio::time::timeout(left, probe()).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(reason)) => last = reason,
-            Err(_) => return Err(format!("{what}: not within {within:?}: {last}")),
+            Err(_) => {}
+        }
+        // A probe that never waits is never cut off by the time-out above.
+        if Instant::now() >= deadline {
+            return Err(format!("{what}: not within {within:?}: {last}"));
         }
         tokio::time::sleep(PAUSE).await;
     }
