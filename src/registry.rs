@@ -242,9 +242,13 @@ impl Snapshot {
             .resource_for(resource)
             .map_err(|e| NotFound::Kind(e.to_string()))?;
         let listed = kind.group_resource();
-        // A cluster-scoped kind other than Go's three is listed as namespaced and answers in both
-        // scopes: below a namespace as in the Go adapter, and at the root, where its objects are.
-        let in_scope = is_namespaced(&listed) == namespaced || (!namespaced && !kind.namespaced);
+        // Cluster-scoped objects are at the root. The HPA controller asks for them below a
+        // namespace nevertheless, its own (`podautoscaler/metrics/client.go`, GetObjectMetric), but
+        // for namespaces themselves, which have a path of their own there.
+        let in_scope = match namespaced {
+            true => listed != GroupResource::core("namespaces"),
+            false => !kind.namespaced,
+        };
         self.custom
             .get(&listed)
             .and_then(|metrics| metrics.get(metric))

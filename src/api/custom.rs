@@ -4,7 +4,7 @@ use super::route::{CustomAsk, GroupVersion, Objects};
 use super::status::Failure;
 use super::wire::{CustomVersion, Described, Form, label_selector, metric_value_list};
 use super::{Api, Body, Deadline};
-use crate::kinds::GroupResource;
+use crate::kinds::{GroupResource, Kind};
 use crate::kubernetes;
 use crate::plan::{self, Found, ObjectValues, Value};
 use crate::prometheus;
@@ -30,6 +30,7 @@ pub(super) async fn answer(
     let namespaced = ask.namespace.is_some();
     let found = snapshot.custom(&resource, namespaced, &ask.metric);
     let (kind, metric) = found.map_err(|cause| not_found(api, snapshot, ask, cause))?;
+    let namespace = ask.namespace.as_deref();
 
     let names = match &ask.objects {
         Objects::Named(name) => vec![name.clone()],
@@ -37,21 +38,22 @@ pub(super) async fn answer(
             let names = api
                 .rooms
                 .kubernetes
-                .names(kind, ask.namespace.as_deref(), &objects)
+                .names(kind, namespace.filter(|_| kind.namespaced), &objects)
                 .await;
             names.map_err(|error| unlisted(ask, &error))?
         }
     };
+    let namespace = namespace.filter(|_| is_in_namespace(kind, metric));
     let described = Described {
         kind,
-        namespace: ask.namespace.as_deref(),
+        namespace,
         metric: &ask.metric,
         selector: label_selector(&series),
     };
     if names.is_empty() {
         return render(ask, &described, &[], form);
     }
-    let query = plan::custom_query(metric, ask.namespace.as_deref(), &names, &series)
+    let query = plan::custom_query(metric, namespace, &names, &series)
         .map_err(|error| unplanned(metric, &error, ask))?;
     let values = ObjectValues::new(metric, &names);
     let origin = metric.rule.origin();
@@ -76,6 +78,13 @@ pub(super) async fn answer(
         })
         .collect();
     render(ask, &described, &values, form)
+}
+
+/// Whether the namespace in the path says something about the objects. For a cluster-scoped one it is
+/// that of the autoscaler; only for custom resources whose rule has a label for it does the Go
+/// adapter put it into the query, and whoever relies on that keeps the number he has.
+fn is_in_namespace(kind: &Kind, metric: &Metric) -> bool {
+    kind.namespaced || (!kind.group.is_empty() && metric.labels.namespace.is_ok())
 }
 
 fn one<'a>(ask: &CustomAsk, name: &str, found: &'a Found) -> Result<&'a Value, Failure> {

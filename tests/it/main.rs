@@ -24,6 +24,7 @@ mod openapi;
 mod recorded;
 mod relist;
 mod resource;
+mod scopes;
 mod separable;
 mod sick;
 mod standalone;
