@@ -72,12 +72,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let listener = bind(serving)?;
     let mut tasks = JoinSet::new();
     let wake = Arc::new(Wake::default());
+    let metrics = Metrics::new();
     let (world, auth) = match &config.standalone {
         Some(path) => (
             follow_objects(path.clone(), Arc::clone(&wake), &mut tasks)?,
             Auth::Off,
         ),
-        None => cluster::follow(&config, Arc::clone(&wake), &mut tasks).await?,
+        None => cluster::follow(&config, &metrics, Arc::clone(&wake), &mut tasks).await?,
     };
     let snapshot = Snapshot::build(Arc::clone(&rules), world.kinds(), &Listings::default());
     let settings = client_settings(prometheus, kubernetes);
@@ -87,7 +88,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         kubernetes: world,
         prometheus: Arc::new(Client::new(&settings)?),
         wake,
-        metrics: Metrics::new(),
+        metrics,
     };
     // The relist has a client of its own: its answers may be larger and take longer, and a
     // connection that hangs on one never holds up a query.

@@ -107,6 +107,8 @@ pub struct KubernetesFlags {
     pub kubeconfig: Option<PathBuf>,
     /// Where the pod's service account is mounted.
     pub service_account: PathBuf,
+    /// How long objects of a kind are watched after the last ask for one; zero: not at all.
+    pub watch_idle: Duration,
     /// `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`; `None` outside of a cluster.
     pub service: Option<(String, u16)>,
 }

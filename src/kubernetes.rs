@@ -21,6 +21,8 @@ pub mod exec;
 pub mod kubeconfig;
 /// Labels of objects.
 pub mod labels;
+/// Objects of a cluster: watched while they are asked for.
+pub mod objects;
 /// Token reviews, access reviews, and whom the cluster trusts.
 pub mod reviews;
 /// Objects from a file: no cluster at all.

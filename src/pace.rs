@@ -30,6 +30,11 @@ impl Pace {
         jittered(self.interval)
     }
 
+    /// All is well: the next failure waits as the first one did.
+    pub fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
     /// How long to wait after a round: between 90 % and 100 % of its nominal pause.
     pub fn pause(&mut self, failed: bool) -> Duration {
         self.failures = if failed {
@@ -46,6 +51,13 @@ impl Pace {
         };
         jittered(nominal)
     }
+}
+
+/// A random time between the two, in whole milliseconds.
+pub fn between(least: Duration, most: Duration) -> Duration {
+    let range = u64::try_from(most.saturating_sub(least).as_millis()).unwrap_or(u64::MAX);
+    let random = RandomState::new().hash_one(());
+    least + Duration::from_millis(random % range.saturating_add(1))
 }
 
 /// Between 90 % and 100 % of `nominal`, so that many who wait do not go on in step.
@@ -79,6 +91,24 @@ mod tests {
         }
         assert!(about(pace.pause(false), Duration::from_secs(600)));
         assert!(about(pace.pause(true), Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_success_between_failures_begins_again() {
+        let mut pace = Pace::new(Duration::from_secs(600));
+        pace.pause(true);
+        pace.pause(true);
+        pace.succeeded();
+        assert!(about(pace.pause(true), Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_random_time_is_between_the_two() {
+        let (least, most) = (Duration::from_secs(300), Duration::from_secs(600));
+        let times: Vec<Duration> = (0..50).map(|_| between(least, most)).collect();
+        assert!(times.iter().all(|time| (least..=most).contains(time)));
+        assert!(times.iter().any(|time| time != &times[0]));
+        assert_eq!(between(most, most), most);
     }
 
     #[test]

@@ -63,6 +63,22 @@ pub struct UpstreamLabels {
     pub outcome: &'static str,
 }
 
+/// Objects of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ObjectsLabel {
+    /// As `pods`, `deployments.apps` or `pods with status.phase=Running`.
+    pub objects: String,
+}
+
+/// Lists of objects, and what for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ListLabels {
+    /// As in [`ObjectsLabel`].
+    pub objects: String,
+    /// `ask`: no watch could answer. `watch`: to begin one.
+    pub reason: &'static str,
+}
+
 /// The server's own metrics.
 #[derive(Debug)]
 pub struct Metrics {
@@ -89,6 +105,12 @@ pub struct Metrics {
     pub samples_not_a_number: Family<RuleLabel, Counter>,
     /// Rows that named an object a second time.
     pub samples_ambiguous: Family<RuleLabel, Counter>,
+    /// Lists of objects asked of the API server.
+    pub object_lists: Family<ListLabels, Counter>,
+    /// Watches begun.
+    pub object_watches: Family<ObjectsLabel, Counter>,
+    /// Objects known by a watch.
+    pub objects_held: Family<ObjectsLabel, Gauge>,
 }
 
 impl Metrics {
@@ -107,8 +129,12 @@ impl Metrics {
             relist_timestamp: Gauge::default(),
             samples_not_a_number: Family::default(),
             samples_ambiguous: Family::default(),
+            object_lists: Family::default(),
+            object_watches: Family::default(),
+            objects_held: Family::default(),
         };
         metrics.register();
+        metrics.register_objects();
         Arc::new(metrics)
     }
 
@@ -164,6 +190,26 @@ impl Metrics {
             "samples_ambiguous",
             "Rows that named an object a second time; the last one counts",
             self.samples_ambiguous.clone(),
+        );
+    }
+
+    fn register_objects(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "object_lists",
+            "Lists of objects asked of the API server: for an ask that no watch could answer, or \
+             to begin a watch",
+            self.object_lists.clone(),
+        );
+        r.register(
+            "object_watches",
+            "Watches of objects begun, each for minutes",
+            self.object_watches.clone(),
+        );
+        r.register(
+            "objects_held",
+            "Objects whose names and labels are known by a watch",
+            self.objects_held.clone(),
         );
     }
 

@@ -12,11 +12,15 @@ use crate::kubernetes::cluster::Cluster;
 use crate::kubernetes::kubeconfig::{Connection, Error};
 use crate::kubernetes::{Client, Kubernetes};
 use crate::relist::Wake;
+use crate::telemetry::Metrics;
+
+const UNUSABLE: &str = "cannot use the credentials for the API server";
 
 /// Starts to follow the cluster; a change of kinds wakes the relist. Only files are read before
 /// this returns: an API server that is away does not keep us from starting.
 pub(super) async fn follow(
     config: &Config,
+    metrics: &Arc<Metrics>,
     wake: Arc<Wake>,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<(Arc<Kubernetes>, Auth)> {
@@ -31,9 +35,19 @@ pub(super) async fn follow(
     let (trust, follower) = Trust::new(sources).await?;
     tasks.spawn(follower.run());
 
-    let cluster = Arc::new(Cluster::new(lister));
+    let kubernetes = &config.kubernetes;
+    let watcher = Client::for_streams(connection(kubernetes, None)?).context(UNUSABLE)?;
+    let metrics = Arc::clone(metrics);
+    let cluster = Arc::new(Cluster::new(
+        lister,
+        watcher,
+        kubernetes.watch_idle,
+        metrics,
+    ));
     let followed = Arc::clone(&cluster);
     tasks.spawn(async move { followed.follow(|| wake.ask()).await });
+    let watched = Arc::clone(&cluster);
+    tasks.spawn(async move { watched.watch_objects().await });
     let settings = auth::Settings {
         token_ttl: authentication.token_cache_ttl,
         allowed_ttl: authorization.allowed_ttl,
@@ -60,16 +74,19 @@ pub(super) fn service_namespace(config: &Config) -> Option<String> {
 
 /// By its own kubeconfig, else by the lister's, else as the pod's service account.
 pub(super) fn client(flags: &KubernetesFlags, own: Option<&Path>) -> anyhow::Result<Client> {
-    let connection = match own.or(flags.kubeconfig.as_deref()) {
-        Some(path) => Connection::from_kubeconfig(path)?,
+    Client::new(connection(flags, own)?).context(UNUSABLE)
+}
+
+fn connection(flags: &KubernetesFlags, own: Option<&Path>) -> anyhow::Result<Connection> {
+    match own.or(flags.kubeconfig.as_deref()) {
+        Some(path) => Ok(Connection::from_kubeconfig(path)?),
         None => {
             let host = flags.service.as_ref().map(|(host, _)| host.as_str());
             let port = flags.service.as_ref().map(|(_, port)| port.to_string());
             let connection = Connection::in_cluster(host, port.as_deref(), &flags.service_account);
-            connection.map_err(outside)?
+            connection.map_err(outside)
         }
-    };
-    Client::new(connection).context("cannot use the credentials for the API server")
+    }
 }
 
 fn outside(error: Error) -> anyhow::Error {

@@ -42,6 +42,7 @@ pub(super) fn check(
     let kubernetes = KubernetesFlags {
         kubeconfig: path(args.kubernetes.lister_kubeconfig),
         service_account: PathBuf::from(args.kubernetes.service_account_directory),
+        watch_idle: args.kubernetes.object_watch_idle,
         service: service(&env, &mut complaints),
     };
     let verbosity = args.logging.v.clamp(0, i32::from(u8::MAX));

@@ -182,6 +182,12 @@ pub(super) struct Kubernetes {
     /// pod that mounts them elsewhere, as a projected volume of its own, needs to say so.
     #[arg(long, value_name = "DIR", default_value = kubeconfig::SERVICE_ACCOUNT)]
     pub(super) service_account_directory: String,
+    /// Names and labels of objects are watched from the first ask for their kind until nobody has
+    /// asked for so long; asks are then answered from memory, at about 0.4 kB for each pod of the
+    /// cluster. 0s watches nothing: each ask is a list of its own, as it is where the cluster
+    /// forbids to watch.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = values::duration)]
+    pub(super) object_watch_idle: Duration,
 }
 
 #[derive(Debug, clap::Args)]

@@ -255,6 +255,14 @@ fn api_groups_are_served_by_name() {
 }
 
 #[test]
+fn objects_are_watched_for_a_while_after_the_last_ask_unless_told_otherwise() {
+    assert_eq!(good(&[]).kubernetes.watch_idle, Duration::from_secs(600));
+    let off = good(&["--object-watch-idle=0s"]);
+    assert!(off.kubernetes.watch_idle.is_zero());
+    assert!(wrong(&["--object-watch-idle=-1s"]).contains("--object-watch-idle"));
+}
+
+#[test]
 fn the_command_line_of_the_helm_chart_works() {
     let config = good(&[
         "/adapter",

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -77,7 +78,15 @@ impl Error {
 
     /// Whether the thing asked for does not exist.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Error::Refused { status: 404, .. })
+        self.status() == Some(404)
+    }
+
+    /// The HTTP status of a refusal.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Error::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
     }
 }
 
@@ -96,13 +105,36 @@ struct Call<'a> {
     body: Option<Vec<u8>>,
 }
 
+impl<'a> Call<'a> {
+    fn get(path: &'a str, accept: &'a str) -> Call<'a> {
+        Call {
+            method: Method::GET,
+            path,
+            accept,
+            body: None,
+        }
+    }
+}
+
 impl Client {
     /// Reads the files that the connection names. Nothing is dialled.
     pub fn new(connection: Connection) -> Result<Client, transport::Error> {
+        Client::over(connection, Transport::new)
+    }
+
+    /// The same for answers that do not end: [`Client::stream`].
+    pub fn for_streams(connection: Connection) -> Result<Client, transport::Error> {
+        Client::over(connection, Transport::for_streams)
+    }
+
+    fn over(
+        connection: Connection,
+        transport: impl Fn(Connection, Duration, bool) -> Result<Transport, transport::Error>,
+    ) -> Result<Client, transport::Error> {
         let server = connection.server.trim_end_matches('/').to_owned();
         // As Go: no proxy stands between us and this very host.
         let proxied = !is_loopback(&server);
-        let transport = Transport::new(connection, RECHECK, proxied)?;
+        let transport = transport(connection, RECHECK, proxied)?;
         Ok(Client {
             transport,
             server,
@@ -116,37 +148,33 @@ impl Client {
         path: &str,
         accept: &str,
     ) -> Result<T, Error> {
-        self.exchange(&Call {
-            method: Method::GET,
-            path,
-            accept,
-            body: None,
-        })
-        .await
+        self.read(path, accept, |bytes| serde_json::from_slice(bytes))
+            .await
     }
 
-    /// Begins to read `path`: the head of the answer has the deadline, its body has none.
-    pub(super) async fn open(&self, path: &str, accept: &str) -> Result<Response, Error> {
-        let call = Call {
-            method: Method::GET,
-            path,
-            accept,
-            body: None,
-        };
-        let opening = async {
+    /// Reads `path` and makes of the answer what `decode` makes of it; it may borrow from it.
+    pub(super) async fn read<T>(
+        &self,
+        path: &str,
+        accept: &str,
+        decode: impl FnOnce(&[u8]) -> serde_json::Result<T>,
+    ) -> Result<T, Error> {
+        let bytes = self.exchange(&Call::get(path, accept)).await?;
+        decode(&bytes).map_err(Error::Unreadable)
+    }
+
+    /// Opens an answer that has no end, such as a watch. Its head has the usual deadline; it takes
+    /// none of the places of other requests, and uses the credentials of this moment.
+    pub(super) async fn stream(&self, path: &str, accept: &str) -> Result<Stream, Error> {
+        let call = Call::get(path, accept);
+        let open = async {
             let response = self.send(&call).await?;
-            let status = response.status();
-            if status.is_success() {
-                return Ok(response);
+            match response.status().is_success() {
+                true => Ok(Stream(response)),
+                false => Err(refused(response).await?),
             }
-            Err(Error::Refused {
-                status: status.as_u16(),
-                message: message(&whole(response).await?),
-            })
         };
-        timeout(DEADLINE, opening)
-            .await
-            .unwrap_or(Err(Error::Timeout))
+        timeout(DEADLINE, open).await.unwrap_or(Err(Error::Timeout))
     }
 
     /// Posts `object` to `path` and reads what the server made of it.
@@ -156,13 +184,14 @@ impl Client {
         object: &T,
     ) -> Result<T, Error> {
         let body = serde_json::to_vec(object).map_err(Error::Unreadable)?;
-        self.exchange(&Call {
+        let call = Call {
             method: Method::POST,
             path,
             accept: JSON,
             body: Some(body),
-        })
-        .await
+        };
+        let bytes = self.exchange(&call).await?;
+        serde_json::from_slice(&bytes).map_err(Error::Unreadable)
     }
 
     /// Merges `change` into the object at `path`; it must name the object's `resourceVersion`.
@@ -172,29 +201,25 @@ impl Client {
         change: &impl Serialize,
     ) -> Result<T, Error> {
         let body = serde_json::to_vec(change).map_err(Error::Unreadable)?;
-        self.exchange(&Call {
+        let call = Call {
             method: Method::PATCH,
             path,
             accept: JSON,
             body: Some(body),
-        })
-        .await
+        };
+        let bytes = self.exchange(&call).await?;
+        serde_json::from_slice(&bytes).map_err(Error::Unreadable)
     }
 
-    async fn exchange<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Error> {
+    async fn exchange(&self, call: &Call<'_>) -> Result<Vec<u8>, Error> {
         let attempt = async {
             // The semaphore is never closed: a permit always comes.
             let _slot = self.slots.acquire().await.ok();
             let response = self.send(call).await?;
-            let status = response.status();
-            let bytes = whole(response).await?;
-            if status.is_success() {
-                return serde_json::from_slice(&bytes).map_err(Error::Unreadable);
+            match response.status().is_success() {
+                true => whole(response).await,
+                false => Err(refused(response).await?),
             }
-            Err(Error::Refused {
-                status: status.as_u16(),
-                message: message(&bytes),
-            })
         };
         timeout(DEADLINE, attempt)
             .await
@@ -246,6 +271,31 @@ impl std::fmt::Debug for Client {
             .field("server", &self.server)
             .finish_non_exhaustive()
     }
+}
+
+/// An answer that comes in pieces and has no end of its own.
+pub(super) struct Stream(Response);
+
+impl Stream {
+    /// What a server would say, without one.
+    #[cfg(test)]
+    pub(super) fn of(response: Response) -> Stream {
+        Stream(response)
+    }
+
+    /// The next piece; `None` when the server has ended it properly.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        self.0.chunk().await.map_err(Error::Unreachable)
+    }
+}
+
+async fn refused(response: Response) -> Result<Error, Error> {
+    let status = response.status().as_u16();
+    let bytes = whole(response).await?;
+    Ok(Error::Refused {
+        status,
+        message: message(&bytes),
+    })
 }
 
 async fn whole(mut response: Response) -> Result<Vec<u8>, Error> {

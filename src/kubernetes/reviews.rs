@@ -84,9 +84,8 @@ impl Client {
     /// one that does not exist. True: it may be; false: the server has ended the watch. What the
     /// event says is not looked at.
     pub async fn trust_changed(&self, version: &str) -> Result<bool, Error> {
-        let mut events = self.open(&format!("{WATCH}{version}"), JSON).await?;
-        let event = events.chunk().await.map_err(Error::Unreachable)?;
-        Ok(event.is_some())
+        let mut events = self.stream(&format!("{WATCH}{version}"), JSON).await?;
+        Ok(events.next().await?.is_some())
     }
 }
 

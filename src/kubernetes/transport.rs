@@ -30,6 +30,14 @@ const EXPIRY_MARGIN: SignedDuration = SignedDuration::from_secs(10);
 /// Connections idle for longer are closed: as Go's http.DefaultTransport.
 const IDLE: Duration = Duration::from_secs(90);
 
+/// How often a peer with a stream open is asked whether it is still there, and how long its answer
+/// may take. client-go waits for 30 and 15 seconds.
+const PING: Duration = Duration::from_secs(5);
+
+/// What one stream, and all streams of a connection, may send before it was read.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+
 /// Why no client can be had.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -64,10 +72,19 @@ fn described(source: &Source) -> String {
 pub struct Transport {
     connection: Arc<Connection>,
     recheck: Duration,
-    proxied: bool,
+    style: Style,
     live: ArcSwap<Live>,
     /// Held by the one request that looks; the others go on with what there is.
     turn: Mutex<()>,
+}
+
+/// How connections are made.
+#[derive(Clone, Copy)]
+struct Style {
+    /// Whether HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured.
+    proxied: bool,
+    /// HTTP/2 where the server has it, so that many streams share a connection that is pinged.
+    streams: bool,
 }
 
 /// What a request needs: the client to send it with and the credentials to put on it.
@@ -121,9 +138,24 @@ impl Transport {
     /// Reads every file once and builds the first client. A plugin is not run before the first
     /// request. `proxied`: whether HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured.
     pub fn new(connection: Connection, recheck: Duration, proxied: bool) -> Result<Self, Error> {
+        let streams = false;
+        Transport::styled(connection, recheck, Style { proxied, streams })
+    }
+
+    /// The same for answers that do not end: a peer that is gone is noticed while they are silent.
+    pub fn for_streams(
+        connection: Connection,
+        recheck: Duration,
+        proxied: bool,
+    ) -> Result<Self, Error> {
+        let streams = true;
+        Transport::styled(connection, recheck, Style { proxied, streams })
+    }
+
+    fn styled(connection: Connection, recheck: Duration, style: Style) -> Result<Self, Error> {
         let found = look(&connection)?;
         let live = Live {
-            client: build(&connection, &found.material, proxied)?,
+            client: build(&connection, &found.material, style)?,
             material: found.material,
             credential: found.credential,
             expires: None,
@@ -133,7 +165,7 @@ impl Transport {
         Ok(Self {
             connection: Arc::new(connection),
             recheck,
-            proxied,
+            style,
             live: ArcSwap::from_pointee(live),
             turn: Mutex::new(()),
         })
@@ -236,7 +268,7 @@ impl Transport {
         if found.material == live.material {
             return Ok((live.client.clone(), found));
         }
-        let client = build(&self.connection, &found.material, self.proxied)?;
+        let client = build(&self.connection, &found.material, self.style)?;
         tracing::info!(server = %self.connection.server, "certificates changed: new connections");
         Ok((client, found))
     }
@@ -299,13 +331,13 @@ fn token(source: &Source, bytes: &[u8]) -> Result<Secret, Error> {
     Ok(Secret(text.to_owned()))
 }
 
-fn build(connection: &Connection, material: &Material, proxied: bool) -> Result<Client, Error> {
+fn build(connection: &Connection, material: &Material, style: Style) -> Result<Client, Error> {
     let trust = match (&connection.roots, &material.roots) {
         (Roots::Anybody, _) => Trust::Anybody,
         (Roots::Pem(_), Some(pem)) => Trust::Pem(pem),
         (Roots::Pem(_) | Roots::System, _) => Trust::System,
     };
-    let config = tls::client_config(
+    let mut config = tls::client_config(
         trust,
         material.identity.as_ref(),
         connection.server_name.as_deref(),
@@ -316,14 +348,32 @@ fn build(connection: &Connection, material: &Material, proxied: bool) -> Result<
         }
         (_, error) => Error::Tls(error),
     })?;
-    let builder = Client::builder()
-        .tls_backend_preconfigured(config)
+    let builder = match style.streams {
         // One request per connection at a time: a connection that hangs is dropped with its
         // request, where HTTP/2 would keep sending the next ones into it.
-        .http1_only()
+        false => Client::builder().http1_only(),
+        true => {
+            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            Client::builder()
+                .http2_keep_alive_interval(PING)
+                .http2_keep_alive_timeout(PING)
+                .http2_initial_stream_window_size(STREAM_WINDOW)
+                .http2_initial_connection_window_size(CONNECTION_WINDOW)
+                // Where there is no HTTP/2, the kernel asks.
+                .tcp_keepalive(PING)
+                .tcp_keepalive_interval(PING)
+                .tcp_keepalive_retries(2)
+        }
+    };
+    let builder = builder
+        .tls_backend_preconfigured(config)
         .pool_idle_timeout(IDLE)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("tidegauge/", env!("CARGO_PKG_VERSION")));
-    let builder = if proxied { builder } else { builder.no_proxy() };
+    let builder = if style.proxied {
+        builder
+    } else {
+        builder.no_proxy()
+    };
     builder.build().map_err(Error::Http)
 }

@@ -1,10 +1,12 @@
 //! The server over a cluster: the real process, HTTPS, and an API server that answers as one was
 //! recorded. `callers` and `table` say who is believed and may do what, `reviews` what is asked about
-//! them and remembered, `strangers` whose connection ends, `kinds` which kinds of object there are.
+//! them and remembered, `strangers` whose connection ends, `kinds` which kinds of object there are,
+//! `objects` how names of objects are known.
 
 mod apiservices;
 mod callers;
 mod kinds;
+mod objects;
 mod reviews;
 mod serving;
 mod strangers;
@@ -36,6 +38,9 @@ externalRules:
   resources: {overrides: {namespace: {resource: namespace}}}
   metricsQuery: sum(<<.Series>>{<<.LabelMatchers>>})
 "#;
+
+/// Each ask is a list.
+const LISTED: &str = "--object-watch-idle=0s";
 
 const AUTOSCALER: &str = "system:serviceaccount:kube-system:horizontal-pod-autoscaler";
 const PODS: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods";
@@ -137,7 +142,7 @@ fn parameter<'a>(call: &'a Call, name: &str) -> Option<&'a str> {
 #[tokio::test]
 async fn an_autoscaler_gets_the_metric_of_the_pods_that_its_selector_matches() {
     let world = World::new().await;
-    let adapter = world.ready(&[]).await;
+    let adapter = world.ready(&[LISTED]).await;
     world.tap.take();
     for http2 in [true, false] {
         let client = adapter.caller(Some(&world.proxy()), http2);
@@ -188,7 +193,7 @@ async fn an_autoscaler_gets_the_metric_of_the_pods_that_its_selector_matches() {
 async fn while_the_api_server_is_away_it_lives_and_is_not_ready_and_it_comes_back_with_it() {
     let mut world = World::new().await;
     world.api.stop();
-    let mut adapter = world.listening(&[]).await;
+    let mut adapter = world.listening(&[LISTED]).await;
     let anybody = |path: &'static str| ask(&adapter, None, path);
     assert_eq!(anybody("/livez").await.body, "ok");
     let unready = anybody("/readyz").await;
@@ -268,7 +273,7 @@ async fn it_is_ready_when_it_knows_kinds_and_authorities_and_not_before() {
 #[tokio::test]
 async fn a_list_in_pages_is_read_to_its_end_and_a_failed_page_is_an_error() {
     let world = World::new().await;
-    let adapter = world.ready(&[]).await;
+    let adapter = world.ready(&[LISTED]).await;
     let admin = world.admin();
     world.api.page(1);
     world.tap.take();

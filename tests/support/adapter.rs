@@ -151,10 +151,12 @@ impl Adapter {
         flags: &[&str],
     ) -> Adapter {
         let (kubeconfig, authority) = (cluster.kubeconfig(), cluster.authority.pem());
+        let token = cluster.token();
         let files = [
             ("rules.yaml", rules),
             ("kubeconfig", kubeconfig.as_str()),
             ("ca.crt", authority.as_str()),
+            ("token", token.as_str()),
         ];
         let prometheus = format!("--prometheus-url={prometheus_url}");
         let own = [

@@ -7,7 +7,9 @@
 mod answers;
 mod apiservices;
 mod kinds;
+mod objects;
 mod roles;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,10 +18,10 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use hyper::header::{ACCEPT, AUTHORIZATION};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
@@ -30,13 +32,16 @@ use tokio_util::task::AbortOnDropHandle;
 
 use answers::{answer, recorded_trust, refusal};
 use apiservices::ApiServices;
+use objects::Objects;
 pub use roles::Grant;
+use watch::{Body, Signal};
+pub use watch::{End, Watches};
 
 use super::pki::Authority;
 use super::poll;
 use super::tap::decode;
 
-/// The only credential it takes.
+/// The only credential it takes, until told otherwise.
 const TOKEN: &str = "token-of-the-adapter";
 
 /// A bearer token that its token review knows, of `system:serviceaccount:shop:default`.
@@ -74,6 +79,24 @@ pub struct Call {
     pub body: Value,
 }
 
+impl Call {
+    /// A parameter of the query.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let found = self.query.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// What the last part of the path names.
+    pub fn plural(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Whether it is to say what changes.
+    pub fn is_watch(&self) -> bool {
+        self.parameter("watch") == Some("true")
+    }
+}
+
 /// A running API server.
 pub struct ApiServer {
     /// Signs its own certificate.
@@ -106,6 +129,15 @@ struct World {
     grants: Vec<Grant>,
     /// Bearer tokens of callers that its token review does not know any more.
     revoked: Vec<String>,
+    token: String,
+    objects: Objects,
+    watches: Watches,
+    /// Between two bookmarks.
+    bookmarks: Duration,
+    /// Sent at each change of what a watch has to say.
+    signal: tokio::sync::watch::Sender<Signal>,
+    /// One reference more for each open watch.
+    open_watches: Arc<()>,
 }
 
 impl ApiServer {
@@ -116,13 +148,14 @@ impl ApiServer {
         let pair = authority.server("kube-apiserver");
         let chain = CertificateDer::from_pem_slice(pair.certificate.as_bytes());
         let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes());
-        let config = rustls::ServerConfig::builder()
+        let mut config = rustls::ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(
                 vec![chain.expect("a fresh certificate must be PEM")],
                 key.expect("a fresh key must be PEM"),
             )
             .expect("a fresh key must fit its certificate");
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let world = World {
             conduct: Vec::new(),
             calls: Vec::new(),
@@ -134,6 +167,14 @@ impl ApiServer {
             apiservices: ApiServices::default(),
             grants: Vec::new(),
             revoked: Vec::new(),
+            token: TOKEN.to_owned(),
+            objects: Objects::new(),
+            watches: Watches::Served,
+            bookmarks: Duration::from_secs(60),
+            signal: tokio::sync::watch::Sender::new(Signal {
+                ends: (0, End::Proper),
+            }),
+            open_watches: Arc::new(()),
         };
         let tls = TlsAcceptor::from(Arc::new(config));
         let state = Arc::new(State {
@@ -213,6 +254,16 @@ impl ApiServer {
         self.world().page = objects;
     }
 
+    /// Takes this bearer token only, from now on.
+    pub fn rotate(&self, token: &str) {
+        token.clone_into(&mut self.world().token);
+    }
+
+    /// The bearer token that it takes.
+    pub fn token(&self) -> String {
+        self.world().token.clone()
+    }
+
     /// Gives plain discovery documents only, as before Kubernetes 1.26.
     pub fn do_not_aggregate(&self) {
         self.world().aggregates = false;
@@ -284,7 +335,7 @@ impl ApiServer {
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "here",
             "contexts": [{"name": "here", "context": {"cluster": "here", "user": "adapter"}}],
-            "users": [{"name": "adapter", "user": {"token": TOKEN}}],
+            "users": [{"name": "adapter", "user": {"tokenFile": "token"}}],
             "clusters": [{"name": "here", "cluster": {
                 "server": format!("https://{}", self.address), "certificate-authority": "ca.crt",
             }}],
@@ -311,10 +362,16 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
             let Ok(stream) = state.tls.accept(stream).await else {
                 return;
             };
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             let service = service_fn(|request| handle(request, Arc::clone(&state)));
-            let http = hyper::server::conn::http1::Builder::new();
             // The error is the misbehaviour that a test asked for, or the adapter going away.
-            let _ = http.serve_connection(TokioIo::new(stream), service).await;
+            if http2 {
+                let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                let _ = http.serve_connection(TokioIo::new(stream), service).await;
+            } else {
+                let http = hyper::server::conn::http1::Builder::new();
+                let _ = http.serve_connection(TokioIo::new(stream), service).await;
+            }
         });
     }
 }
@@ -322,7 +379,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 async fn handle(
     request: Request<Incoming>,
     state: Arc<State>,
-) -> Result<Response<Full<Bytes>>, std::io::Error> {
+) -> Result<Response<Body>, std::io::Error> {
     let (parts, body) = request.into_parts();
     let body = body
         .collect()
@@ -354,24 +411,33 @@ async fn handle(
     };
     // The time of a network and of a busy server, not a wait for anything.
     tokio::time::sleep(delay).await;
+    let bearer = format!("Bearer {}", state.world().token);
     let (status, body) = match conduct {
         Conduct::Hang => std::future::pending().await,
         Conduct::Close => return Err(std::io::Error::other("told to close")),
         Conduct::Fail => refusal(500, "etcdserver: leader changed"),
         Conduct::Refuse(status) => refusal(status, "told to refuse"),
         Conduct::Forbid => refusal(403, "User \"adapter\" cannot do this"),
-        Conduct::Well if header(AUTHORIZATION) != format!("Bearer {TOKEN}") => {
-            refusal(401, "Unauthorized")
-        }
+        Conduct::Well if header(AUTHORIZATION) != bearer => refusal(401, "Unauthorized"),
         Conduct::Well if call.path.starts_with(apiservices::PATH) => {
             state.world().apiservices.answer(&call)
         }
-        Conduct::Well => answer(&call, &state.world()),
+        Conduct::Well if call.is_watch() && state.world().objects.has_kind(call.plural()) => {
+            let (status, body) = watch::answer(&call, &state);
+            return watch::response(status, body);
+        }
+        Conduct::Well => answer(&call, &mut state.world()),
     };
-    let response = Response::builder()
-        .status(status)
-        .header(CONTENT_TYPE, "application/json");
-    response
-        .body(Full::new(Bytes::from(body.to_string())))
-        .map_err(std::io::Error::other)
+    watch::response(status, full(&body))
+}
+
+/// A body that is all there.
+fn full(body: &Value) -> Body {
+    text(body.to_string())
+}
+
+fn text(body: String) -> Body {
+    Full::new(Bytes::from(body))
+        .map_err(|never| match never {})
+        .boxed()
 }

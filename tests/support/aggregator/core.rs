@@ -28,7 +28,7 @@ impl Core {
         Core {
             client: https_client(&api.authority.pem(), None, false),
             url: text(&config["clusters"][0]["cluster"]["server"]),
-            token: text(&config["users"][0]["user"]["token"]),
+            token: api.token(),
         }
     }
 

@@ -3,22 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tidegauge::selector::Selector;
 
 use super::{Call, VALID_TOKEN, World, kinds};
 
 const RECORDED: &str = include_str!("../../data/recorded/apiserver.jsonl");
 
-/// Namespace, name, and label `app`.
-const PODS: [(&str, &str, &str); 4] = [
-    ("shop", "web-a", "web"),
-    ("shop", "web-b", "web"),
-    ("shop", "web-c", "web"),
-    ("bank", "teller-a", "teller"),
-];
-
 /// Status and body.
-pub(super) fn answer(call: &Call, world: &World) -> (u16, Value) {
+pub(super) fn answer(call: &Call, world: &mut World) -> (u16, Value) {
     let aggregated = world.aggregates && call.accept.contains("as=APIGroupDiscoveryList");
     let form = if aggregated {
         "application/json;g=apidiscovery"
@@ -46,8 +37,8 @@ pub(super) fn answer(call: &Call, world: &World) -> (u16, Value) {
         map["data"] = json!(world.trust);
         return (status, map);
     }
-    if path.ends_with("/pods") {
-        return (200, pods(call, world.page));
+    if world.objects.has_kind(call.plural()) {
+        return (200, world.objects.list(call, world.page));
     }
     if let Some(list) = kinds::list(path, &world.groups) {
         return (200, list);
@@ -98,45 +89,6 @@ pub(super) fn refusal(code: u16, message: &str) -> (u16, Value) {
         "message": message, "code": code,
     });
     (code, status)
-}
-
-/// Metadata of pods, `page` or `limit` at once; a place in the list is the `continue` token.
-fn pods(call: &Call, page: usize) -> Value {
-    let parameter = |name: &str| {
-        let found = call.query.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str()).unwrap_or_default()
-    };
-    let selector = Selector::parse(parameter("labelSelector")).expect("a valid selector must come");
-    let inside = call
-        .path
-        .strip_prefix("/api/v1/namespaces/")
-        .and_then(|it| it.split_once('/'));
-    let matches = |namespace: &str, app: &str| {
-        let labels = BTreeMap::from([("app".to_owned(), app.to_owned())]);
-        inside.is_none_or(|(asked, _)| asked == namespace) && selector.matches(&labels)
-    };
-    let all: Vec<_> = PODS
-        .iter()
-        .filter(|(namespace, _, app)| matches(namespace, app))
-        .collect();
-    let from: usize = parameter("continue")
-        .trim_end_matches("+/=")
-        .parse()
-        .unwrap_or_default();
-    let page = page.min(parameter("limit").parse().unwrap_or(usize::MAX));
-    let until = from.saturating_add(page).min(all.len());
-    let items = all[from..until].iter().map(|(namespace, name, app)| {
-        json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
-            "metadata": {"name": name, "namespace": namespace, "labels": {"app": app}}})
-    });
-    // A token of a real server is opaque and needs escaping.
-    let next = if until < all.len() {
-        format!("{until}+/=")
-    } else {
-        String::new()
-    };
-    json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
-        "metadata": {"resourceVersion": "6574", "continue": next}, "items": items.collect::<Vec<_>>()})
 }
 
 /// The default roles of the recorded cluster: discovery for everybody who is known, health and

@@ -1,0 +1,145 @@
+//! What is held of one kind, and whether it may be answered from.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::list;
+use super::store::{Store, View};
+use crate::kinds::Kind;
+use crate::selector::Selector;
+
+/// An unwatched store is answered from for so long: a watch that ends is begun again well within
+/// it. After that, each ask is a list.
+pub(super) const STALE: Duration = Duration::from_secs(10);
+
+/// One kind's objects, or the running ones of them. One task writes the store, every ask reads it.
+#[derive(Debug)]
+pub(super) struct Feed {
+    /// Its kind, in the version that is asked for.
+    pub(super) kind: Kind,
+    /// `status.phase=Running`, or none.
+    pub(super) fields: Option<&'static str>,
+    /// For logs and metrics: `pods`, `pods with status.phase=Running`.
+    pub(super) title: String,
+    /// Cancelled when its kind is gone.
+    pub(super) dropped: CancellationToken,
+    state: RwLock<State>,
+    asked: Mutex<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// `None` until a list was complete, and where watching is refused.
+    store: Option<Store>,
+    /// Since when nothing says what changes; `None` while a watch does.
+    unwatched: Option<Instant>,
+}
+
+impl Feed {
+    /// One that is asked for now, and holds nothing yet.
+    pub(super) fn new(kind: Kind, fields: Option<&'static str>) -> Arc<Feed> {
+        Arc::new(Feed {
+            title: list::title(&kind, fields),
+            kind,
+            fields,
+            dropped: CancellationToken::new(),
+            state: RwLock::default(),
+            asked: Mutex::new(Instant::now()),
+        })
+    }
+
+    /// Its list. No two feeds have the same.
+    pub(super) fn list_path(&self) -> String {
+        list::path(&self.kind, None, &Selector::default(), self.fields)
+    }
+
+    /// Its watch from `version` on, for so many seconds.
+    pub(super) fn watch_path(&self, version: &str, seconds: u64) -> String {
+        list::watch_path(&self.kind, self.fields, version, seconds)
+    }
+
+    /// The objects in `namespace`, or all, as they are now; `None` where that is not known.
+    pub(super) fn view(&self, namespace: Option<&str>) -> Option<View> {
+        let state = self.read();
+        state
+            .is_current()
+            .then(|| state.store.as_ref())
+            .flatten()
+            .map(|store| store.view(namespace))
+    }
+
+    /// Somebody asks.
+    pub(super) fn touch(&self) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// When somebody asked last.
+    pub(super) fn asked(&self) -> Instant {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the watch has been away for too long to answer without it.
+    pub(super) fn is_stale(&self) -> bool {
+        !self.read().is_current()
+    }
+
+    /// How many objects are held.
+    pub(super) fn len(&self) -> usize {
+        self.read().store.as_ref().map_or(0, Store::len)
+    }
+
+    /// From where a watch goes on; `None` where there is nothing to go on from.
+    pub(super) fn version(&self) -> Option<String> {
+        let state = self.read();
+        state.store.as_ref().map(|store| store.version().to_owned())
+    }
+
+    /// A new list takes the place of all that was held. It is true as of `since`.
+    pub(super) fn replace(&self, store: Store, since: Instant) {
+        let mut state = self.write();
+        let old = state.store.replace(store);
+        state.unwatched = Some(since);
+        drop(state);
+        // Tens of thousands of objects take their time to go.
+        drop(old);
+    }
+
+    /// Nothing is held any longer.
+    pub(super) fn clear(&self) {
+        let old = self.write().store.take();
+        drop(old);
+    }
+
+    /// Changes the store. Readers wait for it: no waiting inside.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Store) -> T) -> Option<T> {
+        self.write().store.as_mut().map(change)
+    }
+
+    /// Everything up to now has been said, and what changes will be.
+    pub(super) fn is_watched(&self) {
+        self.write().unwatched = None;
+    }
+
+    /// Nothing says what changed since `since`, or since the last time this was said.
+    pub(super) fn is_unwatched(&self, since: Instant) {
+        self.write().unwatched.get_or_insert(since);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_current(&self) -> bool {
+        let unwatched = self.unwatched.map(|since| since.elapsed());
+        unwatched.is_none_or(|away| away < STALE)
+    }
+}
