@@ -153,8 +153,15 @@ impl World {
         }
     }
 
-    /// What it has asked the API server, each thing once.
-    fn wishes(&self) -> Vec<Wish> {
+    /// What it has asked the API server, each thing once, when it has begun to watch.
+    async fn wishes(&self, adapter: &Adapter) -> Vec<Wish> {
+        let begun = async || {
+            let wishes: Vec<Wish> = self.api.seen().iter().map(Wish::of).collect();
+            watched(&wishes)
+                .then_some(())
+                .ok_or_else(|| format!("{wishes:?}\n{}", adapter.stderr()))
+        };
+        poll::until("pods are watched", Duration::from_secs(30), begun).await;
         let mut wishes = Vec::new();
         for call in self.api.take() {
             let wish = Wish::of(&call);
@@ -171,6 +178,14 @@ fn all_are_allowed(name: &str, wishes: &[Wish], grants: &[Grant]) {
         let allowed = grants.iter().any(|grant| grant.allows(wish));
         assert!(allowed, "{name}: the roles do not allow {wish:?}");
     }
+}
+
+/// Whether pods are followed by a watch.
+fn watched(wishes: &[Wish]) -> bool {
+    let is_it = |verb: &str, resource: &str| verb == "watch" && resource == "pods";
+    wishes
+        .iter()
+        .any(|it| matches!(it, Wish::Resource { verb, resource, .. } if is_it(verb, resource)))
 }
 
 /// Whether something was done with this resource: the test would prove nothing without.
@@ -203,7 +218,7 @@ async fn our_arguments_start_it_and_our_roles_allow_all_that_it_asks() {
         };
         poll::until(name, Duration::from_secs(30), trusted).await;
     }
-    let wishes = world.wishes();
+    let wishes = world.wishes(&adapter).await;
     for resource in [
         "apiservices",
         "configmaps",
@@ -235,7 +250,7 @@ async fn arguments_of_prometheus_adapter_start_it_and_their_roles_allow_all_that
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let adapter = world.started(&args, &data(&rules)).await;
         world.exercise(&adapter, &args).await;
-        let wishes = world.wishes();
+        let wishes = world.wishes(&adapter).await;
         assert!(touched(&wishes, "pods"), "{name}: {wishes:?}");
         let mut grants = rbac::standard();
         grants.extend(rbac::given(&roles, None));
