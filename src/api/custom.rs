@@ -80,8 +80,8 @@ pub(super) async fn answer(
     render(ask, &described, &values, form)
 }
 
-/// Whether the namespace in the path says something about the objects. For a cluster-scoped one it is
-/// that of the autoscaler; only for custom resources whose rule has a label for it does the Go
+/// Whether the namespace in the path says something about the objects. For cluster-scoped ones it
+/// is that of the autoscaler; only for custom resources whose rule has a label for it does the Go
 /// adapter put it into the query, and whoever relies on that keeps the number he has.
 fn is_in_namespace(kind: &Kind, metric: &Metric) -> bool {
     kind.namespaced || (!kind.group.is_empty() && metric.labels.namespace.is_ok())
