@@ -11,6 +11,7 @@ mod reviews;
 mod serving;
 mod strangers;
 mod table;
+mod trust;
 
 use std::time::Duration;
 
@@ -107,6 +108,15 @@ impl World {
     fn proxy(&self) -> Pair {
         self.proxies.client("front-proxy-client", &[])
     }
+}
+
+/// As in a pod: see [`Adapter::in_pod`].
+async fn in_pod(world: &World, flags: &[&str]) -> Adapter {
+    let started = Adapter::in_pod(&world.api, RULES, &world.tap.url, flags).await;
+    let mut adapter = started.unwrap();
+    adapter.ready().await.unwrap();
+    world.api.take();
+    adapter
 }
 
 /// Asks as a client with this certificate, over HTTP/2.

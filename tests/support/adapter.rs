@@ -133,6 +133,48 @@ impl Adapter {
         }
     }
 
+    /// As [`over`](Self::over), as a pod finds its cluster: by its environment, and by the service
+    /// account that is mounted at `account`.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it ends by itself.
+    pub async fn in_pod(
+        cluster: &ApiServer,
+        rules: &str,
+        prometheus_url: &str,
+        flags: &[&str],
+    ) -> Result<Adapter, Refusal> {
+        let (token, authority) = (cluster.token(), cluster.authority.pem());
+        let files = [
+            ("rules.yaml", rules),
+            ("account/token", token.as_str()),
+            ("account/ca.crt", authority.as_str()),
+            ("account/namespace", "monitoring"),
+        ];
+        let prometheus = format!("--prometheus-url={prometheus_url}");
+        let own = [
+            "--service-account-directory=account",
+            "--bind-address=127.0.0.1",
+            &prometheus,
+        ];
+        let address = cluster.address();
+        let environment = [
+            ("KUBERNETES_SERVICE_HOST", address.ip().to_string()),
+            ("KUBERNETES_SERVICE_PORT", address.port().to_string()),
+        ];
+        let mut adapter = Adapter::start_in(&environment, &files, &[flags, &own].concat());
+        match adapter.listens().await {
+            Ok(()) => {
+                adapter.client = adapter.caller(None, true);
+                Ok(adapter)
+            }
+            Err(status) => Err(Refusal {
+                status,
+                stderr: adapter.stderr(),
+            }),
+        }
+    }
+
     /// How it ends with neither a cluster nor objects.
     pub async fn nowhere(rules: &str) -> Refusal {
         let flags = ["--prometheus-url=http://127.0.0.1:1"];
@@ -167,20 +209,27 @@ impl Adapter {
         Adapter::start(&files, &[flags, &own].concat())
     }
 
-    /// Starts the process among these files.
+    /// Starts the process among these files. Whatever this machine is, it is in no cluster.
     fn start(files: &[(&str, &str)], flags: &[&str]) -> Adapter {
+        Adapter::start_in(&[], files, flags)
+    }
+
+    fn start_in(environment: &[(&str, String)], files: &[(&str, &str)], flags: &[&str]) -> Adapter {
         let directory = TempDir::new().expect("a temporary directory must be possible");
         for (name, text) in files {
-            std::fs::write(directory.path().join(name), text)
+            let path = directory.path().join(name);
+            let parent = path.parent().expect("a file must be in a directory");
+            std::fs::create_dir_all(parent)
+                .and_then(|()| std::fs::write(&path, text))
                 .expect("the own temporary directory must be writable");
         }
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
         command.current_dir(directory.path()).args(flags);
         command.args(["--config=rules.yaml", "--secure-port=0", "--cert-dir=certs"]);
-        // Whatever this machine is, the adapter is in no cluster.
         command
             .env_remove("KUBERNETES_SERVICE_HOST")
-            .env_remove("KUBERNETES_SERVICE_PORT");
+            .env_remove("KUBERNETES_SERVICE_PORT")
+            .envs(environment.iter().map(|(name, value)| (name, value)));
         let process = Process::start(command, &directory.path().join("stderr"))
             .expect("the binary that cargo built must start");
         let client = super::http_client();
@@ -198,6 +247,15 @@ impl Adapter {
         for text in ["", text] {
             std::fs::write(&path, text).expect("the own temporary directory must be writable");
         }
+    }
+
+    /// Puts another file in the place of one of the adapter's, as a kubelet does: whole, at once.
+    pub fn replace(&self, name: &str, text: &str) {
+        let path = self.directory.path().join(name);
+        let next = path.with_extension("next");
+        std::fs::write(&next, text)
+            .and_then(|()| std::fs::rename(&next, &path))
+            .expect("the own temporary directory must be writable");
     }
 
     /// A client that trusts the self-signed certificate and shows its own.

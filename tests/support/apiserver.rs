@@ -8,6 +8,7 @@ mod answers;
 mod apiservices;
 mod kinds;
 mod objects;
+mod published;
 mod roles;
 mod watch;
 
@@ -117,6 +118,8 @@ struct World {
     calls: Vec<Call>,
     /// The ConfigMap's data.
     trust: BTreeMap<String, String>,
+    /// The ConfigMap's version.
+    published: tokio::sync::watch::Sender<u64>,
     /// Group documents beside the recorded ones.
     groups: Vec<Value>,
     /// Does it aggregate its discovery documents?
@@ -160,6 +163,7 @@ impl ApiServer {
             conduct: Vec::new(),
             calls: Vec::new(),
             trust: BTreeMap::new(),
+            published: tokio::sync::watch::Sender::new(1),
             groups: Vec::new(),
             aggregates: true,
             delay: Duration::ZERO,
@@ -223,13 +227,20 @@ impl ApiServer {
         let mut trust = recorded_trust();
         trust.insert("client-ca-file".to_owned(), pem(clients));
         trust.insert("requestheader-client-ca-file".to_owned(), pem(proxies));
-        self.world().trust = trust;
+        self.change_trust(|published| *published = trust);
     }
 
     /// Puts this in the published ConfigMap, in place of one entry.
     pub fn publish(&self, key: &str, value: &str) {
+        self.change_trust(|trust| {
+            trust.insert(key.to_owned(), value.to_owned());
+        });
+    }
+
+    fn change_trust(&self, change: impl FnOnce(&mut BTreeMap<String, String>)) {
         let mut world = self.world();
-        world.trust.insert(key.to_owned(), value.to_owned());
+        change(&mut world.trust);
+        world.published.send_modify(|version| *version += 1);
     }
 
     /// Allows something more.
@@ -309,6 +320,11 @@ impl ApiServer {
     /// Refuses so many of the next changes of an APIService, because somebody was faster.
     pub fn conflict(&self, changes: usize) {
         self.world().apiservices.conflicts = changes;
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Every call since they were last taken, in order; they stay.
@@ -421,6 +437,9 @@ async fn handle(
         Conduct::Well if header(AUTHORIZATION) != bearer => refusal(401, "Unauthorized"),
         Conduct::Well if call.path.starts_with(apiservices::PATH) => {
             state.world().apiservices.answer(&call)
+        }
+        Conduct::Well if call.is_watch() && call.plural() == "configmaps" => {
+            return watch::response(200, published::watch(&call, &state));
         }
         Conduct::Well if call.is_watch() && state.world().objects.has_kind(call.plural()) => {
             let (status, body) = watch::answer(&call, &state);

@@ -287,4 +287,38 @@ async fn authorities_from_flags_need_no_config_map() {
     assert_eq!(proxied.status, StatusCode::OK);
     let index: Value = serde_json::from_str(&proxied.body).unwrap();
     assert_eq!(index["kind"], "APIGroupList");
+
+    // The files are followed, and a bad one leaves the last good one in use.
+    let next = Authority::new("own");
+    let new_admin = next.client("admin", &["system:masters"]);
+    let code = async |pair| ask(&adapter, Some(pair), "/apis").await.status.as_u16();
+    for (text, says) in [
+        (
+            "half a certificate".to_owned(),
+            "no certificate in it can be used",
+        ),
+        (next.pem(), "file changed, new content in use"),
+    ] {
+        std::fs::write(&clients, text).unwrap();
+        poll::until(
+            "the file is looked at",
+            Duration::from_secs(30),
+            async || {
+                let said = adapter.stderr();
+                if said.contains(says) {
+                    Ok(())
+                } else {
+                    Err(said)
+                }
+            },
+        )
+        .await;
+        let changed = says.contains("changed");
+        let expected = if changed { (401, 200) } else { (200, 401) };
+        assert_eq!(
+            (code(&admin).await, code(&new_admin).await),
+            expected,
+            "{says}"
+        );
+    }
 }

@@ -35,6 +35,7 @@ pub(super) fn answer(call: &Call, world: &mut World) -> (u16, Value) {
     if path.ends_with("/configmaps/extension-apiserver-authentication") {
         let (status, mut map) = recorded(|it| it["path"] == path);
         map["data"] = json!(world.trust);
+        map["metadata"]["resourceVersion"] = json!(world.published.borrow().to_string());
         return (status, map);
     }
     if world.objects.has_kind(call.plural()) {
