@@ -21,10 +21,10 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode, Version};
 use rustls::pki_types::CertificateDer;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-use crate::auth::Auth;
+use crate::auth::{Auth, User};
 use crate::kubernetes::Kubernetes;
 use crate::plan::Dropped;
 use crate::prometheus::{self, Client, Sample};
@@ -81,14 +81,14 @@ pub struct Api {
     documents: discovery::Documents,
     openapi: openapi::Documents,
     in_flight: Semaphore,
-    in_review: Semaphore,
     stopping: AtomicBool,
 }
 
 /// What one request may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Requests at one time (`--max-requests-inflight`); one more is answered 429.
+    /// Asks for metrics at one time (`--max-requests-inflight`), of those who may ask; one more is
+    /// answered 429.
     pub in_flight: usize,
     /// The longest a request may take (`--request-timeout`); `?timeout=` may shorten it.
     pub timeout: Duration,
@@ -97,10 +97,6 @@ pub struct Limits {
 /// When a request must have its answer.
 #[derive(Clone, Copy, Debug)]
 struct Deadline(Instant);
-
-/// Requests that wait to learn who asks and whether they may. More than are served at one time:
-/// most answers of reviews are remembered.
-const REVIEWS_MAX: usize = 1000;
 
 /// `k8s.io/apiserver/pkg/apis/audit` `HeaderAuditID`.
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
@@ -123,7 +119,6 @@ impl Api {
             documents: discovery::Documents::default(),
             openapi: openapi::Documents::default(),
             in_flight,
-            in_review: Semaphore::new(REVIEWS_MAX),
             stopping: AtomicBool::new(false),
         }
     }
@@ -190,27 +185,14 @@ impl Api {
         let timeout = own_timeout.map_or(longest, |own| own.min(longest));
         let deadline = Deadline(Instant::now() + timeout);
         let (route, headers, auth) = (&parsed.route, &request.headers, &self.rooms.auth);
-        let too_many = |_| Failure::too_many_requests();
         let answer = async {
-            // Discovery and health are answered from memory: asks that hang never keep them away.
-            let permit = match route {
-                Route::Custom(_) | Route::External(_) | Route::Resource(_) => {
-                    Some(self.in_flight.try_acquire())
-                }
-                _ => None,
-            };
             let refused = |refusal| Failure::refused(&refusal, &request.uri.to_string());
-            {
-                // Before anybody is known, so that strangers cannot queue up without a limit.
-                let _permit = self.in_review.try_acquire().map_err(too_many)?;
-                let user = auth.identify(headers, certificates).await;
-                let user = user.map_err(refused)?;
-                if matches!(permit, Some(Err(_))) && !user.is_master() {
-                    return Err(Failure::too_many_requests());
-                }
-                let allowed = auth.allow(&user, &parsed.attributes).await;
-                allowed.map_err(refused)?;
-            }
+            let user = auth.identify(headers, certificates).await;
+            let user = user.map_err(refused)?;
+            let allowed = auth.allow(&user, &parsed.attributes).await;
+            allowed.map_err(refused)?;
+            // Not before: strangers whose reviews are slow take nobody's place.
+            let _place = self.place(route, &user)?;
             if accept::asks_to_upgrade(headers) {
                 return Err(Failure::bad_request("no protocol but HTTP is served here"));
             }
@@ -219,6 +201,20 @@ impl Api {
         timeout_at(deadline.0, answer)
             .await
             .unwrap_or_else(|_| Err(Failure::timed_out()))
+    }
+
+    /// A place among the requests that are served at one time. Discovery and health need none, for
+    /// they are answered from memory: asks that hang never keep them away.
+    fn place(&self, route: &Route, user: &User) -> Result<Option<SemaphorePermit<'_>>, Failure> {
+        match route {
+            Route::Custom(_) | Route::External(_) | Route::Resource(_) => {}
+            _ => return Ok(None),
+        }
+        match self.in_flight.try_acquire() {
+            Ok(place) => Ok(Some(place)),
+            Err(_) if user.is_master() => Ok(None),
+            Err(_) => Err(Failure::too_many_requests()),
+        }
     }
 
     async fn route(

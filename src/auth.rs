@@ -111,7 +111,7 @@ pub enum Refusal {
     /// Nobody knows: the review failed.
     #[error("the access review failed: {0}")]
     Review(Arc<kubernetes::Error>),
-    /// Nobody is asked: too many reviews are under way.
+    /// Nobody is asked: too many reviews are under way or waited for.
     #[error("too many reviews are under way")]
     Busy,
 }

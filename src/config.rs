@@ -188,7 +188,7 @@ pub struct ServingFlags {
     pub http2_max_streams: u32,
     /// Deadline of a request.
     pub request_timeout: Duration,
-    /// Requests at a time; the next is answered 429.
+    /// Requests for metrics at a time; the next is answered 429.
     pub max_requests_inflight: usize,
     /// Connections at a time; the next waits.
     pub max_connections: usize,

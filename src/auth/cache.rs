@@ -18,12 +18,16 @@ const ENTRIES: usize = 8192;
 /// storm of different questions costs this much and no more.
 const REVIEWS: usize = 1000;
 
+/// Requests that wait for a review, their own or that of an equal question. Whoever sends them may
+/// be a stranger: without a limit they would queue up.
+const WAITING: usize = 1000;
+
 /// Why there is no answer.
 #[derive(Clone, Debug)]
 pub(super) enum Error {
     /// The review failed.
     Review(Arc<kubernetes::Error>),
-    /// It was not begun: [`REVIEWS`] are under way.
+    /// It is not waited for: [`REVIEWS`] are under way, or [`WAITING`] requests wait.
     Busy,
 }
 
@@ -38,6 +42,7 @@ type Pending<V> = Shared<BoxFuture<'static, Outcome<V>>>;
 pub(super) struct Cache<V> {
     entries: Mutex<Entries<V>>,
     slots: Arc<Semaphore>,
+    places: Semaphore,
 }
 
 #[derive(Debug)]
@@ -66,6 +71,7 @@ impl<V> Default for Cache<V> {
         Cache {
             entries: Mutex::new(entries),
             slots: Arc::new(Semaphore::new(REVIEWS)),
+            places: Semaphore::new(WAITING),
         }
     }
 }
@@ -83,14 +89,28 @@ pub(super) fn digest(bytes: &[u8]) -> Digest {
 impl<V: Clone + Send + Sync + 'static> Cache<V> {
     /// The answer to the question `key`: the one at hand, or that of `review`, which then holds for
     /// `ttl`; for no time: it is not kept. A review goes on when nobody waits for it any more; it
-    /// must end by itself.
+    /// must end by itself. An answer at hand is given however many wait for others.
     pub(super) async fn get(
         self: &Arc<Self>,
         key: Digest,
         ttl: impl Fn(&V) -> Duration + Send + 'static,
         review: impl Future<Output = Result<V, kubernetes::Error>> + Send + 'static,
     ) -> Outcome<V> {
+        if let Some(answer) = self.at_hand(&key) {
+            return Ok(answer);
+        }
+        let Ok(_place) = self.places.try_acquire() else {
+            return Err(Error::Busy);
+        };
         self.pending(key, ttl, review).await
+    }
+
+    fn at_hand(&self, key: &Digest) -> Option<V> {
+        let entries = self.lock();
+        let entry = entries.by_key.get(key)?;
+        let holds = entry.until.is_some_and(|until| Instant::now() < until);
+        let answer = holds.then(|| entry.pending.clone().now_or_never());
+        answer.flatten()?.ok()
     }
 
     fn pending(
@@ -319,6 +339,30 @@ mod tests {
         gate.notify_waiters();
         assert_eq!(known.await.unwrap(), 1);
         assert_eq!(ask(b"one more").await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_bounded_and_an_answer_at_hand_is_given_all_the_same() {
+        let asked = Asked::default();
+        asked.ask("known", Ok(1)).await.unwrap();
+        let slow = || {
+            let hangs = std::future::pending::<Result<u32, kubernetes::Error>>();
+            Box::pin(asked.cache.get(digest(b"slow"), |_| TTL, hangs))
+        };
+        let mut waiting: Vec<_> = (0..WAITING).map(|_| slow()).collect();
+        for one in &mut waiting {
+            assert!(futures_util::poll!(one).is_pending());
+        }
+        assert!(matches!(slow().await, Err(Error::Busy)));
+        assert!(matches!(asked.ask("new", Ok(2)).await, Err(Error::Busy)));
+        assert_eq!(
+            asked.reviews(),
+            1,
+            "a review that nobody waits for is not begun"
+        );
+        assert_eq!(asked.ask("known", Ok(3)).await.unwrap(), 1);
+        waiting.pop();
+        assert_eq!(asked.ask("new", Ok(2)).await.unwrap(), 2);
     }
 
     #[tokio::test]

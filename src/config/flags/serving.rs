@@ -98,7 +98,9 @@ pub(in crate::config) struct Serving {
     /// API server gives up.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::above_zero)]
     pub(in crate::config) request_timeout: Duration,
-    /// Requests at a time. The next one is answered 429.
+    /// Requests for metrics at a time, of callers that may ask for them. The next one is answered
+    /// 429, unless its user is in the group system:masters. Discovery, OpenAPI, health and our own
+    /// metrics are answered from memory: they are neither counted nor refused.
     #[arg(long, value_name = "COUNT", default_value = "400")]
     pub(in crate::config) max_requests_inflight: NonZeroUsize,
     /// Connections at a time. The next one waits until another closes.

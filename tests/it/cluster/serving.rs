@@ -215,11 +215,11 @@ async fn one_request_too_many_is_429_except_for_masters_and_for_documents() {
         "{}",
         served.body
     );
-    let document = format!("{}{RESOURCES}", adapter.url);
-    let served = send(&proxy, Method::GET, &document, &autoscaler)
-        .await
-        .unwrap();
-    assert_eq!(served.status, StatusCode::OK, "{}", served.body);
+    for path in [RESOURCES, "/openapi/v2", "/readyz"] {
+        let url = format!("{}{path}", adapter.url);
+        let served = send(&proxy, Method::GET, &url, &autoscaler).await.unwrap();
+        assert_eq!(served.status, StatusCode::OK, "{path}: {}", served.body);
+    }
     // A client that goes away makes room.
     slow.abort();
     world.tap.behave(Behaviour::Close);
