@@ -136,8 +136,10 @@ pub(super) fn answer(
         },
         Discovery::Group(group) => Body::object(form, &self::group(group)),
         Discovery::Resources(version) if form == Form::default() => {
-            let bytes = made()?.resource_list(version);
-            Ok(Body::made("application/json", bytes))
+            match made()?.resource_list(version) {
+                Some(bytes) => Ok(Body::made("application/json", bytes)),
+                None => no_such_path(api, snapshot),
+            }
         }
         Discovery::Resources(version) => {
             Body::object(form, &shown.resource_list(snapshot, version))
@@ -239,8 +241,7 @@ fn versions(group: ApiGroup) -> impl Iterator<Item = GroupVersion> {
     all.filter(move |version| version.group() == group)
 }
 
-/// The entries of a group, at most `limit` metrics, by name. The limit keeps kinds of the core
-/// group first: an autoscaler's user looks for pods.
+/// The entries of a group, at most `limit` metrics, by name.
 fn resources(snapshot: &Snapshot, group: ApiGroup, limit: usize) -> Vec<APIResource> {
     let resource = |name: String, namespaced: bool, kind: &str, verbs: &[&str]| APIResource {
         name,
@@ -253,7 +254,7 @@ fn resources(snapshot: &Snapshot, group: ApiGroup, limit: usize) -> Vec<APIResou
     let external = |name| resource(name, true, "ExternalMetricValueList", &["get"]);
     let (mut listed, placeholder): (Vec<_>, _) = match group {
         ApiGroup::Custom => {
-            let metrics = snapshot.custom_metrics().take(limit);
+            let metrics = shared(snapshot.custom_metrics(), limit);
             let name = |it: &Listed<'_>| format!("{}/{}", it.resource, it.metric);
             let listed = metrics.map(|it| custom(name(&it), it.namespaced));
             (
@@ -279,4 +280,23 @@ fn resources(snapshot: &Snapshot, group: ApiGroup, limit: usize) -> Vec<APIResou
     }
     listed.sort_by(|a, b| a.name.cmp(&b.name));
     listed
+}
+
+/// At most `limit` of the metrics, which come kind by kind: one of each kind, then a second of each
+/// that has one, and so on. Otherwise a kind with many would leave no room for those after it:
+/// `namespaces` has all metrics of `pods`.
+fn shared<'a>(
+    metrics: impl Iterator<Item = Listed<'a>>,
+    limit: usize,
+) -> impl Iterator<Item = Listed<'a>> {
+    let mut ranked: Vec<(usize, Listed<'a>)> = Vec::new();
+    for listed in metrics {
+        let of_kind = ranked
+            .last()
+            .filter(|(_, it)| it.resource == listed.resource);
+        let rank = of_kind.map_or(0, |(rank, _)| rank + 1);
+        ranked.push((rank, listed));
+    }
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().take(limit).map(|(_, listed)| listed)
 }

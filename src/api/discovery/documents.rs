@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
-use hyper::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, VARY};
+use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 
 use super::aggregated;
 use super::{Shown, resources};
@@ -37,7 +37,7 @@ pub(in crate::api) struct Made {
 struct Aggregated {
     version: DiscoveryVersion,
     bytes: Bytes,
-    tag: String,
+    hash: String,
 }
 
 /// The documents, for the newest snapshot that was asked about.
@@ -105,7 +105,7 @@ impl Made {
             let bytes = Form::default().json(&aggregated::list(version, &groups))?;
             Ok(Aggregated {
                 version,
-                tag: etag::tag(&etag::hash(&bytes)),
+                hash: etag::hash(&bytes),
                 bytes: bytes.into(),
             })
         };
@@ -128,9 +128,9 @@ impl Made {
         })
     }
 
-    /// `/apis/GROUP/VERSION` as compact JSON; nothing where it is not served.
-    pub(in crate::api) fn resource_list(&self, version: GroupVersion) -> Bytes {
-        self.lists.get(&version).cloned().unwrap_or_default()
+    /// `/apis/GROUP/VERSION` as compact JSON; `None` where it is not served.
+    pub(in crate::api) fn resource_list(&self, version: GroupVersion) -> Option<Bytes> {
+        self.lists.get(&version).cloned()
     }
 
     /// `/apis` as aggregated discovery: unless the client has it already, as its tag tells.
@@ -143,20 +143,11 @@ impl Made {
             DiscoveryVersion::V2 => &self.v2,
             DiscoveryVersion::V2Beta1 => &self.v2beta1,
         };
-        let mut headers = HeaderMap::new();
-        headers.insert(VARY, HeaderValue::from_static("Accept"));
-        // "public": who may read `/apis` at all is told the same as everybody else.
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public"));
-        if let Ok(tag) = HeaderValue::from_str(&document.tag) {
-            headers.insert(ETAG, tag);
-        }
-        let body = match etag::is_kept(request, &document.tag) {
-            true => Body::not_modified(),
-            false => Body::made(
-                aggregated::media_type(document.version),
-                document.bytes.clone(),
-            ),
-        };
-        Body { headers, ..body }
+        let media_type = aggregated::media_type(document.version);
+        let mut body = Body::made(media_type, document.bytes.clone());
+        // Who may read `/apis` at all is told the same as everybody else.
+        let public = HeaderValue::from_static("public");
+        body.headers.insert(CACHE_CONTROL, public);
+        etag::tagged(body, &document.hash, request)
     }
 }

@@ -62,7 +62,7 @@ fn aggregated(documents: &Made, version: Version) -> Value {
 }
 
 fn list(documents: &Made, version: GroupVersion) -> Value {
-    serde_json::from_slice(&documents.resource_list(version)).unwrap()
+    serde_json::from_slice(&documents.resource_list(version).unwrap()).unwrap()
 }
 
 fn names(list: &Value) -> Vec<&str> {
@@ -283,9 +283,8 @@ fn what_is_listed_is_bounded_and_what_is_left_out_is_counted() {
     let metrics = Metrics::new();
     let limited = Documents::default();
     let limited = limited.of(&snapshot, &shown(2), &metrics).unwrap();
-    // The core group comes first, whatever the names.
     let custom = list(&limited, GroupVersion::CustomV1Beta2);
-    assert_eq!(names(&custom), ["namespaces/depth", "namespaces/settled"]);
+    assert_eq!(names(&custom), ["namespaces/depth", "nodes/homeless"]);
     let external = list(&limited, GroupVersion::ExternalV1Beta1);
     assert_eq!(names(&external), ["lag", "lag/age"]);
     let all = snapshot.custom_metrics().count();
@@ -303,6 +302,40 @@ fn what_is_listed_is_bounded_and_what_is_left_out_is_counted() {
     assert_eq!(names(&list(&none, GroupVersion::CustomV1Beta2)).len(), all);
 }
 
+/// `namespaces` has every metric of `pods` and comes before it.
+#[test]
+fn a_kind_with_many_metrics_leaves_room_for_all_others() {
+    let rule = |number| {
+        format!(
+            r#"
+- seriesQuery: 'depth_{number:02}{{namespace!="",pod!=""}}'
+  resources: {{overrides: {{namespace: {{resource: namespace}}, pod: {{resource: pod}}}}}}
+  metricsQuery: sum(<<.Series>>{{<<.LabelMatchers>>}}) by (<<.GroupBy>>)"#
+        )
+    };
+    let many: String = (0..20).map(rule).collect();
+    let rules = RULES.replacen("rules:", &format!("rules:{many}"), 1);
+    let documents = documents(&snapshot(&rules), &shown(13));
+    let custom = list(&documents, GroupVersion::CustomV1Beta2);
+    // Of the 13, the three kinds that have no more take 1, 1 and 2.
+    let expected = [
+        "deployments.apps/settled",
+        "namespaces/depth",
+        "namespaces/depth_00",
+        "namespaces/depth_01",
+        "namespaces/depth_02",
+        "namespaces/depth_03",
+        "nodes/homeless",
+        "nodes/settled",
+        "pods/depth",
+        "pods/depth_00",
+        "pods/depth_01",
+        "pods/depth_02",
+        "storageclasses.storage.k8s.io/settled",
+    ];
+    assert_eq!(names(&custom), expected);
+}
+
 #[test]
 fn a_group_that_is_switched_off_is_in_no_document() {
     let snapshot = snapshot(RULES);
@@ -311,11 +344,8 @@ fn a_group_that_is_switched_off_is_in_no_document() {
         ..shown(2000)
     };
     let documents = documents(&snapshot, &shown);
-    assert!(
-        documents
-            .resource_list(GroupVersion::ExternalV1Beta1)
-            .is_empty()
-    );
+    let external = GroupVersion::ExternalV1Beta1;
+    assert_eq!(documents.resource_list(external), None);
     let whole = [
         aggregated(&documents, Version::V2),
         json!(shown.group_list(&snapshot)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use hyper::header::{CACHE_CONTROL, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue, VARY};
+use hyper::header::{CACHE_CONTROL, EXPIRES, HeaderMap, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -78,21 +78,15 @@ impl Documents {
         let Some(document) = document else {
             return Ok(None);
         };
-        let tag = etag::tag(&document.hash);
-        let mut headers = vec![(ETAG, tag.clone()), (VARY, "Accept".to_owned())];
+        let mut body = document.body(&accept::header(request))?;
         if matches!(ask, Ask::V3 { hash: Some(asked), .. } if asked == document.hash) {
-            headers.push((CACHE_CONTROL, "public, immutable".to_owned()));
-            headers.push((EXPIRES, http_date(now + KEPT)));
+            let immutable = HeaderValue::from_static("public, immutable");
+            body.headers.insert(CACHE_CONTROL, immutable);
+            if let Ok(date) = HeaderValue::try_from(http_date(now + KEPT)) {
+                body.headers.insert(EXPIRES, date);
+            }
         }
-        let body = document.body(&accept::header(request))?;
-        let body = match etag::is_kept(request, &tag) {
-            true => Body::not_modified(),
-            false => body,
-        };
-        Ok(Some(Body {
-            headers: headers.into_iter().filter_map(header).collect(),
-            ..body
-        }))
+        Ok(Some(etag::tagged(body, &document.hash, request)))
     }
 
     fn of(&self, groups: &[ApiGroup]) -> Result<Arc<Described>, Failure> {
@@ -157,8 +151,4 @@ impl Document {
 /// RFC 9110, section 5.6.7.
 pub(super) fn http_date(at: Timestamp) -> String {
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
-}
-
-fn header((name, value): (HeaderName, String)) -> Option<(HeaderName, HeaderValue)> {
-    Some((name, HeaderValue::try_from(value).ok()?))
 }
