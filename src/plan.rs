@@ -19,8 +19,6 @@ use crate::selector::Selector;
 mod matchers;
 /// CPU and memory of pods and nodes.
 pub mod resource;
-/// Whether one query can be asked for many namespaces.
-pub mod separable;
 #[cfg(test)]
 mod tests;
 

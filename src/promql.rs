@@ -8,7 +8,9 @@
 use std::fmt::Write as _;
 
 use promql_parser::label::{METRIC_NAME, MatchOp, Matcher};
-use promql_parser::parser::{Expr, VectorSelector};
+use promql_parser::parser::VectorSelector;
+
+pub use promql_parser::parser::Expr;
 
 pub use crate::go::quote;
 
@@ -34,31 +36,74 @@ pub fn is_label_name(name: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// How deep parentheses may nest for [`doubt`] and [`syntax`]: the tree is taken apart
-/// recursively.
-const NESTING_MAX: usize = 100;
+/// How many levels a syntax tree may have. Trees are walked, written and taken apart recursively,
+/// on stacks of two megabytes.
+const LEVELS_MAX: usize = 250;
+
+/// A number that the syntax tree of a query does not exceed in levels, whatever they are: each of
+/// them but one takes an operator, a parenthesis or a bracket.
+fn levels(query: &str) -> usize {
+    let mut levels = 1;
+    let (mut string, mut comment, mut escaped) = (None, false, false);
+    let mut before = ' ';
+    let mut word = 0;
+    for (at, c) in query.char_indices() {
+        if let Some(quote) = string {
+            let is_end = c == quote && !escaped;
+            // So does this parser, in raw strings as well.
+            escaped = c == '\\' && !escaped;
+            string = (!is_end).then_some(quote);
+            word = at + c.len_utf8();
+            continue;
+        }
+        if comment {
+            comment = c != '\n';
+            word = at + c.len_utf8();
+            continue;
+        }
+        match c {
+            '"' | '\'' | '`' => string = Some(c),
+            '#' => comment = true,
+            // `=` is a matcher's as well, and those make no level.
+            '(' | '[' | '+' | '-' | '*' | '/' | '%' | '^' | '<' | '>' | '!' => levels += 1,
+            '=' if before == '=' => levels += 1,
+            _ => {}
+        }
+        if !c.is_ascii_alphanumeric() && c != '_' {
+            levels += usize::from(is_operator(&query[word..at]));
+            word = at + c.len_utf8();
+        }
+        before = c;
+    }
+    levels
+}
+
+/// Digits may stand before a word without a space.
+fn is_operator(word: &str) -> bool {
+    let word = word.trim_start_matches(|c: char| c.is_ascii_digit());
+    let operators = ["and", "or", "unless", "atan2"];
+    operators.iter().any(|it| it.eq_ignore_ascii_case(word))
+}
+
+/// Reads a query; `None` where it may have more than [`LEVELS_MAX`].
+fn parse(query: &str) -> Option<Result<Expr, String>> {
+    (levels(query) <= LEVELS_MAX).then(|| promql_parser::parser::parse(query))
+}
 
 /// What seems wrong with a query. This parser lags behind Prometheus, so that its refusal is a hint
 /// for a person and never a verdict.
 pub fn doubt(query: &str) -> Option<String> {
-    if query.matches('(').count() > NESTING_MAX {
-        return None;
-    }
-    promql_parser::parser::parse(query).err()
+    parse(query)?.err()
 }
 
-/// How long a query may be for [`syntax`]: a chain of operators nests as deep as it is long.
-const SYNTAX_BYTES_MAX: usize = 10_000;
-
-/// The syntax tree of a query.
+/// The syntax tree of a query, which can be walked recursively.
 ///
 /// # Errors
 /// What this parser has against the query, which may still be one to Prometheus.
 pub fn syntax(query: &str) -> Result<Expr, String> {
-    if query.matches('(').count() > NESTING_MAX || query.len() > SYNTAX_BYTES_MAX {
-        return Err("it is too long, or nested too deeply".to_owned());
-    }
-    promql_parser::parser::parse(query)
+    let too_deep =
+        || format!("it has more than {LEVELS_MAX} operators, parentheses and brackets in all");
+    parse(query).unwrap_or_else(|| Err(too_deep()))
 }
 
 /// A series selector as rules write it in `seriesQuery`, understood through its AST.
@@ -72,7 +117,7 @@ impl SeriesSelector {
     /// parser understands (`offset`, `@`, `or` between matchers): ask Prometheus for `/series`
     /// then.
     pub fn parse(text: &str) -> Option<SeriesSelector> {
-        let Ok(Expr::VectorSelector(selector)) = promql_parser::parser::parse(text) else {
+        let Some(Ok(Expr::VectorSelector(selector))) = parse(text) else {
             return None;
         };
         let plain = selector.offset.is_none()
@@ -217,6 +262,52 @@ mod tests {
             r#"{a="1" or b="2"}"#,
         ] {
             assert!(SeriesSelector::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_deepest_tree_is_walked_and_a_deeper_one_is_not_made() {
+        let repeated = |head: &str, level: &str, tail: &str, end: &str, n: usize| {
+            format!("{head}{}{tail}{}", level.repeat(n), end.repeat(n))
+        };
+        for (head, level, tail, end) in [
+            ("", "-", "a", ""),
+            ("a", " + a", "", ""),
+            ("a", " and on () a", "", ""),
+            ("a", " == bool 1", "", ""),
+            ("", "(", "a", ")"),
+            ("", "abs(", "a", ")"),
+            ("", "sum(", "a", ") by (b)"),
+            ("a", "[1h:1m]", "", ""),
+        ] {
+            let of = |n| repeated(head, level, tail, end, n);
+            let deep = of((LEVELS_MAX - 1) / levels(&of(1)).saturating_sub(1).max(1));
+            assert!(levels(&deep) <= LEVELS_MAX);
+            if let Ok(tree) = syntax(&deep) {
+                assert!(!tree.to_string().is_empty());
+            }
+            let deeper = of(100_000);
+            let cause = syntax(&deeper).expect_err(level);
+            assert!(
+                cause.contains("more than 250 operators"),
+                "{level}: {cause}"
+            );
+            assert_eq!(doubt(&deeper), None, "{level}");
+            assert!(SeriesSelector::parse(&deeper).is_none(), "{level}");
+        }
+    }
+
+    #[test]
+    fn levels_are_of_operators_and_not_of_texts() {
+        for (query, expected) in [
+            ("a", 1),
+            (r#"a{b="((", c=~'\'--', d=`-"-`} # + + +"#, 1),
+            (r#"a{b!="x"} == 1"#, 3),
+            ("a or b\nOR c unless(d)", 5),
+            ("sum(rate(nor_and[5m])) by (b)", 5),
+        ] {
+            assert_eq!(levels(query), expected, "{query}");
+            assert!(parse(query).is_some_and(|it| it.is_ok()), "{query}");
         }
     }
 

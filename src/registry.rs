@@ -18,6 +18,8 @@ use builder::Builder;
 mod association;
 mod builder;
 mod resource;
+/// What one query may be asked for at once.
+pub mod separable;
 mod survey;
 #[cfg(test)]
 pub(crate) mod tests;

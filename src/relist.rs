@@ -17,7 +17,9 @@ use crate::kinds::Kinds;
 use crate::kubernetes::Kubernetes;
 use crate::pace::Pace;
 use crate::prometheus::{self, Client};
-use crate::registry::{Answers, Binding, Known, Listing, Listings, Registry, Snapshot, Survey};
+use crate::registry::{
+    Answers, Binding, Known, Listing, Listings, Registry, ResourceMetrics, Snapshot, Survey,
+};
 use crate::rules::{Rule, RuleId, Rules};
 use crate::telemetry::{Metrics, RuleLabel};
 
@@ -71,7 +73,7 @@ pub struct Relist {
     wake: Arc<Wake>,
     settings: Settings,
     known: BTreeMap<RuleId, Known>,
-    /// What was logged about rules that collide or are off, so as to say each thing once.
+    /// What was logged about rules that collide, are off, or cost much: each thing is said once.
     said: BTreeSet<String>,
 }
 
@@ -274,7 +276,12 @@ impl Relist {
         for remark in remarks.difference(&self.said) {
             tracing::warn!("{remark}");
         }
-        self.said = remarks;
+        let resource = snapshot.resource().into_iter();
+        let costs: BTreeSet<String> = resource.flat_map(ResourceMetrics::costs).collect();
+        for cost in costs.difference(&self.said) {
+            tracing::info!("{cost}");
+        }
+        self.said = &remarks | &costs;
         self.registry.publish(snapshot);
     }
 }

@@ -155,12 +155,8 @@ impl Asked<'_> {
         metric: &ResourceMetric,
         pods: &Arc<Pods>,
     ) -> Result<Samples, Failure> {
-        let asked = pods_queries(metric, pods).map_err(|error| Failure::plan(&error))?;
-        if let Some(cause) = &asked.narrow {
-            let rule = &metric.rule.origin.rule;
-            tracing::debug!(rule, %cause, "each namespace is asked for on its own");
-        }
-        stream::iter(asked.queries)
+        let queries = pods_queries(metric, pods).map_err(|error| Failure::plan(&error))?;
+        stream::iter(queries)
             .map(|query| {
                 let samples = Samples::of_pods(metric, &query, pods);
                 self.query(metric, Ok(query.promql), samples)

@@ -18,7 +18,7 @@ mod queries;
 #[cfg(test)]
 mod tests;
 
-pub use queries::{NAMES_BYTES_MAX, Pods, PodsQueries, PodsQuery, nodes_query, pods_queries};
+pub use queries::{NAMES_BYTES_MAX, Pods, PodsQuery, nodes_query, pods_queries};
 
 /// Folds the rows of queries for one of CPU and memory into samples per object and container.
 #[derive(Debug, Default)]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::separable::{Keys, Verdict, verdict};
 use super::{Binding, Disabled, LabelError};
 use crate::kinds::{GroupResource, Kinds};
 use crate::rules::{ResourceRule, ResourceRules};
@@ -28,6 +29,8 @@ pub struct ResourceMetric {
     pub rule: Arc<ResourceRule>,
     /// Its labels.
     pub labels: ResourceLabels,
+    /// What the query for containers may be asked for at once; `None` where it cannot be asked.
+    pub at_once: Option<Verdict>,
 }
 
 /// The labels whose values are names of objects.
@@ -59,6 +62,7 @@ impl ResourceMetrics {
             disabled.extend(binding.err());
             ResourceMetric {
                 rule: Arc::clone(rule),
+                at_once: at_once(rule, &labels),
                 labels,
             }
         };
@@ -72,4 +76,30 @@ impl ResourceMetrics {
             disabled,
         )
     }
+}
+
+impl ResourceMetrics {
+    /// What asks cost more than they need to, in words for the one who wrote the rules.
+    pub fn costs(&self) -> impl Iterator<Item = String> {
+        let costs = |metric: &ResourceMetric| {
+            let cause = metric.at_once.as_ref()?.forbids()?;
+            let origin = &metric.rule.origin;
+            Some(format!(
+                "{} (line {}): a list of all pods takes a query for each namespace, because one \
+                 for all is not sure to give the same. In its containerQuery: {cause}",
+                origin.rule, origin.line
+            ))
+        };
+        [&self.cpu, &self.memory].into_iter().filter_map(costs)
+    }
+}
+
+fn at_once(rule: &ResourceRule, labels: &ResourceLabels) -> Option<Verdict> {
+    rule.container_query.template.as_ref()?;
+    let keys = Keys {
+        namespace: labels.namespace.as_ref().ok()?,
+        object: labels.pod.as_ref().ok()?,
+        parts: std::slice::from_ref(&rule.container_label),
+    };
+    Some(verdict(&rule.container_query, keys))
 }

@@ -200,6 +200,12 @@ async fn a_query_that_would_mix_namespaces_is_asked_for_each_and_stays_right() {
     let queries = world.tap.take_queries();
     let of = |series: &str| queries.iter().filter(|it| it.contains(series)).count();
     assert_eq!((of("cpu_cores"), of("memory_bytes")), (NAMESPACES, 1));
+    let log = world.adapter.stderr();
+    let cost = "resourceRules.cpu (line 4): a list of all pods takes a query for each namespace";
+    assert_eq!(log.matches(cost).count(), 1, "{log}");
+    let cause = "an aggregation that is not `by (<<.GroupBy>>)`: sum by (pod, container)";
+    assert!(log.contains(cause), "{log}");
+    assert!(!log.contains("resourceRules.memory"), "{log}");
 }
 
 #[tokio::test]

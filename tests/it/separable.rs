@@ -14,7 +14,7 @@ use serde_json::Value;
 use tidegauge::go::template::Data;
 use tidegauge::kinds::Kinds;
 use tidegauge::plan::resource::{Pods, pods_queries};
-use tidegauge::plan::separable::Reason;
+use tidegauge::registry::separable::{AGGREGATIONS, PER_SERIES, Reason};
 use tidegauge::registry::{Listings, ResourceMetric, Snapshot};
 use tidegauge::rules;
 
@@ -22,7 +22,7 @@ use crate::support::exporter::{self, Exporter};
 use crate::support::prometheus::{Prometheus, TargetLabels};
 
 /// Sets of random series; each has names of its own.
-const WORLDS: usize = 12;
+const WORLDS: usize = 8;
 
 /// Queries that can be asked at once. `M` stands for `<<.LabelMatchers>>`, `G` for `<<.GroupBy>>`,
 /// and `a`, `b` and `c_total` for the names of one world.
@@ -34,7 +34,8 @@ const SEPARABLE: &[&str] = &[
     "sum(a{M}) by (G) or sum(b{M}) by (G)",
     "sum(a{M} unless on (G) b{M}) by (G)",
     "sum(a{M} and ignoring (id) b{M, id=\"1\"}) by (G)",
-    "sum(a{M} * on (namespace, pod, container, id) group_left () b{M}) by (G)",
+    "sum(a{M} / b{M}) by (G)",
+    "sum by (G) (sum by (G, id) (a{M}) * on (G) group_left () sum by (G) (b{M}))",
     "max by (namespace, pod, container) (a{M} \
      + on (namespace, pod, container) group_left () \
      max by (namespace, pod, container) (b{M}))",
@@ -46,6 +47,30 @@ const SEPARABLE: &[&str] = &[
     "clamp_min(-(sum(a{M}) by (G)), -7) ^ 2",
     "sum(a{M, namespace=~\"x|y\"}) by (G)",
 ];
+
+/// The same with each function and each aggregation that may stand in one.
+fn of_tables() -> Vec<String> {
+    let functions = PER_SERIES.iter().map(|name| match *name {
+        "clamp" => "sum by (G) (clamp(a{M}, 2, 5))".to_owned(),
+        "clamp_max" | "clamp_min" => format!("sum by (G) ({name}(a{{M}}, 4))"),
+        "predict_linear" => format!("sum by (G) ({name}(c_total{{M}}[20s], 60))"),
+        "quantile_over_time" => format!("sum by (G) ({name}(0.7, c_total{{M}}[20s]))"),
+        "changes" | "delta" | "deriv" | "idelta" | "increase" | "irate" | "rate" | "resets" => {
+            format!("sum by (G) ({name}(c_total{{M}}[20s]))")
+        }
+        _ if name.ends_with("_over_time") => format!("sum by (G) ({name}(a{{M}}[20s]))"),
+        _ => format!("sum by (G) ({name}(a{{M}}))"),
+    });
+    let aggregations = AGGREGATIONS.iter().flat_map(|name| {
+        let parameter = match *name {
+            "quantile" => "0.7, ",
+            _ => "",
+        };
+        ["by (G)", "by (namespace, G)", "without (id)"]
+            .map(|grouping| format!("{name} {grouping} ({parameter}a{{M}})"))
+    });
+    functions.chain(aggregations).collect()
+}
 
 type Refused = (&'static str, Reason);
 
@@ -88,6 +113,39 @@ const REFUSED: &[Refused] = &[
     ),
     ("sum(a{M}) by (<<index .GroupBySlice 0>>)", Reason::Template),
 ];
+
+/// Queries that pods fail about which nobody asks, all over [`DOUBLED`].
+const FAILING: &[Refused] = &[
+    (
+        "sum(a{M} * on (namespace, pod) group_left () b{M}) by (G)",
+        Reason::Duplicates,
+    ),
+    (
+        "sum(a{M} * ignoring (id) group_left () b{M}) by (G)",
+        Reason::Duplicates,
+    ),
+    (
+        "sum(a{M} * on (namespace, pod, container) b{M}) by (G)",
+        Reason::Duplicates,
+    ),
+    (
+        "sum by (G, id) (b{M}) * on (G) group_left (id) max by (G) (a{M})",
+        Reason::Duplicates,
+    ),
+    (
+        "sum by (G) (last_over_time({__name__=~\"doubled_.*\", M}[20s]) * 1)",
+        Reason::Name,
+    ),
+    ("sum by (G) (-{__name__=~\"doubled_.*\", M})", Reason::Name),
+];
+
+/// The pod `done`, which nobody asks about, has what `p` has not: series twice, and the same labels
+/// under two names.
+const DOUBLED: &str = "doubled_a{namespace=\"x\",pod=\"p\",container=\"c\",id=\"1\"} 2\n\
+                       doubled_b{namespace=\"x\",pod=\"p\",container=\"c\",id=\"2\"} 3\n\
+                       doubled_a{namespace=\"x\",pod=\"done\",container=\"c\",id=\"1\"} 2\n\
+                       doubled_b{namespace=\"x\",pod=\"done\",container=\"c\",id=\"1\"} 3\n\
+                       doubled_b{namespace=\"x\",pod=\"done\",container=\"c\",id=\"2\"} 5\n";
 
 /// Two namespaces with a pod of the same name; in `z` it has no series.
 const FIXED: &str = "fixed_a{namespace=\"x\",pod=\"p\",container=\"c\",id=\"1\"} 1\n\
@@ -155,7 +213,7 @@ async fn each(
     let mut all = Rows::new();
     for (namespace, names) in pods {
         let one = Pods::from([(Arc::clone(namespace), names.clone())]);
-        let query = pods_queries(metric, &one).unwrap().queries.remove(0);
+        let query = pods_queries(metric, &one).unwrap().remove(0);
         let answer = prometheus.query_at(&query.promql, at).await;
         all.extend(fold(answer, Some(namespace), pods)?);
     }
@@ -202,12 +260,12 @@ async fn a_query_for_all_namespaces_gives_what_it_gives_for_each() {
     let pods = wanted(&["x", "y", "z"], &["p", "q"]);
     let mut rows = 0;
     for world in &worlds {
-        for template in SEPARABLE {
-            let metric = metric(template, world);
+        let templates = SEPARABLE.iter().map(ToString::to_string);
+        for template in templates.chain(of_tables()) {
+            let metric = metric(&template, world);
             let queries = pods_queries(&metric, &pods).unwrap();
-            assert_eq!(queries.narrow, None, "{template}");
-            let [wide] = queries.queries.as_slice() else {
-                panic!("{template}: {queries:?}")
+            let [wide] = queries.as_slice() else {
+                panic!("{template}: {:?}", metric.at_once)
             };
             let narrow = each(&prometheus, &metric, &pods, at).await;
             // The same with no matcher on names at all, as a list of many thousands is asked.
@@ -239,8 +297,10 @@ async fn each_kind_of_query_that_is_refused_would_give_something_else() {
     for (template, reason) in REFUSED {
         let metric = metric(template, "fixed");
         let queries = pods_queries(&metric, &pods).unwrap();
-        assert_eq!(queries.queries.len(), 3, "{template}");
-        assert_eq!(&queries.narrow.unwrap().reason, reason, "{template}");
+        assert_eq!(queries.len(), 3, "{template}");
+        let verdict = metric.at_once.as_ref().unwrap();
+        let found = verdict.namespaces.as_ref().unwrap_err();
+        assert_eq!(&found.reason, reason, "{template}");
         let group_by = ["pod", "container", "namespace"].map(str::to_owned);
         let data = Data {
             label_matchers: "namespace=~\"x|y|z\",pod=\"p\"".to_owned(),
@@ -254,5 +314,35 @@ async fn each_kind_of_query_that_is_refused_would_give_something_else() {
         assert!(narrow.is_some(), "{wide}");
         let found = fold(prometheus.query_at(&wide, at).await, None, &pods);
         assert_ne!(found, narrow, "{wide}");
+    }
+}
+
+#[tokio::test]
+async fn pods_that_nobody_asks_about_cannot_fail_a_query() {
+    let exporter = Exporter::start(|_: Duration| DOUBLED.to_owned()).await;
+    let prometheus = Prometheus::start(&[exporter.address], TargetLabels::Dropped).await;
+    prometheus.wait_for(&["doubled_b"]).await;
+    let at = jiff::Timestamp::now().as_duration().as_secs_f64();
+    // In `y` the pod `done` is asked about, and has no series.
+    let mut pods = wanted(&["x"], &["p"]);
+    pods.extend(wanted(&["y"], &["done"]));
+    for (template, reason) in FAILING {
+        let metric = metric(template, "doubled");
+        let verdict = metric.at_once.as_ref().unwrap();
+        assert_eq!(verdict.namespaces, Ok(()), "{template}");
+        let found = verdict.others.as_ref().unwrap_err();
+        assert_eq!(&found.reason, reason, "{template}");
+        let narrow = each(&prometheus, &metric, &pods, at).await;
+        assert_eq!(narrow.map(|rows| rows.len()), Some(1), "{template}");
+        // What would be asked otherwise.
+        let data = Data {
+            label_matchers: "namespace=~\"x|y\",pod=~\"done|p\"".to_owned(),
+            group_by: "pod,container,namespace".to_owned(),
+            ..Data::default()
+        };
+        let template = metric.rule.container_query.template.as_ref().unwrap();
+        let wide = template.render(&data).unwrap();
+        let answer = prometheus.query_at(&wide, at).await;
+        assert!(answer.is_err(), "{wide}: {answer:?}");
     }
 }

@@ -1,12 +1,11 @@
 //! What to ask Prometheus for the usage of pods and nodes.
 //!
 //! Go asks for each namespace on its own. Here one query is asked for all of them where it is shown
-//! to give the same rows ([`separable`]).
+//! to give the same rows ([`separable`](crate::registry::separable)).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::super::separable::{Inseparable, Keys, separable};
 use super::super::{Error, Matchers, no_label, render};
 use crate::registry::ResourceMetric;
 
@@ -18,15 +17,6 @@ pub const NAMES_BYTES_MAX: usize = 16 * 1024;
 /// The pods that are asked about: names by namespace.
 pub type Pods = BTreeMap<Arc<str>, BTreeSet<Arc<str>>>;
 
-/// What to ask Prometheus for the usage of some pods.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PodsQueries {
-    /// One for all namespaces, or one for each.
-    pub queries: Vec<PodsQuery>,
-    /// Why it is one for each of several, or names more pods than [`NAMES_BYTES_MAX`].
-    pub narrow: Option<Inseparable>,
-}
-
 /// One query for all containers of some pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodsQuery {
@@ -36,54 +26,56 @@ pub struct PodsQuery {
     pub namespace: Option<Arc<str>>,
 }
 
-/// The PromQL for all containers of `pods`.
+/// The PromQL for all containers of `pods`: one query for all namespaces, or one for each.
 ///
 /// # Errors
 /// A rule without the labels, or whose template fails; never where no pods are asked about.
-pub fn pods_queries(metric: &ResourceMetric, pods: &Pods) -> Result<PodsQueries, Error> {
+pub fn pods_queries(metric: &ResourceMetric, pods: &Pods) -> Result<Vec<PodsQuery>, Error> {
     if pods.is_empty() {
-        return Ok(PodsQueries::default());
+        return Ok(Vec::new());
     }
     let origin = &metric.rule.origin;
     let label = |label| Result::as_ref(label).map_err(|cause| no_label(origin, cause));
-    let labels = &metric.labels;
-    let keys = Keys {
-        namespace: label(&labels.namespace)?,
-        object: label(&labels.pod)?,
-        container: &metric.rule.container_label,
+    let labels = Labels {
+        namespace: label(&metric.labels.namespace)?,
+        pod: label(&metric.labels.pod)?,
     };
-    // Then Go's query is asked, whatever it is.
-    let is_one_of_few = pods.len() == 1 && pods.values().all(are_few);
-    let narrow = match is_one_of_few {
-        true => None,
-        false => separable(&metric.rule.container_query, keys).err(),
+    let verdict = metric.at_once.as_ref();
+    // Even with names, a query for several namespaces lets others in: one that is asked about in
+    // one namespace is a pod of another as well.
+    let is_wide = verdict.is_some_and(|it| it.forbids().is_none());
+    if pods.len() > 1 && is_wide {
+        return Ok(vec![all_pods(metric, labels, pods)?]);
+    }
+    let takes_others = verdict.is_some_and(|it| it.others.is_ok());
+    let one = |(namespace, names)| {
+        let listed = are_few(names) || !takes_others;
+        pods_of_one(metric, labels, namespace, names, listed)
     };
-    let queries = if pods.len() > 1 && narrow.is_none() {
-        vec![all_pods(metric, keys, pods)?]
-    } else {
-        let one = |(namespace, names)| {
-            let listed = are_few(names) || narrow.is_some();
-            pods_of_one(metric, keys, namespace, names, listed)
-        };
-        pods.iter().map(one).collect::<Result<_, _>>()?
-    };
-    Ok(PodsQueries { queries, narrow })
+    pods.iter().map(one).collect()
+}
+
+/// The labels that name pods.
+#[derive(Clone, Copy)]
+struct Labels<'a> {
+    namespace: &'a str,
+    pod: &'a str,
 }
 
 /// For the pods of one namespace: Go's query, if names are `listed`.
 fn pods_of_one(
     metric: &ResourceMetric,
-    keys: Keys<'_>,
+    labels: Labels<'_>,
     namespace: &Arc<str>,
     names: &BTreeSet<Arc<str>>,
     listed: bool,
 ) -> Result<PodsQuery, Error> {
     let mut matchers = Matchers::default();
-    matchers.equal(keys.namespace, namespace);
+    matchers.equal(labels.namespace, namespace);
     if listed {
-        matchers.one_of(keys.object, &texts(names));
+        matchers.one_of(labels.pod, &texts(names));
     }
-    let group_by = [keys.object, keys.container].map(str::to_owned);
+    let group_by = [labels.pod, &metric.rule.container_label].map(str::to_owned);
     Ok(PodsQuery {
         promql: containers(metric, matchers, group_by.to_vec())?,
         namespace: Some(Arc::clone(namespace)),
@@ -91,19 +83,20 @@ fn pods_of_one(
 }
 
 /// For the pods of all namespaces.
-fn all_pods(metric: &ResourceMetric, keys: Keys<'_>, pods: &Pods) -> Result<PodsQuery, Error> {
+fn all_pods(metric: &ResourceMetric, labels: Labels<'_>, pods: &Pods) -> Result<PodsQuery, Error> {
     let mut matchers = Matchers::default();
     let namespaces = pods.keys().cloned().collect();
     if are_few(&namespaces) {
-        matchers.one_of(keys.namespace, &texts(&namespaces));
+        matchers.one_of(labels.namespace, &texts(&namespaces));
     } else {
-        matchers.present(keys.namespace);
+        matchers.present(labels.namespace);
     }
     let names = pods.values().flatten().cloned().collect();
     if are_few(&names) {
-        matchers.one_of(keys.object, &texts(&names));
+        matchers.one_of(labels.pod, &texts(&names));
     }
-    let group_by = [keys.object, keys.container, keys.namespace].map(str::to_owned);
+    let container = &metric.rule.container_label;
+    let group_by = [labels.pod, container, labels.namespace].map(str::to_owned);
     Ok(PodsQuery {
         promql: containers(metric, matchers, group_by.to_vec())?,
         namespace: None,

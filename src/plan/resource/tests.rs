@@ -64,7 +64,7 @@ fn texts(names: &[&str]) -> BTreeSet<Arc<str>> {
 /// Rows of pods of the namespace `ns`, asked for on its own.
 fn pods(names: &[&str], rows: &[(&str, &str, f64, i64)]) -> Samples {
     let (cpu, wanted) = (metrics().cpu, Pods::from([("ns".into(), texts(names))]));
-    let queries = pods_queries(&cpu, &wanted).unwrap().queries;
+    let queries = pods_queries(&cpu, &wanted).unwrap();
     let mut samples = Samples::of_pods(&cpu, &queries[0], &Arc::new(wanted));
     for (pod, container, value, at) in rows {
         samples.add(&row(&[("pod", pod), ("container", container)], *value, *at));

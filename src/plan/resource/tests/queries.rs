@@ -1,15 +1,15 @@
 //! Which queries are sent for which pods, and whose the rows of their answers are.
 
 use super::super::super::resource;
-use super::super::super::separable::Reason;
 use super::*;
+use crate::registry::separable::Reason;
 
 /// The texts of the queries for these pods, by namespace.
 fn asked(metric: &ResourceMetric, pods: &[(&str, &[&str])]) -> Vec<String> {
     let pods = pods
         .iter()
         .map(|(namespace, names)| (Arc::from(*namespace), texts(names)));
-    let queries = pods_queries(metric, &pods.collect()).unwrap().queries;
+    let queries = pods_queries(metric, &pods.collect()).unwrap();
     queries.into_iter().map(|query| query.promql).collect()
 }
 
@@ -73,7 +73,7 @@ fn wanted() -> Arc<Pods> {
 fn all_namespaces_are_asked_for_at_once_and_each_row_goes_to_its_own() {
     let cpu = metrics().cpu;
     let asked = pods_queries(&cpu, &wanted()).unwrap();
-    let [query] = asked.queries.as_slice() else {
+    let [query] = asked.as_slice() else {
         panic!("{asked:?}")
     };
     assert_eq!(
@@ -106,21 +106,16 @@ fn a_query_that_would_mix_namespaces_is_asked_for_each() {
     let text = RULES.replacen("by (<<.GroupBy>>)", "by (pod, container)", 1);
     let cpu = snapshot(&text).resource().unwrap().cpu.clone();
     let asked = pods_queries(&cpu, &wanted()).unwrap();
-    let namespaces: Vec<_> = asked
-        .queries
-        .iter()
-        .map(|it| it.namespace.as_deref())
-        .collect();
+    let namespaces: Vec<_> = asked.iter().map(|it| it.namespace.as_deref()).collect();
     assert_eq!(namespaces, [Some("a"), Some("b")]);
-    assert!(
-        asked.queries[1]
-            .promql
-            .contains("{namespace=\"b\",pod=\"p\"}")
+    assert!(asked[1].promql.contains("{namespace=\"b\",pod=\"p\"}"));
+    assert_eq!(
+        cpu.at_once.as_ref().unwrap().forbids().unwrap().reason,
+        Reason::Grouping
     );
-    assert_eq!(asked.narrow.unwrap().reason, Reason::Grouping);
     // What the answers say is put together.
     let mut all = Samples::default();
-    for (query, (_, pod, value)) in asked.queries.iter().zip(ROWS) {
+    for (query, (_, pod, value)) in asked.iter().zip(ROWS) {
         let mut samples = Samples::of_pods(&cpu, query, &wanted());
         samples.add(&row(&[("pod", pod), ("container", "c")], *value, 0));
         all.absorb(samples);
@@ -157,9 +152,24 @@ fn names_are_listed_up_to_a_limit() {
         asked(&cpu, &[("a", few)]),
         [format!("{head}=\"a\",pod=~\"{listed}\"}}{all})")]
     );
-    // Where other pods would change the answer, all names are listed, as Go does.
+    // Of one namespace, all can be asked for where rows need not name it.
+    let text = RULES.replacen("by (<<.GroupBy>>)", "by (pod, container)", 1);
+    let cpu_of_one = snapshot(&text).resource().unwrap().cpu.clone();
+    assert_eq!(
+        asked(&cpu_of_one, &[("a", &many)]),
+        [format!("{head}=\"a\"}}[1m])) by (pod, container)")]
+    );
+    // Where other pods would change the answer, or fail it, all names are listed, as Go does.
+    let text = RULES.replacen(
+        "[1m])",
+        "[1m]) * on (pod) group_left () b{<<.LabelMatchers>>}",
+        1,
+    );
+    let joined = snapshot(&text).resource().unwrap().cpu.clone();
+    assert!(asked(&joined, &[("a", &many)])[0].contains("|pod-49999\""));
+    assert_eq!(asked(&joined, &[("a", &["p"]), ("b", &["q"])]).len(), 2);
     let text = RULES.replacen("sum(rate(", "topk(9, rate(", 1);
     let cpu = snapshot(&text).resource().unwrap().cpu.clone();
     assert!(asked(&cpu, &[("a", &many)])[0].contains("|pod-49999\""));
-    assert_eq!(pods_queries(&cpu, &Pods::new()).unwrap().queries, []);
+    assert_eq!(pods_queries(&cpu, &Pods::new()).unwrap(), []);
 }

@@ -6,14 +6,27 @@ use proptest::prelude::*;
 use super::*;
 use crate::rules;
 
-/// The judgement on a container query; `M` stands for `<<.LabelMatchers>>`, `G` for `<<.GroupBy>>`.
+/// Whether many namespaces may be asked for at once; `M` stands for `<<.LabelMatchers>>`, `G` for `<<.GroupBy>>`.
 fn judged(query: &str) -> Result<(), Inseparable> {
+    both(query).namespaces
+}
+
+/// The same for objects that nobody asks about.
+fn judged_others(query: &str) -> Result<(), Inseparable> {
+    both(query).others
+}
+
+fn both(query: &str) -> Verdict {
     let query = query.replace('M', "<<.LabelMatchers>>");
     let query = query.replace('G', "<<.GroupBy>>");
-    of_template(&query, "namespace", "pod")
+    verdict_of(&query, "namespace", "pod")
 }
 
 fn of_template(query: &str, namespace: &str, object: &str) -> Result<(), Inseparable> {
+    verdict_of(query, namespace, object).namespaces
+}
+
+fn verdict_of(query: &str, namespace: &str, object: &str) -> Verdict {
     let query = query.replace('\'', "''");
     let text = format!("resourceRules: {{cpu: {{containerQuery: '{query}'}}}}");
     let (rules, _) = rules::parse(&text).expect("test rules must parse");
@@ -21,9 +34,9 @@ fn of_template(query: &str, namespace: &str, object: &str) -> Result<(), Insepar
     let keys = Keys {
         namespace,
         object,
-        container: "container",
+        parts: &["container".to_owned()],
     };
-    separable(query, keys)
+    verdict(query, keys)
 }
 
 #[test]
@@ -54,7 +67,6 @@ fn queries_that_keep_namespaces_and_pods_apart_are_seen_to() {
 
 #[test]
 fn what_forbids_it_is_named() {
-    let too_deep = format!("a{{M}}{}", " + 1".repeat(DEPTH_MAX + 1));
     for (query, reason, expression) in [
         ("sum(a) by (G)", Reason::Selector, "a"),
         (
@@ -112,14 +124,26 @@ fn what_forbids_it_is_named() {
         ("sum(a{M or x=\"1\"}) by (G)", Reason::Selector, " or "),
         ("1", Reason::Constant, "1"),
         ("time()", Reason::Constant, "time()"),
-        (&too_deep, Reason::Depth, "a{"),
+        (
+            "sum(a{M}) by (namespace, pod, G_x)",
+            Reason::Text,
+            "__namespace_of_an_ask___x",
+        ),
+        ("sum(a{M}) without (id, G_x)", Reason::Grouping, "sum"),
+        ("a{M} * on (namespace, pod, G_x) b{M}", Reason::Text, "_x"),
+        (
+            "a{M} * ignoring (id) group_left (G_x) b{M}",
+            Reason::Matching,
+            "*",
+        ),
     ] {
         let found = judged(query).expect_err(query);
         assert_eq!(found.reason, reason, "{query}: {found}");
         assert!(found.expression.contains(expression), "{query}: {found}");
         assert!(found.to_string().starts_with(&reason.to_string()));
     }
-    for query in ["sum(a{M}", "", "a{M} b", "a{{M}}"] {
+    let deep = format!("a{{M}}{}", " + 1".repeat(1_000));
+    for query in ["sum(a{M}", "", "a{M} b", "a{{M}}", &deep] {
         let reason = judged(query).expect_err(query).reason;
         let unread = matches!(reason, Reason::Unparsable(_) | Reason::Template);
         assert!(unread, "{query}: {reason}");
@@ -141,7 +165,13 @@ fn a_template_that_computes_its_text_is_not_looked_into() {
     let found = of_template(&reserved, "namespace", "pod");
     assert_eq!(found.unwrap_err().reason, Reason::Text);
     let query = "sum(a{<<.LabelMatchers>>}) by (<<.GroupBy>>)";
-    for (namespace, object) in [("n", "n"), ("container", "pod"), ("n", "container")] {
+    let unfit = [
+        ("n", "n"),
+        ("container", "pod"),
+        ("n", "container"),
+        ("n", "__name__"),
+    ];
+    for (namespace, object) in unfit {
         let found = of_template(query, namespace, object);
         assert_eq!(found.unwrap_err().reason, Reason::Labels);
     }
@@ -149,8 +179,78 @@ fn a_template_that_computes_its_text_is_not_looked_into() {
 }
 
 #[test]
-fn functions_are_sorted_for_their_search() {
-    assert!(PER_SERIES.is_sorted());
+fn objects_that_nobody_asks_about_are_let_in_where_they_cannot_fail_the_query() {
+    for query in [
+        "a{M}",
+        "sum by (G) (rate(a{M}[1m]))",
+        // Of one namespace, so that it need not be told.
+        "sum(a{M}) by (pod, container)",
+        "sum(a{M}) by (pod) unless on (pod) b{M}",
+        "sum(a{M}) by (G) / sum(b{M}) by (G)",
+        "sum(a{M}) by (G) / on (G) sum(b{M}) by (G)",
+        "sum(a{M}) by (G) / on (G) (sum(b{M}) by (G) or sum(c{M}) by (G) * 0)",
+        "sum(a{M}) by (G) / ignoring (id) sum(b{M}) by (G)",
+        "a{M} / b{M}",
+        "a{M} * on (namespace, pod) group_left () max by (namespace, pod) (b{M})",
+        "sum by (G, id) (a{M}) * on (G) group_left (node) max by (G) (b{M})",
+        "sum({__name__=~\"a|b\",M}) by (G)",
+        "rate({__name__=\"a\",M}[1m])",
+        "sum by (G) (a{M} and on (pod) b{M})",
+    ] {
+        assert_eq!(judged_others(query), Ok(()), "{query}");
+    }
+    for (query, reason) in [
+        (
+            "a{M} * on (namespace, pod) group_left (node) b{M}",
+            Reason::Duplicates,
+        ),
+        ("a{M} * on (namespace, pod) b{M}", Reason::Duplicates),
+        ("a{M} * ignoring (id) b{M}", Reason::Duplicates),
+        (
+            "a{M} * ignoring (id) group_right () b{M}",
+            Reason::Duplicates,
+        ),
+        (
+            "a{M} > on (G) group_left () (b{M} + b{M})",
+            Reason::Duplicates,
+        ),
+        (
+            "sum by (G, id) (a{M}) * on (G) max by (G) (b{M})",
+            Reason::Duplicates,
+        ),
+        (
+            "sum by (G) (a{M}) * on (G) max by (G, id) (b{M})",
+            Reason::Duplicates,
+        ),
+        (
+            "sum by (G, id) (a{M}) * on (G) group_left (id) max by (G) (b{M})",
+            Reason::Duplicates,
+        ),
+        (
+            "a{M} * on (G) group_left (id) max by (G) (b{M})",
+            Reason::Duplicates,
+        ),
+        ("rate({__name__=~\"a|b\",M}[1m])", Reason::Name),
+        ("-{__name__=~\"a|b\",M}", Reason::Name),
+        ("{__name__!=\"\",M} * 2", Reason::Name),
+        (
+            "-sum by (G, __name__) ({__name__=~\"a|b\",M})",
+            Reason::Name,
+        ),
+        ("-(a{M} or {__name__=~\"a|b\",M})", Reason::Name),
+        ("topk(1, a{M})", Reason::Aggregation),
+        ("sum(a{M}) by (container)", Reason::Grouping),
+        ("sum(a{M}) by (pod, G_x)", Reason::Text),
+        ("a{M} * on (container) b{M}", Reason::Matching),
+    ] {
+        let found = judged_others(query).expect_err(query);
+        assert_eq!(found.reason, reason, "{query}: {found}");
+    }
+    let joined = both("a{M} * on (namespace, pod) group_left (node) b{M}");
+    assert_eq!(joined.namespaces, Ok(()));
+    assert_eq!(joined.forbids(), joined.others.as_ref().err());
+    let merged = both("sum(a{M}) by (pod, container)");
+    assert_eq!(merged.forbids(), merged.namespaces.as_ref().err());
 }
 
 proptest! {

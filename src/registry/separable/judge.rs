@@ -1,0 +1,389 @@
+//! The induction: what the rows of each expression have, and what they are computed from.
+//!
+//! (Semantics: `promql/engine.go` of Prometheus: `VectorBinop`, `resultMetric`, `aggregation`, and
+//! `ContainsSameLabelset`, which fails a query whose rows cannot be told apart.)
+
+use std::collections::BTreeSet;
+
+use promql_parser::label::{Labels, METRIC_NAME, MatchOp, Matcher};
+use promql_parser::parser::{
+    AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality, VectorSelector,
+};
+
+use super::{Inseparable, Keys, Reason};
+
+/// Stands in a query for the values and for the grouping that an ask would put in; never sent.
+pub(super) const NAMESPACES: &str = "NAMESPACES-OF-AN-ASK";
+pub(super) const OBJECTS: &str = "OBJECTS-OF-AN-ASK";
+pub(super) const GROUPED_BY_NAMESPACE: &str = "__namespace_of_an_ask__";
+
+/// What is let into a query, beyond what Go lets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Series of many namespaces.
+    Namespaces,
+    /// Series of objects that nobody asks about, in whatever namespaces are asked for.
+    Objects,
+}
+
+/// What is known of the rows of an expression.
+#[derive(Clone, Debug)]
+struct Rows {
+    /// Whether they have the namespace's label while *one* namespace is asked for, as the series
+    /// do, and no aggregation has removed it. (Asked for many, they all have it.)
+    has_namespace: bool,
+    labels: Told,
+}
+
+/// What tells the rows of an expression apart.
+#[derive(Clone, Debug)]
+enum Told {
+    /// Their labels and names.
+    ByName,
+    /// Their labels.
+    ByLabels,
+    /// These of their labels: they have no others.
+    Among(BTreeSet<String>),
+}
+
+/// How series of both sides of an operator find each other.
+#[derive(Clone, Copy)]
+enum Match<'a> {
+    On(&'a Labels),
+    /// By all labels but these.
+    Ignoring(&'a [String]),
+}
+
+/// Judges one query for one scope.
+pub(super) struct Judge<'a> {
+    keys: Keys<'a>,
+    scope: Scope,
+}
+
+/// The rows; `None` for a number that depends on no series.
+type Judged = Result<Option<Rows>, Inseparable>;
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(keys: Keys<'a>, scope: Scope) -> Judge<'a> {
+        Judge { keys, scope }
+    }
+
+    pub(super) fn query(&self, it: &Expr) -> Result<(), Inseparable> {
+        let rows = self.expression(it)?;
+        rows.map(drop).ok_or_else(|| forbid(Reason::Constant, it))
+    }
+
+    /// Recursive: [`syntax`](crate::promql::syntax) bounds the levels of the tree.
+    fn expression(&self, it: &Expr) -> Judged {
+        match it {
+            Expr::NumberLiteral(_) => Ok(None),
+            Expr::VectorSelector(selector) => self.selector(selector, it).map(Some),
+            Expr::MatrixSelector(matrix) => self.selector(&matrix.vs, it).map(Some),
+            Expr::Paren(paren) => self.expression(&paren.expr),
+            Expr::Subquery(subquery) => self.expression(&subquery.expr),
+            Expr::Unary(unary) => {
+                let of = self.expression(&unary.expr)?;
+                of.map(|rows| self.unnamed(rows, it)).transpose()
+            }
+            Expr::Aggregate(aggregate) => self.aggregate(aggregate, it).map(Some),
+            Expr::Call(call) => self.call(call, it),
+            Expr::Binary(binary) => {
+                let (left, right) = (self.expression(&binary.lhs)?, self.expression(&binary.rhs)?);
+                match (left, right) {
+                    (Some(left), Some(right)) => self.binary(binary, left, right, it).map(Some),
+                    (None, None) => Ok(None),
+                    (Some(rows), None) | (None, Some(rows)) => self.unnamed(rows, it).map(Some),
+                }
+            }
+            Expr::StringLiteral(_) | Expr::Extension(_) => Err(forbid(Reason::Text, it)),
+        }
+    }
+
+    /// Both matchers of the ask must be there; more of them only select among the same series. The
+    /// rest must not depend on what is asked for.
+    fn selector(&self, selector: &VectorSelector, it: &Expr) -> Result<Rows, Inseparable> {
+        let matchers = &selector.matchers;
+        let is = |matcher: &Matcher, label: &str, value: &str| {
+            matcher.name == label && matcher.value == value && matches!(matcher.op, MatchOp::Re(_))
+        };
+        let (namespace, object) = (self.keys.namespace, self.keys.object);
+        let of_ask =
+            |matcher: &Matcher| is(matcher, namespace, NAMESPACES) || is(matcher, object, OBJECTS);
+        let takes = |label: &str, value: &str| {
+            let mut all = matchers.matchers.iter();
+            all.any(|matcher| is(matcher, label, value))
+        };
+        let all = takes(namespace, NAMESPACES) && takes(object, OBJECTS);
+        if !all || !matchers.or_matchers.is_empty() {
+            return Err(forbid(Reason::Selector, it));
+        }
+        let others = matchers.matchers.iter().filter(|matcher| !of_ask(matcher));
+        let texts = others.flat_map(|matcher| [&matcher.name, &matcher.value]);
+        let reserved = [NAMESPACES, OBJECTS, GROUPED_BY_NAMESPACE];
+        let depends = |text: &String| reserved.iter().any(|reserved| text.contains(reserved));
+        if texts.chain(&selector.name).any(depends) {
+            return Err(forbid(Reason::Text, it));
+        }
+        let names_one = |matcher: &Matcher| {
+            let is_name = matcher.name == METRIC_NAME && !matcher.value.is_empty();
+            is_name && matcher.op == MatchOp::Equal
+        };
+        let is_named = selector.name.is_some() || matchers.matchers.iter().any(names_one);
+        Ok(Rows {
+            has_namespace: true,
+            labels: match is_named {
+                true => Told::ByLabels,
+                false => Told::ByName,
+            },
+        })
+    }
+
+    /// A group must hold series of one namespace and object alone.
+    fn aggregate(&self, aggregate: &AggregateExpr, it: &Expr) -> Result<Rows, Inseparable> {
+        let of = self.expression(&aggregate.expr)?;
+        let parameter = aggregate.param.as_deref();
+        let parameter = parameter.map(|it| self.expression(it)).transpose()?;
+        if !AGGREGATIONS.contains(&aggregate.op.to_string().as_str()) {
+            return Err(forbid(Reason::Aggregation, it));
+        }
+        let (Some(of), None) = (of, parameter.flatten()) else {
+            return Err(forbid(Reason::Constant, it));
+        };
+        match &aggregate.modifier {
+            Some(LabelModifier::Include(by)) if self.keeps_apart(by) => {
+                whole(by, it)?;
+                Ok(Rows {
+                    has_namespace: of.has_namespace && has(by, self.keys.namespace),
+                    labels: match has(by, METRIC_NAME) {
+                        true => Told::ByName,
+                        false => Told::Among(by.labels.iter().cloned().collect()),
+                    },
+                })
+            }
+            Some(LabelModifier::Exclude(without)) if !self.touches(without) => {
+                whole(without, it)?;
+                let labels = match of.labels {
+                    // Its rows have no names.
+                    Told::ByName | Told::ByLabels => Told::ByLabels,
+                    among @ Told::Among(_) => among,
+                };
+                Ok(Rows { labels, ..of })
+            }
+            _ => Err(forbid(Reason::Grouping, it)),
+        }
+    }
+
+    fn call(&self, call: &Call, it: &Expr) -> Judged {
+        let name = call.func.name;
+        let arguments = call.args.args.iter().map(|it| self.expression(it));
+        let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
+        let mut rows = arguments.into_iter().flatten();
+        match (rows.next(), rows.next()) {
+            (Some(rows), None) if PER_SERIES.contains(&name) => self.unnamed(rows, it).map(Some),
+            (None, _) if matches!(name, "time" | "pi") => Ok(None),
+            _ => Err(forbid(Reason::Function(name), it)),
+        }
+    }
+
+    /// Series of one namespace and object must only meet each other.
+    fn binary(
+        &self,
+        binary: &BinaryExpr,
+        left: Rows,
+        right: Rows,
+        it: &Expr,
+    ) -> Result<Rows, Inseparable> {
+        if self.scope == Scope::Namespaces && left.has_namespace != right.has_namespace {
+            return Err(forbid(Reason::Sides, it));
+        }
+        let modifier = binary.modifier.as_ref();
+        let fills = modifier.map(|it| &it.fill_values);
+        let fills = fills.is_some_and(|it| it.lhs.is_some() || it.rhs.is_some());
+        let card = modifier.map_or(&VectorMatchCardinality::OneToOne, |it| &it.card);
+        if fills || card.labels().is_some_and(|labels| self.touches(labels)) {
+            return Err(forbid(Reason::Matching, it));
+        }
+        let matching = match modifier.and_then(|it| it.matching.as_ref()) {
+            None => Match::Ignoring(&[]),
+            Some(LabelModifier::Exclude(ignoring)) if !self.touches(ignoring) => {
+                whole(ignoring, it)?;
+                Match::Ignoring(&ignoring.labels)
+            }
+            Some(LabelModifier::Include(on)) if self.keeps_apart(on) => {
+                whole(on, it)?;
+                Match::On(on)
+            }
+            _ => return Err(forbid(Reason::Matching, it)),
+        };
+        card.labels().map_or(Ok(()), |labels| whole(labels, it))?;
+        match binary.op.is_set_operator() {
+            true => Ok(united(left, right)),
+            false => self.matched(matching, card, left, right, it),
+        }
+    }
+
+    /// What an operator makes of pairs of rows. It fails where a row that must be the only one of
+    /// its match is not.
+    fn matched(
+        &self,
+        matching: Match<'_>,
+        card: &VectorMatchCardinality,
+        left: Rows,
+        right: Rows,
+        it: &Expr,
+    ) -> Result<Rows, Inseparable> {
+        let (left, right) = (self.unnamed(left, it)?, self.unnamed(right, it)?);
+        let one = |rows: &Rows| self.certainly(matching.finds_one(&rows.labels), it);
+        let (many, included) = match card {
+            VectorMatchCardinality::ManyToOne(included) => {
+                one(&right)?;
+                (left, included)
+            }
+            VectorMatchCardinality::OneToMany(included) => {
+                one(&left)?;
+                (right, included)
+            }
+            _ => {
+                one(&left)?;
+                one(&right)?;
+                return Ok(match matching {
+                    Match::On(on) => Rows {
+                        has_namespace: left.has_namespace && has(on, self.keys.namespace),
+                        labels: Told::Among(on.labels.iter().cloned().collect()),
+                    },
+                    Match::Ignoring(_) => left,
+                });
+            }
+        };
+        // A label that is written over must not be what told two rows apart.
+        let kept = match &many.labels {
+            Told::Among(labels) => included.labels.iter().all(|it| !labels.contains(it)),
+            _ => included.is_empty(),
+        };
+        self.certainly(kept, it)?;
+        let labels = match many.labels {
+            Told::Among(mut labels) => {
+                labels.extend(included.labels.iter().cloned());
+                Told::Among(labels)
+            }
+            other => other,
+        };
+        Ok(Rows { labels, ..many })
+    }
+
+    /// The rows without their names, which must not be what tells them apart.
+    fn unnamed(&self, rows: Rows, it: &Expr) -> Result<Rows, Inseparable> {
+        match rows.labels {
+            Told::ByName if self.scope == Scope::Objects => Err(forbid(Reason::Name, it)),
+            _ => Ok(rows),
+        }
+    }
+
+    /// Where objects that nobody asks about are let in, theirs must not be able to fail a query.
+    fn certainly(&self, holds: bool, it: &Expr) -> Result<(), Inseparable> {
+        match holds || self.scope == Scope::Namespaces {
+            true => Ok(()),
+            false => Err(forbid(Reason::Duplicates, it)),
+        }
+    }
+
+    /// Rows that differ in what must be kept apart differ in these labels.
+    fn keeps_apart(&self, labels: &Labels) -> bool {
+        let namespace = has(labels, self.keys.namespace) || has(labels, GROUPED_BY_NAMESPACE);
+        has(labels, self.keys.object) && (namespace || self.scope == Scope::Objects)
+    }
+
+    /// Whether one of these labels tells what must be kept apart.
+    fn touches(&self, labels: &Labels) -> bool {
+        let namespace = has(labels, self.keys.namespace) && self.scope == Scope::Namespaces;
+        namespace || has(labels, self.keys.object) || has(labels, GROUPED_BY_NAMESPACE)
+    }
+}
+
+impl Match<'_> {
+    /// Whether no two rows have the same match.
+    fn finds_one(self, rows: &Told) -> bool {
+        match (self, rows) {
+            (Match::On(on), Told::Among(labels)) => labels.iter().all(|label| has(on, label)),
+            (Match::On(_), _) => false,
+            (Match::Ignoring(these), Told::Among(labels)) => {
+                these.iter().all(|label| !labels.contains(label))
+            }
+            (Match::Ignoring(these), _) => these.is_empty(),
+        }
+    }
+}
+
+/// What `and`, `or` and `unless` make: rows of one side, or of both where none of the right one has
+/// the labels of one of the left.
+fn united(left: Rows, right: Rows) -> Rows {
+    let labels = match (left.labels, right.labels) {
+        (Told::Among(left), Told::Among(right)) => Told::Among(&left | &right),
+        (Told::ByName, _) | (_, Told::ByName) => Told::ByName,
+        _ => Told::ByLabels,
+    };
+    Rows { labels, ..left }
+}
+
+/// A label that is made of `.GroupBy` and more is another one in each ask.
+fn whole(labels: &Labels, it: &Expr) -> Result<(), Inseparable> {
+    let mut labels = labels.labels.iter();
+    match labels.any(|label| label.contains(GROUPED_BY_NAMESPACE) && label != GROUPED_BY_NAMESPACE)
+    {
+        true => Err(forbid(Reason::Text, it)),
+        false => Ok(()),
+    }
+}
+
+fn has(labels: &Labels, label: &str) -> bool {
+    labels.labels.iter().any(|it| it == label)
+}
+
+fn forbid(reason: Reason, it: &Expr) -> Inseparable {
+    Inseparable {
+        reason,
+        expression: it.to_string(),
+    }
+}
+
+/// Aggregations that make one row of each group, whatever other groups there are.
+pub const AGGREGATIONS: &[&str] = &[
+    "avg", "count", "group", "max", "min", "quantile", "stddev", "stdvar", "sum",
+];
+
+/// Functions that make a row of each series by itself, with its labels but for the name.
+pub const PER_SERIES: &[&str] = &[
+    "abs",
+    "avg_over_time",
+    "ceil",
+    "changes",
+    "clamp",
+    "clamp_max",
+    "clamp_min",
+    "count_over_time",
+    "delta",
+    "deriv",
+    "exp",
+    "floor",
+    "idelta",
+    "increase",
+    "irate",
+    "last_over_time",
+    "ln",
+    "log10",
+    "log2",
+    "max_over_time",
+    "min_over_time",
+    "predict_linear",
+    "present_over_time",
+    "quantile_over_time",
+    "rate",
+    "resets",
+    "round",
+    "sgn",
+    "sqrt",
+    "stddev_over_time",
+    "stdvar_over_time",
+    "sum_over_time",
+    "timestamp",
+];
