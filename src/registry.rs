@@ -259,9 +259,20 @@ impl Snapshot {
             .ok_or(NotFound::Metric)
     }
 
-    /// The external metric of this name.
+    /// The external metric of this name. client-go puts the name in lower case before it asks
+    /// (`Request.Resource`), so the one metric that is so written and has no namesake is meant too.
     pub fn external(&self, metric: &str) -> Option<&Metric> {
-        self.external.get(metric)
+        if let Some(found) = self.external.get(metric) {
+            return Some(found);
+        }
+        let mut meant = self
+            .external
+            .iter()
+            .filter(|(name, _)| is_lowered(metric, name));
+        match (meant.next(), meant.next()) {
+            (Some((_, found)), None) => Some(found),
+            _ => None,
+        }
     }
 
     /// CPU and memory of pods and nodes; `None` where the rules file has no `resourceRules`.
@@ -298,7 +309,10 @@ impl Snapshot {
 
     /// A rule of this list that was never listed and may be the one that makes `metric`.
     pub fn unlisted(&self, list: List, metric: &str) -> Option<&Unlisted> {
-        let may_make = |it: &&Unlisted| it.makes.as_ref().is_none_or(|makes| makes == metric);
+        let is_it = |makes: &String| {
+            makes == metric || (list == List::External && is_lowered(metric, makes))
+        };
+        let may_make = |it: &&Unlisted| it.makes.as_ref().is_none_or(is_it);
         let of_list = self.unlisted.iter().filter(|it| it.rule.list == list);
         // What may yet be listed comes before what is broken.
         of_list.filter(may_make).min_by_key(|it| it.answered)
@@ -313,6 +327,11 @@ impl Snapshot {
     pub fn disabled(&self) -> &[Disabled] {
         &self.disabled
     }
+}
+
+/// Whether a client that knows no capitals writes `name` as `asked`.
+fn is_lowered(asked: &str, name: &str) -> bool {
+    !asked.contains(|c: char| c.is_ascii_uppercase()) && asked.eq_ignore_ascii_case(name)
 }
 
 /// Go's scope of a metric: everything is namespaced but these three kinds

@@ -409,3 +409,35 @@ rules:
         assert_eq!(Survey::new(&rules.external[0]).questions(), series(""));
     }
 }
+
+#[test]
+fn an_external_metric_is_found_in_the_lower_case_of_client_go_unless_two_are_meant() {
+    let rule = |name: &str| {
+        format!(
+            "- seriesQuery: '{name}{{namespace!=\"\"}}'\n  \
+             metricsQuery: sum(<<.Series>>{{<<.LabelMatchers>>}})\n"
+        )
+    };
+    let names = ["MyQueue_Depth", "lag", "Lag", "Two", "tWo"];
+    let text = names.map(rule).concat();
+    let snapshot = Snapshot::build(
+        rules(&format!("externalRules:\n{text}")),
+        Arc::new(Kinds::builtin()),
+        &Listings {
+            custom: Vec::new(),
+            external: names.map(|name| listing(&[(name, "namespace")])).to_vec(),
+        },
+    );
+    let found = |asked: &str| snapshot.external(asked).map(|metric| metric.series.clone());
+    for (asked, series) in [
+        ("MyQueue_Depth", Some("MyQueue_Depth")),
+        ("myqueue_depth", Some("MyQueue_Depth")),
+        ("MYQUEUE_DEPTH", None),
+        ("lag", Some("lag")),
+        ("Lag", Some("Lag")),
+        ("two", None),
+        ("Two", Some("Two")),
+    ] {
+        assert_eq!(found(asked).as_deref(), series, "{asked}");
+    }
+}

@@ -1,13 +1,15 @@
 //! The server behind the aggregator, as in a cluster: the real process, the front proxy's certificate
 //! and headers, one HTTP/2 connection for everybody.
 //!
-//! `controller` is the HPA controller's loop; `proxied` says what a request looks like when it arrives and what becomes of the answer;
-//! `documents` what the cluster learns of our API, and when it takes us for gone.
+//! `controller` is the HPA controller's loop; `proxied` says what a request looks like when it arrives
+//! and what becomes of the answer; `documents` what the cluster learns of our API, and when it takes us
+//! for gone; `trace` replays what a real control plane sent.
 
 mod controller;
 mod documents;
 mod escaped;
 mod proxied;
+mod trace;
 
 use crate::support::adapter::Adapter;
 use crate::support::aggregator::{Aggregator, Target, User};

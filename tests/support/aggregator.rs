@@ -31,7 +31,7 @@ use super::apiserver::ApiServer;
 use super::pki::Authority;
 use super::poll;
 use backend::Backend;
-pub use backend::{Sent, Target};
+pub use backend::{Answer, Sent, Target};
 use discovery::{Discovery, Fetched, GroupVersion};
 
 /// Attempts of one availability check, and the time of each (`remote_available_controller.go`).
@@ -192,6 +192,7 @@ impl Aggregator {
         self.address = listener
             .local_addr()
             .expect("a bound socket must have an address");
+        self.state.backend.wake();
         let server = tokio::spawn(front::accept(listener, Arc::clone(&self.state)));
         self.server = Some(AbortOnDropHandle::new(server));
     }
@@ -244,6 +245,18 @@ impl Aggregator {
         } = &*self.state;
         let mut discovery = self.state.discovery.lock().await;
         discovery.fetch(backend, registered, accept).await
+    }
+
+    /// GET of a path and query as they stand, with these headers alone, on the front proxy's
+    /// connection.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn send(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
+        match self.state.backend.get(target, headers).await {
+            Ok(answer) => answer,
+            Err(reason) => panic!("{target}: {reason}"),
+        }
     }
 
     /// Every request to the server behind since the last call, in the order they left.

@@ -5,7 +5,7 @@
 //! authority of each request the address (`proxy.go`).
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -79,6 +79,8 @@ pub(super) struct Backend {
     target: Target,
     tls: Arc<rustls::ClientConfig>,
     connection: tokio::sync::Mutex<Option<Connection>>,
+    /// The API server is away. What it was about to send when it went is not sent.
+    asleep: AtomicBool,
     /// Connections ever made.
     dialed: AtomicUsize,
     sent: Mutex<Vec<Sent>>,
@@ -97,6 +99,7 @@ impl Backend {
             target,
             tls: Arc::new(tls),
             connection: tokio::sync::Mutex::new(None),
+            asleep: AtomicBool::new(false),
             dialed: AtomicUsize::new(0),
             sent: Mutex::new(Vec::new()),
         }
@@ -115,9 +118,17 @@ impl Backend {
         std::mem::take(&mut *self.sent.lock().expect("no holder of this lock may panic"))
     }
 
-    /// Ends the connection, as the end of the API server does.
+    /// Ends the connection, as the end of the API server does; nothing is sent until it is
+    /// [`awake`](Self::wake) again.
     pub(super) async fn hang_up(&self) {
-        *self.connection.lock().await = None;
+        let mut connection = self.connection.lock().await;
+        self.asleep.store(true, Ordering::SeqCst);
+        *connection = None;
+    }
+
+    /// Goes on after [`hang_up`](Self::hang_up).
+    pub(super) fn wake(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
     }
 
     /// Asks without a body, with these headers, as the API server's own controllers do.
@@ -181,6 +192,9 @@ impl Backend {
 
     async fn requests(&self) -> Result<SendRequest<Full<Bytes>>, String> {
         let mut connection = self.connection.lock().await;
+        if self.asleep.load(Ordering::SeqCst) {
+            return Err("the API server is away".to_owned());
+        }
         if let Some(open) = connection.as_mut()
             && open.requests.ready().await.is_ok()
         {
