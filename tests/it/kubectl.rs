@@ -4,12 +4,15 @@
 //! it at once, and scripts break on it.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::aggregator::{Cluster, REGISTERED, Recorded};
+use crate::support::aggregator::discovery::Fetched;
 use crate::support::aggregator::{ADMIN, Aggregator, BOB, User};
+use crate::support::poll;
 
 /// `kubectl`, as one user, with a home of its own.
 struct Kubectl {
@@ -104,7 +107,16 @@ fn lines(text: &[&str]) -> Vec<Vec<String>> {
 async fn start() -> (Recorded, Cluster, Kubectl) {
     let recorded = Recorded::start().await;
     let cluster = Cluster::start(recorded.rules, &recorded.prometheus.url, &[], &REGISTERED).await;
-    cluster.aggregator.fetch().await;
+    // A busy machine may miss the 5 s of one fetch; the aggregator tries again too.
+    poll::until(
+        "the API is discovered",
+        Duration::from_secs(60),
+        async || match cluster.aggregator.fetch().await {
+            Fetched::Aggregated(_) => Ok(()),
+            other => Err(format!("{other:?}")),
+        },
+    )
+    .await;
     let kubectl = Kubectl::new(&cluster.aggregator, &ADMIN);
     (recorded, cluster, kubectl)
 }

@@ -8,7 +8,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -84,8 +84,15 @@ async fn answer(state: &State, user: &User, peer: IpAddr, parts: &Parts, body: B
             return self::document(200, &document);
         }
         ["openapi", "v3"] => return openapi(state).await,
+        ["openapi", "v2"] => return openapi_v2(state, accept).await,
         _ => {}
     }
+    // Kubernetes 1.35 and later have the beta form of no document any more.
+    let is_discovery = matches!(segments[..], ["api" | "apis"]);
+    let accept = match is_discovery && !accept.contains(";v=v2;") {
+        true => "application/json",
+        false => accept,
+    };
     let target = parts.uri.path_and_query().map_or(path, |it| it.as_str());
     let (code, mut found) = match state
         .core
@@ -95,6 +102,11 @@ async fn answer(state: &State, user: &User, peer: IpAddr, parts: &Parts, body: B
         Ok(found) => found,
         Err(reason) => (500, status(500, "InternalError", &reason)),
     };
+    if let (404, ["apis", group, version]) = (code, &segments[..])
+        && let Some(resources) = unaggregated(state, group, version).await
+    {
+        return document(200, &resources);
+    }
     let aggregated = found["kind"] == "APIGroupDiscoveryList";
     if path == "/apis" && code == 200 {
         merge(state, &mut found, aggregated).await;
@@ -107,6 +119,31 @@ async fn answer(state: &State, user: &User, peer: IpAddr, parts: &Parts, body: B
         answer.headers.insert(CONTENT_TYPE, media_type);
     }
     answer
+}
+
+/// The document of one version of the cluster's own, where none was recorded: the same in the old
+/// form.
+async fn unaggregated(state: &State, group: &str, version: &str) -> Option<Value> {
+    let asked = state
+        .core
+        .ask(&Method::GET, "/apis", AGGREGATED, Vec::new());
+    let (_, all) = asked.await.ok()?;
+    let element = |list: &Value, is_it: &dyn Fn(&Value) -> bool| {
+        list.as_array()?.iter().find(|it| is_it(it)).cloned()
+    };
+    let found = element(&all["items"], &|it| it["metadata"]["name"] == group)?;
+    let found = element(&found["versions"], &|it| it["version"] == version)?;
+    let resources = found["resources"].as_array()?.iter().map(|it| {
+        json!({
+            "name": it["resource"], "singularName": it["singularResource"],
+            "namespaced": it["scope"] == "Namespaced", "kind": it["responseKind"]["kind"],
+            "verbs": it["verbs"],
+        })
+    });
+    Some(json!({
+        "kind": "APIResourceList", "apiVersion": "v1",
+        "groupVersion": format!("{group}/{version}"), "resources": resources.collect::<Vec<_>>(),
+    }))
 }
 
 /// The server's groups stand beside the cluster's own.
@@ -160,6 +197,15 @@ async fn openapi(state: &State) -> Answer {
         }
     }
     document(200, &json!({"paths": paths}))
+}
+
+/// The older document: of the cluster's own there is none, so the server's is the whole.
+async fn openapi_v2(state: &State, accept: &str) -> Answer {
+    let headers = [("accept", accept), ("x-remote-user", "system:aggregator")];
+    match state.backend.get("/openapi/v2", &headers).await {
+        Ok(answer) => answer,
+        Err(reason) => document(503, &status(503, "ServiceUnavailable", &reason)),
+    }
 }
 
 fn document(code: u16, body: &Value) -> Answer {
