@@ -21,6 +21,8 @@ use tidegauge::rules;
 use crate::support::exporter::{self, Exporter};
 use crate::support::prometheus::{Prometheus, TargetLabels};
 
+mod made_up;
+
 /// Sets of random series; each has names of its own.
 const WORLDS: usize = 8;
 
@@ -162,6 +164,7 @@ fn metric(query: &str, world: &str) -> ResourceMetric {
         let name = word.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '_');
         let named = match name {
             "a" | "b" | "c_total" => format!("{world}_{word}"),
+            "W_" => word.replace('W', world),
             "M" => word.replace('M', "<<.LabelMatchers>>"),
             "G" => word.replace('G', "<<.GroupBy>>"),
             _ => word.to_owned(),

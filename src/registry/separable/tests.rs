@@ -185,6 +185,7 @@ fn objects_that_nobody_asks_about_are_let_in_where_they_cannot_fail_the_query() 
         "sum by (G) (rate(a{M}[1m]))",
         // Of one namespace, so that it need not be told.
         "sum(a{M}) by (pod, container)",
+        "sum(a{M}) without (namespace, id)",
         "sum(a{M}) by (pod) unless on (pod) b{M}",
         "sum(a{M}) by (G) / sum(b{M}) by (G)",
         "sum(a{M}) by (G) / on (G) sum(b{M}) by (G)",
