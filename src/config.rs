@@ -120,7 +120,7 @@ pub struct AuthenticationFlags {
     pub kubeconfig: Option<PathBuf>,
     /// Do not read the cluster's authentication ConfigMap.
     pub skip_lookup: bool,
-    /// Start even if that ConfigMap cannot be read.
+    /// Be ready even if that ConfigMap cannot be read.
     pub tolerate_lookup_failure: bool,
     /// How long a token review's answer holds.
     pub token_cache_ttl: Duration,
@@ -158,7 +158,7 @@ pub struct AuthorizationFlags {
 /// Where and how to serve.
 #[derive(Debug)]
 pub struct ServingFlags {
-    /// Address to listen on.
+    /// Address to listen on; an unspecified one of either family: all, of both.
     pub bind_address: IpAddr,
     /// Port; 0 takes any free one.
     pub secure_port: u16,
@@ -208,6 +208,13 @@ pub struct SniFlag {
     /// DNS names in lower case, perhaps with `*` for the first label; empty: those in the
     /// certificate.
     pub names: Vec<String>,
+}
+
+impl SniFlag {
+    /// Whether one of the names is an IP address, which no client asks for (RFC 6066, 3).
+    fn has_address(&self) -> bool {
+        self.names.iter().any(|it| it.parse::<IpAddr>().is_ok())
+    }
 }
 
 /// What to log.

@@ -27,7 +27,7 @@ mod tests;
 pub mod tls;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,8 @@ use http_body_util::Full;
 use hyper::{Request, Response};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -48,7 +49,7 @@ pub use limits::Limits;
 
 /// Pause after the kernel refuses a connection for lack of resources.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-const BACKLOG: u32 = 1024;
+const BACKLOG: i32 = 1024;
 
 /// An answer. Always whole in memory.
 pub type Answer = Response<Full<Bytes>>;
@@ -56,7 +57,7 @@ pub type Answer = Response<Full<Bytes>>;
 /// Who is at the other end.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Its address.
+    /// Its address; of an IPv4 client that came to a socket of both families, the IPv4 one.
     pub address: SocketAddr,
     /// The certificates it showed, its own first; empty: none. It holds the key of the first one,
     /// and nothing else has been checked.
@@ -84,16 +85,40 @@ pub enum Outcome {
     },
 }
 
-/// Binds without blocking; the address is reused as Go does.
+/// Binds without blocking; the address is reused as Go does. An unspecified address, `0.0.0.0` as
+/// well as `::`, stands for all addresses of both families (`favoriteAddrFamily` of Go's `net`),
+/// and for those of IPv4 on a machine without IPv6.
 pub fn bind(address: SocketAddr, share_port: bool) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.set_reuseaddr(true)?;
-    socket.set_reuseport(share_port)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+    if !address.ip().is_unspecified() {
+        return bind_one(address, share_port);
+    }
+    let port = address.port();
+    match bind_one((Ipv6Addr::UNSPECIFIED, port).into(), share_port) {
+        Err(error) if is_no_word_on_the_port(&error) => {
+            bind_one((Ipv4Addr::UNSPECIFIED, port).into(), share_port)
+        }
+        bound => bound,
+    }
+}
+
+fn bind_one(address: SocketAddr, share_port: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        // Whatever the machine's default is.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(share_port)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Then there may be no IPv6: some machines say so at the socket, others at the bind.
+fn is_no_word_on_the_port(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrInUse, PermissionDenied};
+    !matches!(error.kind(), AddrInUse | PermissionDenied)
 }
 
 /// Serves until `shutdown` completes, then drains.
@@ -176,7 +201,10 @@ async fn accept(
     let mut complained = false;
     loop {
         match listener.accept().await {
-            Ok((stream, address)) => return (permit, stream, address),
+            Ok((stream, mut address)) => {
+                address.set_ip(address.ip().to_canonical());
+                return (permit, stream, address);
+            }
             Err(e) if gone_already(&e) => {}
             Err(error) => {
                 if !complained {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
+use tokio::sync::Semaphore;
 
 use crate::api::route::ApiGroup;
 use crate::prometheus::Verb;
@@ -12,7 +13,7 @@ use crate::prometheus::Verb;
 use super::flags::{Api, Args, Authentication, Authorization, Prometheus, Relist, Serving};
 use super::{
     ApiFlags, AuthenticationFlags, AuthorizationFlags, Config, KubernetesFlags, LogFlags,
-    PrometheusFlags, RelistFlags, ServingFlags, tls,
+    PrometheusFlags, RelistFlags, ServingFlags, SniFlag, tls,
 };
 
 /// Go's default when the flag is 0 (`secure_serving.go`).
@@ -36,6 +37,15 @@ pub(super) fn check(
     let api = api(args.api, &mut complaints);
     let prometheus = prometheus(args.prometheus, &mut ignored, &mut complaints);
     let relist = relist(&args.relist, &mut complaints);
+    if args
+        .serving
+        .tls_sni_cert_key
+        .iter()
+        .any(SniFlag::has_address)
+    {
+        // In Go they stand for the address that a client without SNI has connected to.
+        ignored.push("IP addresses in --tls-sni-cert-key".to_owned());
+    }
     let serving = serving(args.serving, standalone.is_some(), &env, &mut complaints);
     let authentication = authentication(args.authentication, &mut complaints);
     let authorization = authorization(args.authorization, &mut complaints);
@@ -258,15 +268,9 @@ fn serving(
         ));
     }
     let certificate = certificate(flags.tls_cert_file, flags.tls_private_key_file, &mut note);
-    let min_version = tls::version(&flags.tls_min_version)
-        .map_err(&mut note)
-        .ok()?;
-    let cipher_suites = tls::cipher_suites(&flags.tls_cipher_suites)
-        .map_err(&mut note)
-        .ok()?;
-    let curves = tls::curves(&flags.tls_curve_preferences)
-        .map_err(&mut note)
-        .ok()?;
+    let min_version = tls::version(&flags.tls_min_version).map_err(&mut note);
+    let cipher_suites = tls::cipher_suites(&flags.tls_cipher_suites).map_err(&mut note);
+    let curves = tls::curves(&flags.tls_curve_preferences).map_err(&mut note);
     let delay = flags.shutdown_delay_duration.unwrap_or(match standalone {
         true => Duration::ZERO,
         false => DEFAULT_SHUTDOWN_DELAY,
@@ -275,7 +279,10 @@ fn serving(
         0 => DEFAULT_HTTP2_STREAMS,
         streams => streams,
     };
-    (complaints.len() == before).then_some(ServingFlags {
+    if complaints.len() > before {
+        return None;
+    }
+    Some(ServingFlags {
         bind_address,
         secure_port,
         permit_port_sharing: flags.permit_port_sharing,
@@ -287,14 +294,17 @@ fn serving(
             .filter(|it| !it.is_empty())
             .or_else(|| env("POD_NAMESPACE").filter(|it| !it.is_empty())),
         manage_apiservice: flags.manage_apiservice,
-        min_version,
-        cipher_suites,
-        curves,
+        min_version: min_version.ok()?,
+        cipher_suites: cipher_suites.ok()?,
+        curves: curves.ok()?,
         http2: !flags.disable_http2,
         http2_max_streams,
         request_timeout: flags.request_timeout,
-        max_requests_inflight: flags.max_requests_inflight.get(),
-        max_connections: flags.max_connections.get(),
+        max_requests_inflight: flags
+            .max_requests_inflight
+            .get()
+            .min(Semaphore::MAX_PERMITS),
+        max_connections: flags.max_connections.get().min(Semaphore::MAX_PERMITS),
         shutdown_delay: delay,
         drain_timeout: flags.shutdown_drain_timeout,
     })

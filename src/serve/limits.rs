@@ -13,7 +13,11 @@ pub struct Limits {
     /// From the first moment a request may come on an HTTP/1.1 connection to the end of its
     /// headers; also for the whole of an unwanted body.
     pub read_timeout: Duration,
-    /// How long a connection may stay without a request.
+    /// How long an HTTP/2 connection may stay without a request. Of HTTP/1.1 [`read_timeout`] is
+    /// over first: hyper's timer for headers runs from the end of an answer, and has no way to
+    /// begin with the first byte of a request.
+    ///
+    /// [`read_timeout`]: Limits::read_timeout
     pub idle_timeout: Duration,
     /// All headers of a request, in bytes.
     pub max_header_bytes: u32,
@@ -30,7 +34,8 @@ pub struct Limits {
     pub cancels_per_second: u32,
     /// Silence on an HTTP/2 connection before a ping, which has half of it to be answered.
     pub http2_ping_interval: Duration,
-    /// How long a shutdown waits for requests under way. Ours: 30 s.
+    /// How long a shutdown waits for requests under way. Ours: 30 s, where
+    /// `--shutdown-drain-timeout` does not say otherwise.
     pub drain_timeout: Duration,
 }
 

@@ -71,14 +71,6 @@ impl Shown {
 }
 
 impl Certificates {
-    /// One for everybody.
-    pub fn one(certificate: Arc<Certificate>) -> Certificates {
-        Certificates {
-            first: certificate,
-            named: Vec::new(),
-        }
-    }
-
     /// The one for `asked`, which is in lower case as rustls has it.
     fn find(&self, asked: &str) -> Option<&Named> {
         let wildcard = asked.split_once('.').map(|(_, rest)| format!("*.{rest}"));

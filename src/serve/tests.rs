@@ -1,5 +1,6 @@
 //! Real sockets, real TLS, both versions of HTTP.
 
+mod addresses;
 mod certificates;
 mod floods;
 mod frames;
@@ -13,10 +14,10 @@ use hyper::client::conn::http1 as client1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::sni::{Certificate, Certificates};
+use super::sni::Certificate;
 use super::tls::{Settings, Version};
 use super::*;
-use support::{Client, Running, pair, raw, read, request, security, settings};
+use support::{Client, Running, one, pair, raw, read, request, security, settings};
 
 #[tokio::test]
 async fn alpn_chooses_the_version_of_http() {
@@ -164,7 +165,7 @@ async fn a_replaced_certificate_is_shown_at_the_next_handshake() {
     let (first, second) = (pair(), pair());
     let trusted = second.0.clone();
     let shown = Certificate::new(parse(first));
-    let config = tls::server_config(Certificates::one(Arc::clone(&shown)), &settings()).unwrap();
+    let config = tls::server_config(one(Arc::clone(&shown)), &settings()).unwrap();
     let server = Running::start(Security::Tls(Arc::new(config)), Limits::default());
     let client = Client::new(&trusted, &["h2"]);
     assert!(client.connect(&server).await.is_err());
@@ -187,7 +188,7 @@ async fn renewed_certificate_files_are_served_without_a_restart() {
     let paths = ["apiserver.crt", "apiserver.key"].map(|name| dir.path().join(name));
     let seen = crate::reload::read(&paths).unwrap();
     let shown = Certificate::new(certificate::parse_files(&seen).unwrap());
-    let config = tls::server_config(Certificates::one(Arc::clone(&shown)), &settings()).unwrap();
+    let config = tls::server_config(one(Arc::clone(&shown)), &settings()).unwrap();
     let server = Running::start(Security::Tls(Arc::new(config)), Limits::default());
     let renewed = Arc::new(tokio::sync::Notify::new());
     let told = Arc::clone(&renewed);

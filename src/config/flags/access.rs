@@ -19,7 +19,9 @@ pub(in crate::config) struct Authentication {
     /// Do not read the ConfigMap kube-system/extension-apiserver-authentication.
     #[arg(long)]
     pub(in crate::config) authentication_skip_lookup: bool,
-    /// Start although that ConfigMap cannot be read. Then every caller may be anonymous.
+    /// Be ready although that ConfigMap cannot be read; without this flag the server starts, and is
+    /// not ready before it could read it. Until then no certificate is believed, so a front proxy's
+    /// users are not known.
     #[arg(long)]
     pub(in crate::config) authentication_tolerate_lookup_failure: bool,
     /// How long the answer of a token review is remembered.

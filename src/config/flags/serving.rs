@@ -9,7 +9,8 @@ use crate::config::{SniFlag, values};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Serving")]
 pub(in crate::config) struct Serving {
-    /// Address to listen on [default: 0.0.0.0, and 127.0.0.1 with --standalone].
+    /// Address to listen on; 0.0.0.0 and :: both mean all of this machine's, IPv4 and IPv6
+    /// [default: 0.0.0.0, and 127.0.0.1 with --standalone].
     #[arg(long, value_name = "IP")]
     pub(in crate::config) bind_address: Option<IpAddr>,
     /// Port to listen on. 0 takes any free one; the log names it.
@@ -34,7 +35,8 @@ pub(in crate::config) struct Serving {
     pub(in crate::config) tls_private_key_file: String,
     /// Serve clients that ask for these names (SNI) with this certificate instead. Without names,
     /// for those in the certificate; *.example.com stands for one label. May be given several
-    /// times. Read again when it changes.
+    /// times. Read again when it changes. IP addresses are accepted as names and have no effect: a
+    /// client that connects to an address asks for no name.
     #[arg(long, value_name = "CERT,KEY[:NAMES]", value_parser = crate::config::tls::sni)]
     pub(in crate::config) tls_sni_cert_key: Vec<SniFlag>,
     /// Where a self-signed certificate is kept (apiserver.crt, apiserver.key) when no certificate
@@ -81,7 +83,10 @@ pub(in crate::config) struct Serving {
     /// that they need neither insecureSkipTLSVerify nor cert-manager. Only those of our groups
     /// that point to --service-name are touched; none is created or deleted. Needs the right to get
     /// and patch them. With the first replica that has it, replicas without it are not trusted any
-    /// more.
+    /// more. Of an APIService whose caBundle something else injects (an annotation of cert-manager
+    /// or OpenShift says so) nothing is touched. insecureSkipTLSVerify is taken out: to go back to
+    /// an adapter whose certificate nobody vouches for, such as prometheus-adapter, take caBundle
+    /// out and put insecureSkipTLSVerify: true back.
     #[arg(long)]
     pub(in crate::config) manage_apiservice: bool,
     /// Offer HTTP/1.1 only.

@@ -140,3 +140,39 @@ fn a_pod_has_time_to_stop_and_a_laptop_does_not_wait() {
     let own = good(&["--standalone=o", "--shutdown-delay-duration=1m"]).serving;
     assert_eq!(own.shutdown_delay, seconds(60));
 }
+
+#[test]
+fn every_complaint_about_tls_is_told_at_once() {
+    let text = wrong(&[
+        "--tls-min-version=VersionTLS9",
+        "--tls-cipher-suites=NULL",
+        "--tls-curve-preferences=5",
+        "--secure-port=-1",
+    ]);
+    for flag in ["min-version", "cipher-suites", "curve-preferences"] {
+        assert!(text.contains(&format!("--tls-{flag}: ")), "{flag}: {text}");
+    }
+    assert_eq!(text.lines().count(), 4, "{text}");
+}
+
+#[test]
+fn an_address_as_the_name_of_a_certificate_is_taken_and_said_to_be_without_effect() {
+    let config = good(&["--tls-sni-cert-key=a.crt,a.key:a.example.com,10.0.0.7"]);
+    assert_eq!(config.ignored, ["IP addresses in --tls-sni-cert-key"]);
+    let config = good(&["--tls-sni-cert-key=a.crt,a.key:a.example.com"]);
+    assert!(config.ignored.is_empty(), "{:?}", config.ignored);
+}
+
+#[test]
+fn limits_may_be_as_large_as_a_number_can_be() {
+    let most = usize::MAX;
+    let serving = good(&[
+        &format!("--max-requests-inflight={most}"),
+        &format!("--max-connections={most}"),
+    ])
+    .serving;
+    // Semaphores panic above it.
+    let most = tokio::sync::Semaphore::MAX_PERMITS;
+    assert_eq!(serving.max_requests_inflight, most);
+    assert_eq!(serving.max_connections, most);
+}

@@ -5,7 +5,8 @@
 //! is good for all the names wanted, so restarts do not change it; the key is readable by its owner
 //! only; where the directory cannot be written the pair lives in memory; a process that runs on
 //! renews it 30 days before its end, and shows the new one only when whoever has to trust it has
-//! heard of it, or when the old one is about to end.
+//! heard of it, or when the old one is about to end. A pair that somebody else put into the
+//! directory is never overwritten.
 
 use std::fs;
 use std::io::{self, Write};
@@ -215,6 +216,10 @@ impl SelfSigned {
     }
 
     fn write(&self) -> io::Result<()> {
+        if foreign(&self.directory).is_some() {
+            let text = "somebody has put a pair of their own there, for the next start";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
         let (at_certificate, at_key) = places(&self.directory);
         // Key first: a process that dies in between leaves a pair that does not match, which the
         // next one replaces.

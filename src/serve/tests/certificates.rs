@@ -152,22 +152,25 @@ fn a_pair_that_somebody_else_put_there_is_recognized() {
     assert_eq!(certificate::foreign(dir.path()), None);
     SelfSigned::open(dir.path(), &Names::default(), SystemTime::now()).unwrap();
     assert_eq!(certificate::foreign(dir.path()), None);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let signed_by = |name: &str| {
-        let mut params = rcgen::CertificateParams::new(["a.example.com".to_owned()]).unwrap();
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, name);
-        params.self_signed(&key).unwrap().pem()
-    };
-    std::fs::write(&places[1], key.serialize_pem()).unwrap();
     // The Go adapter made this one, in the same directory.
-    std::fs::write(&places[0], signed_by("localhost-ca@1764155555")).unwrap();
+    put(dir.path(), "localhost-ca@1764155555");
     assert_eq!(certificate::foreign(dir.path()), None);
-    std::fs::write(&places[0], signed_by("Example CA")).unwrap();
+    put(dir.path(), "Example CA");
     let [certificate, key] = places;
     assert_eq!(certificate::foreign(dir.path()), Some((certificate, key)));
+}
+
+/// Puts a pair there whose certificate somebody of this name signed.
+fn put(dir: &std::path::Path, name: &str) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(["a.example.com".to_owned()]).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, name);
+    let certificate = params.self_signed(&key).unwrap().pem();
+    std::fs::write(dir.join("apiserver.crt"), certificate).unwrap();
+    std::fs::write(dir.join("apiserver.key"), key.serialize_pem()).unwrap();
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -182,6 +185,16 @@ struct Seen {
 
 /// Renews a fresh pair in virtual time; each announcement is heard after `hears`.
 async fn renewal(dir: &std::path::Path, hears: Duration, days: u32) -> (String, Arc<Mutex<Seen>>) {
+    renewal_while(dir, hears, days, |_| {}).await
+}
+
+/// The same; `meanwhile` happens to the directory after the pair was opened.
+async fn renewal_while(
+    dir: &std::path::Path,
+    hears: Duration,
+    days: u32,
+    meanwhile: impl FnOnce(&std::path::Path),
+) -> (String, Arc<Mutex<Seen>>) {
     let (begin, real) = (Instant::now(), SystemTime::now());
     // To the hour: the end of a certificate is cut to the second.
     let day = move || (begin.elapsed() + HOUR).as_secs() / DAY.as_secs();
@@ -189,6 +202,7 @@ async fn renewal(dir: &std::path::Path, hears: Duration, days: u32) -> (String, 
     let first = own.authority();
     let seen = Arc::new(Mutex::new(Seen::default()));
     let (announced, shown) = (Arc::clone(&seen), Arc::clone(&seen));
+    meanwhile(dir);
     let renew = own.renew(
         move || real + begin.elapsed(),
         async move |authorities| {
@@ -243,4 +257,22 @@ async fn renewal_goes_on_year_after_year() {
     let (_, seen) = renewal(dir.path(), Duration::ZERO, 1100).await;
     let shown: Vec<_> = seen.lock().unwrap().shown.iter().map(|it| it.0).collect();
     assert_eq!(shown.len(), 3, "{shown:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pair_that_somebody_put_there_meanwhile_is_not_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let read = || ["apiserver.crt", "apiserver.key"].map(|it| std::fs::read(dir.path().join(it)));
+    let mut theirs = None;
+    let (_, seen) = renewal_while(dir.path(), Duration::ZERO, 345, |dir| {
+        put(dir, "Example CA");
+        theirs = Some(read().map(Result::unwrap));
+    })
+    .await;
+    assert_eq!(
+        seen.lock().unwrap().shown.len(),
+        1,
+        "it is renewed in memory"
+    );
+    assert_eq!(read().map(Result::unwrap), theirs.unwrap());
 }

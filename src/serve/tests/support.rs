@@ -143,13 +143,17 @@ pub(super) fn security(settings: &Settings) -> (Security, Vec<CertificateDer<'st
     let (chain, key) = pair();
     let provider = tls::default_provider();
     let certified = rustls::sign::CertifiedKey::from_der(chain.clone(), key, &provider).unwrap();
-    let config = tls::server_config(one(certified), settings).unwrap();
+    let certificates = one(Certificate::new(certified));
+    let config = tls::server_config(certificates, settings).unwrap();
     (Security::Tls(Arc::new(config)), chain)
 }
 
 /// Shown to everybody.
-pub(super) fn one(certified: rustls::sign::CertifiedKey) -> Certificates {
-    Certificates::one(Certificate::new(certified))
+pub(super) fn one(certificate: Arc<Certificate>) -> Certificates {
+    Certificates {
+        first: certificate,
+        named: Vec::new(),
+    }
 }
 
 pub(super) fn settings() -> Settings {
