@@ -26,6 +26,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::auth::{Auth, User};
 use crate::kubernetes::Kubernetes;
+use crate::kubernetes::apiservices::Trusted;
 use crate::plan::Dropped;
 use crate::prometheus::{self, Client, Sample};
 use crate::registry::{Registry, Snapshot};
@@ -65,6 +66,8 @@ pub struct Rooms {
     pub auth: Arc<Auth>,
     /// Names of objects.
     pub kubernetes: Arc<Kubernetes>,
+    /// Whether the aggregator trusts our certificate.
+    pub trusted: Trusted,
     /// The samples.
     pub prometheus: Arc<Client>,
     /// Told of asks for unknown metrics.
@@ -268,6 +271,7 @@ impl Api {
         health::State {
             names_known: self.rooms.kubernetes.is_known()
                 && self.rooms.auth.is_ready()
+                && self.rooms.trusted.is_known()
                 && self.rooms.registry.is_listed(),
             stopping: self.stopping.load(Ordering::Relaxed),
         }

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
-use futures_util::future::join;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -24,6 +23,7 @@ use crate::api::{self, Api, Rooms};
 use crate::auth::Auth;
 use crate::config::{Config, KubernetesFlags, PrometheusFlags, RelistFlags, ServingFlags};
 use crate::kubernetes::Kubernetes;
+use crate::kubernetes::apiservices::Trusted;
 use crate::kubernetes::standalone::{self, Objects};
 use crate::prometheus::{self, Client};
 use crate::registry::{Listings, Registry, Snapshot};
@@ -37,12 +37,10 @@ mod certificates;
 mod cluster;
 mod stop;
 
-use certificates::Trusted;
-
 /// How often files are looked at.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 
-/// How long the first relist waits for the cluster's kinds, and for the cluster's trust.
+/// How long the first relist waits for the cluster's kinds.
 const KINDS_GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the server until it is told to stop.
@@ -80,12 +78,17 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         ),
         None => cluster::follow(&config, &metrics, Arc::clone(&wake), &mut tasks).await?,
     };
+    let (security, trusted) = match &config.standalone {
+        Some(_) => (Security::Plain, Trusted::default()),
+        None => certificates::security(&config, &world, &metrics, &mut tasks)?,
+    };
     let snapshot = Snapshot::build(Arc::clone(&rules), world.kinds(), &Listings::default());
     let settings = client_settings(prometheus, kubernetes);
     let rooms = Rooms {
         registry: Arc::new(Registry::new(snapshot)),
         auth: Arc::new(auth),
         kubernetes: world,
+        trusted,
         prometheus: Arc::new(Client::new(&settings)?),
         wake,
         metrics,
@@ -97,17 +100,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         response_bytes_max: relist.max_response_bytes,
         ..settings
     })?);
-    let (security, trusted) = match &config.standalone {
-        Some(_) => (Security::Plain, Trusted::default()),
-        None => certificates::security(&config, &mut tasks)?,
-    };
     let relist = relist_of(rules, lister, &rooms, relist, prometheus.timeout);
     let world = Arc::clone(&rooms.kubernetes);
     tasks.spawn(async move {
-        // A list made with other kinds than the cluster's would soon have to be made again. And
-        // with the list this replica is ready: it should not be before its certificate is trusted.
-        let known = join(world.known(), trusted.known());
-        let _known = timeout(KINDS_GRACE, known).await;
+        // A list made with other kinds than the cluster's would soon have to be made again.
+        let _known = timeout(KINDS_GRACE, world.known()).await;
         relist.run().await;
     });
     serve(listener, security, &config, rooms, tasks).await

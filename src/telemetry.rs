@@ -70,6 +70,13 @@ pub struct ObjectsLabel {
     pub objects: String,
 }
 
+/// One of our APIServices.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ApiServiceLabel {
+    /// As `v1beta1.custom.metrics.k8s.io`.
+    pub apiservice: String,
+}
+
 /// Lists of objects, and what for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ListLabels {
@@ -111,6 +118,8 @@ pub struct Metrics {
     pub object_watches: Family<ObjectsLabel, Counter>,
     /// Objects known by a watch.
     pub objects_held: Family<ObjectsLabel, Gauge>,
+    /// Times that our authority was put back into a `caBundle` that had held it.
+    pub authority_restored: Family<ApiServiceLabel, Counter>,
 }
 
 impl Metrics {
@@ -132,9 +141,10 @@ impl Metrics {
             object_lists: Family::default(),
             object_watches: Family::default(),
             objects_held: Family::default(),
+            authority_restored: Family::default(),
         };
         metrics.register();
-        metrics.register_objects();
+        metrics.register_cluster();
         Arc::new(metrics)
     }
 
@@ -193,7 +203,7 @@ impl Metrics {
         );
     }
 
-    fn register_objects(&mut self) {
+    fn register_cluster(&mut self) {
         let r = &mut self.registry;
         r.register(
             "object_lists",
@@ -210,6 +220,12 @@ impl Metrics {
             "objects_held",
             "Objects whose names and labels are known by a watch",
             self.objects_held.clone(),
+        );
+        r.register(
+            "apiservice_authority_restored",
+            "Times that our authority was put back into the caBundle of an APIService, because \
+             somebody had taken it out",
+            self.authority_restored.clone(),
         );
     }
 

@@ -29,8 +29,8 @@ pub(super) enum Check {
 /// What the checks look at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct State {
-    /// Whether it is known whom to believe, and objects and metrics have been listed once, or
-    /// enough time was given to it.
+    /// Whether it is known whom to believe, our certificate is trusted as far as we see to that,
+    /// and objects and metrics have been listed once, or enough time was given to it.
     pub(super) names_known: bool,
     /// Whether the server is stopping.
     pub(super) stopping: bool,

@@ -13,29 +13,20 @@ use tokio::task::JoinSet;
 use super::{FOLLOW_EVERY, cluster};
 use crate::api::route::GroupVersion;
 use crate::config::{Config, SniFlag};
-use crate::kubernetes::apiservices::ApiServices;
+use crate::kubernetes::Kubernetes;
+use crate::kubernetes::apiservices::{ApiServices, Trusted};
 use crate::reload;
 use crate::serve::Security;
 use crate::serve::certificate::{self, Names, Origin, SelfSigned};
 use crate::serve::sni::{Certificate, Certificates, Named};
 use crate::serve::tls;
+use crate::telemetry::Metrics;
 
-/// Whether whoever must trust our certificate does.
-#[derive(Default)]
-pub(super) struct Trusted(Option<watch::Receiver<Vec<String>>>);
-
-impl Trusted {
-    /// Waits until it is so, as far as that is our business.
-    pub(super) async fn known(self) {
-        if let Some(mut known) = self.0 {
-            let _known = known.wait_for(|known| !known.is_empty()).await;
-        }
-    }
-}
-
-/// TLS as the flags say.
+/// TLS as the flags say, and whether whoever must trust our certificate does.
 pub(super) fn security(
     config: &Config,
+    world: &Arc<Kubernetes>,
+    metrics: &Arc<Metrics>,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<(Security, Trusted)> {
     let flags = &config.serving;
@@ -49,7 +40,7 @@ pub(super) fn security(
             }
             (from_files(certificate, key, tasks)?, Trusted::default())
         }
-        None => self_signed(config, tasks)?,
+        None => self_signed(config, world, metrics, tasks)?,
     };
     let settings = tls::Settings {
         min_version: flags.min_version,
@@ -93,6 +84,8 @@ fn from_files(
 
 fn self_signed(
     config: &Config,
+    world: &Arc<Kubernetes>,
+    metrics: &Arc<Metrics>,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<(Arc<Certificate>, Trusted)> {
     let flags = &config.serving;
@@ -106,10 +99,15 @@ fn self_signed(
     let served = Certificate::new(own.key());
     let replaced = Arc::clone(&served);
     let mut managed = match flags.manage_apiservice {
-        true => Some(manage(config, namespace, own.authority(), tasks)?),
+        true => {
+            let ours = ours(config, namespace, Arc::clone(metrics))?;
+            Some(manage(ours, own.authority(), Arc::clone(world), tasks))
+        }
         false => None,
     };
-    let trusted = Trusted(managed.as_ref().map(|managed| managed.known.clone()));
+    let trusted = managed.as_ref().map_or_else(Trusted::default, |managed| {
+        Trusted::when(managed.known.clone())
+    });
     let announce = async move |authorities| {
         if let Some(managed) = &mut managed {
             managed.announce(authorities).await;
@@ -136,26 +134,42 @@ impl Managed {
     }
 }
 
-/// Begins to keep `authority` in our APIServices.
-fn manage(
+/// The APIServices of the groups that are switched on.
+fn ours(
     config: &Config,
     namespace: Option<String>,
-    authority: String,
-    tasks: &mut JoinSet<()>,
-) -> anyhow::Result<Managed> {
+    metrics: Arc<Metrics>,
+) -> anyhow::Result<ApiServices> {
     let namespace = namespace.context(
         "--manage-apiservice: give --service-namespace or POD_NAMESPACE; here is no service \
          account to read it from",
     )?;
     let client = cluster::client(&config.kubernetes, None)?;
     let name = |it: GroupVersion| format!("{}.{}", it.version(), it.group());
-    let names = GroupVersion::ALL.into_iter().map(name).collect();
-    let ours = ApiServices::new(client, &namespace, &config.serving.service, names);
+    let served = |it: &GroupVersion| config.api.groups.contains(&it.group());
+    let names = GroupVersion::ALL
+        .into_iter()
+        .filter(served)
+        .map(name)
+        .collect();
+    let service = &config.serving.service;
+    Ok(ApiServices::new(
+        client, &namespace, service, names, metrics,
+    ))
+}
+
+/// Begins to keep `authority` in them.
+fn manage(
+    ours: ApiServices,
+    authority: String,
+    world: Arc<Kubernetes>,
+    tasks: &mut JoinSet<()>,
+) -> Managed {
     let (wanted, told) = watch::channel(vec![authority]);
     let (publish, known) = watch::channel(Vec::new());
     let merge = |bundle: &str, ours: &[String]| certificate::merge(bundle, ours, SystemTime::now());
-    tasks.spawn(ours.follow(told, merge, publish));
-    Ok(Managed { wanted, known })
+    tasks.spawn(async move { ours.follow(told, merge, publish, world.known()).await });
+    Managed { wanted, known }
 }
 
 fn note(directory: &Path, origin: &Origin) {

@@ -312,6 +312,11 @@ impl ApiServer {
         self.world().apiservices.add(name, spec);
     }
 
+    /// Gives an APIService an annotation.
+    pub fn annotate_api_service(&self, name: &str, annotation: &str, value: &str) {
+        self.world().apiservices.annotate(name, annotation, value);
+    }
+
     /// The `spec` of an APIService as it is now.
     pub fn api_service(&self, name: &str) -> Value {
         self.world().apiservices.spec(name)

@@ -165,3 +165,163 @@ async fn a_right_that_is_missing_is_said_once_and_used_when_it_is_given() {
     })
     .await;
 }
+
+const PATH: &str = "/apis/apiregistration.k8s.io/v1/apiservices/";
+
+fn asked(api: &ApiServer, name: &str) -> usize {
+    let calls = api.seen().into_iter();
+    calls
+        .filter(|it| it.path == format!("{PATH}{name}"))
+        .count()
+}
+
+#[tokio::test]
+async fn it_is_not_ready_before_its_authority_is_in_however_long_that_takes() {
+    let world = World::new().await;
+    let api = &world.api;
+    api.add_api_service(CUSTOM, spec("tidegauge", &json!({})));
+    api.conduct(PATH, Conduct::Fail);
+    let mut adapter = world.listening(MANAGED).await;
+    // After 0, 1, 3 and 7 seconds: by then all else is known.
+    until("it has tried four times", || asked(api, CUSTOM) > 3).await;
+    let unready = adapter.get("/readyz").await;
+    assert_eq!(unready.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(adapter.get("/livez").await.status, StatusCode::OK);
+    api.conduct(PATH, Conduct::Well);
+    adapter.ready().await.unwrap();
+    assert_eq!(bundle(api, CUSTOM).matches("BEGIN").count(), 1);
+}
+
+#[tokio::test]
+async fn it_is_not_ready_before_that_when_the_api_server_comes_back_either() {
+    let mut world = World::new().await;
+    world
+        .api
+        .add_api_service(CUSTOM, spec("tidegauge", &json!({})));
+    world.api.stop();
+    let mut adapter = world.listening(MANAGED).await;
+    until("it has tried", || adapter.stderr().contains("cannot keep")).await;
+    world.api.resume().await;
+    adapter.ready().await.unwrap();
+    assert_eq!(bundle(&world.api, CUSTOM).matches("BEGIN").count(), 1);
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_for_one_holds_up_none_of_the_others() {
+    let world = World::new().await;
+    let api = &world.api;
+    api.add_api_service(CUSTOM, spec("tidegauge", &json!({})));
+    api.conduct(&format!("{PATH}{EXTERNAL}"), Conduct::Forbid);
+    let adapter = world.ready(MANAGED).await;
+    assert_eq!(bundle(api, CUSTOM).matches("BEGIN").count(), 1);
+    assert_eq!(adapter.stderr().matches("cannot keep").count(), 1);
+}
+
+#[tokio::test]
+async fn api_services_of_groups_that_are_switched_off_are_not_asked_for() {
+    let world = World::new().await;
+    let api = &world.api;
+    let only = &[MANAGED, &["--api-groups=custom.metrics.k8s.io"]].concat();
+    let _adapter = world.listening(only).await;
+    until("the last one was asked for", || asked(api, CUSTOM2) > 0).await;
+    until("the first one too", || asked(api, CUSTOM) > 0).await;
+    for name in [EXTERNAL, RESOURCE, "v1.metrics.k8s.io"] {
+        assert_eq!(asked(api, name), 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_that_something_else_injects_is_left_alone_with_a_warning() {
+    let world = World::new().await;
+    let api = &world.api;
+    let theirs = spec("tidegauge", &json!({"caBundle": base64("theirs")}));
+    let annotations = [
+        (
+            CUSTOM,
+            "cert-manager.io/inject-ca-from",
+            "monitoring/tidegauge",
+        ),
+        (CUSTOM2, "service.beta.openshift.io/inject-cabundle", "true"),
+    ];
+    for (name, annotation, value) in annotations {
+        api.add_api_service(name, theirs.clone());
+        api.annotate_api_service(name, annotation, value);
+    }
+    api.add_api_service(EXTERNAL, spec("tidegauge", &json!({})));
+    let adapter = world.ready(MANAGED).await;
+    for (name, annotation, _) in annotations {
+        assert_eq!(api.api_service(name), theirs);
+        let log = adapter.stderr();
+        assert!(log.contains(annotation), "{log}");
+    }
+    assert_eq!(bundle(api, EXTERNAL).matches("BEGIN").count(), 1);
+    let log = adapter.stderr();
+    assert_eq!(
+        log.matches("something else writes its caBundle").count(),
+        2,
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn whoever_takes_our_authority_out_is_told_of_and_counted() {
+    let world = World::new().await;
+    let api = &world.api;
+    // So that it looks again soon.
+    api.conduct(&format!("{PATH}{EXTERNAL}"), Conduct::Forbid);
+    api.add_api_service(CUSTOM, spec("tidegauge", &json!({})));
+    let adapter = world.ready(MANAGED).await;
+    assert!(!adapter.stderr().contains("took our authority out"));
+    let foreign = Authority::new("foreign").pem();
+    let theirs = json!({"caBundle": base64(&foreign)});
+    api.add_api_service(CUSTOM, spec("tidegauge", &theirs));
+    until("it is in again, beside theirs", || {
+        bundle(api, CUSTOM).matches("BEGIN").count() == 2
+    })
+    .await;
+    until("it says so", || {
+        adapter.stderr().matches("took our authority out").count() == 1
+    })
+    .await;
+    let metrics = super::ask(&adapter, Some(&world.admin()), "/metrics").await;
+    let counted =
+        format!("tidegauge_apiservice_authority_restored_total{{apiservice=\"{CUSTOM}\"}} 1\n");
+    assert!(metrics.body.contains(&counted), "{}", metrics.body);
+    // An older manifest, applied again.
+    let older = json!({"insecureSkipTLSVerify": true});
+    api.add_api_service(CUSTOM, spec("tidegauge", &older));
+    until("it is in again", || {
+        bundle(api, CUSTOM).matches("BEGIN").count() == 1
+    })
+    .await;
+    // Another replica that adds its own takes nothing out.
+    let _other = world.ready(MANAGED).await;
+    assert_eq!(bundle(api, CUSTOM).matches("BEGIN").count(), 2);
+    let log = adapter.stderr();
+    assert_eq!(log.matches("took our authority out").count(), 2, "{log}");
+}
+
+#[tokio::test]
+async fn a_service_of_another_name_is_asked_after() {
+    let world = World::new().await;
+    let api = &world.api;
+    for name in [CUSTOM, EXTERNAL] {
+        api.add_api_service(name, spec("prometheus-adapter", &json!({})));
+    }
+    let adapter = world.ready(MANAGED).await;
+    let log = adapter.stderr();
+    let warned = log
+        .lines()
+        .find(|line| line.contains("WARN") && line.contains("--service-name"));
+    assert!(
+        warned.is_some_and(|it| it.contains("monitoring/tidegauge")),
+        "{log}"
+    );
+    api.add_api_service(CUSTOM, spec("tidegauge", &json!({})));
+    let adapter = world.ready(MANAGED).await;
+    assert!(
+        !adapter.stderr().contains("--service-name"),
+        "{}",
+        adapter.stderr()
+    );
+}

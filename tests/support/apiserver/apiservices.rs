@@ -30,6 +30,12 @@ impl ApiServices {
         self.objects.insert(name.to_owned(), object);
     }
 
+    pub(super) fn annotate(&mut self, name: &str, annotation: &str, value: &str) {
+        let object = self.objects.get_mut(name);
+        let object = object.expect("an APIService must be there to be annotated");
+        object["metadata"]["annotations"][annotation] = json!(value);
+    }
+
     pub(super) fn spec(&self, name: &str) -> Value {
         self.objects[name]["spec"].clone()
     }
