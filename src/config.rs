@@ -138,6 +138,9 @@ pub struct AuthenticationFlags {
     pub extra_headers_prefix: Vec<String>,
     /// Common names of front proxies; empty: any.
     pub allowed_names: Vec<String>,
+    /// Flags about front proxies that were given without the bundle they go with, and so have no
+    /// effect: `--requestheader-allowed-names`.
+    pub useless_proxy_flags: Vec<&'static str>,
 }
 
 /// Who may.

@@ -14,6 +14,8 @@ mod validation;
 #[cfg(test)]
 mod tests;
 
+pub use validation::{is_dns_label, is_dns_subdomain};
+
 /// Requirements that all must hold; none holds for everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {

@@ -98,6 +98,14 @@ fn outside(error: Error) -> anyhow::Error {
 }
 
 fn sources(flags: &AuthenticationFlags, client: &Arc<Client>) -> Sources {
+    let useless = flags.useless_proxy_flags.join(" ");
+    if !useless.is_empty() {
+        tracing::warn!(
+            flags = useless,
+            "without --requestheader-client-ca-file these flags have no effect: the cluster says \
+             which front proxies are believed, and by which headers"
+        );
+    }
     Sources {
         lookup: (!flags.skip_lookup).then(|| Arc::clone(client)),
         tolerate_failure: flags.tolerate_lookup_failure,

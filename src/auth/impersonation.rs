@@ -7,6 +7,7 @@ use hyper::HeaderMap;
 use super::access::Access;
 use super::identity;
 use super::{ANONYMOUS, Attributes, Refusal, ResourceAttributes, UNAUTHENTICATED, User};
+use crate::selector::{is_dns_label, is_dns_subdomain};
 
 const USER: &str = "impersonate-user";
 const UID: &str = "impersonate-uid";
@@ -114,8 +115,9 @@ fn complete(mut wanted: User) -> User {
 /// Namespace and name (`serviceaccount.SplitUsername`).
 fn service_account(user: &str) -> Option<(&str, &str)> {
     let (namespace, name) = user.strip_prefix(SERVICE_ACCOUNT)?.split_once(':')?;
-    let whole = !namespace.is_empty() && !name.is_empty() && !name.contains(':');
-    whole.then_some((namespace, name))
+    // Any other name is that of a user who is called so, and is reviewed as one.
+    let possible = is_dns_label(namespace) && is_dns_subdomain(name);
+    possible.then_some((namespace, name))
 }
 
 #[cfg(test)]
@@ -161,6 +163,45 @@ mod tests {
         assert_eq!(asked(&given), expected);
         let account = [("Impersonate-User", "system:serviceaccount:shop:web")];
         assert_eq!(asked(&account), ["/serviceaccounts/ shop web"]);
+    }
+
+    /// As `serviceaccount.SplitUsername`: whoever may impersonate all service accounts may not
+    /// thereby act as a user whose name only begins like theirs.
+    #[test]
+    fn a_name_that_no_service_account_can_have_is_a_users() {
+        let (long, longer) = ("a".repeat(63), "a".repeat(64));
+        let (name, too_long) = ("a".repeat(253), "a".repeat(254));
+        for (account, is_one) in [
+            ("shop:web", true),
+            ("shop:web.v1", true),
+            ("0:0", true),
+            (&format!("{long}:{name}"), true),
+            (&format!("{longer}:web"), false),
+            (&format!("shop:{too_long}"), false),
+            ("shop:FOO", false),
+            ("Shop:web", false),
+            ("shop.eu:web", false),
+            ("shop:web_1", false),
+            ("shop:-web", false),
+            ("shop:web.", false),
+            ("shop:", false),
+            (":web", false),
+            ("shop:web:x", false),
+            ("shop", false),
+        ] {
+            let user = format!("system:serviceaccount:{account}");
+            let expected = match account.split_once(':').filter(|_| is_one) {
+                Some((namespace, name)) => format!("/serviceaccounts/ {namespace} {name}"),
+                None => format!("/users/  {user}"),
+            };
+            assert_eq!(asked(&[("Impersonate-User", &user)]), [expected]);
+            let completed = complete(User {
+                name: user,
+                ..User::default()
+            });
+            let is_grouped = completed.groups[0] == "system:serviceaccounts";
+            assert_eq!(is_grouped, is_one, "{account}");
+        }
     }
 
     #[test]

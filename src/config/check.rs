@@ -190,18 +190,25 @@ fn authentication(it: Authentication, complaints: &mut Vec<String>) -> Authentic
             ));
         }
     }
+    let requestheader_client_ca_file = path(it.requestheader_client_ca_file);
+    let useless_proxy_flags = match requestheader_client_ca_file {
+        Some(_) => Vec::new(),
+        // As in Go, a command line with them must work here; the log says so.
+        None => it.given_with_bundle,
+    };
     AuthenticationFlags {
         kubeconfig: path(it.authentication_kubeconfig),
         skip_lookup: it.authentication_skip_lookup,
         tolerate_lookup_failure: it.authentication_tolerate_lookup_failure,
         token_cache_ttl: it.authentication_token_webhook_cache_ttl,
         client_ca_file: path(it.client_ca_file),
-        requestheader_client_ca_file: path(it.requestheader_client_ca_file),
+        requestheader_client_ca_file,
         username_headers: it.requestheader_username_headers,
         uid_headers: it.requestheader_uid_headers,
         group_headers: it.requestheader_group_headers,
         extra_headers_prefix: it.requestheader_extra_headers_prefix,
         allowed_names: it.requestheader_allowed_names,
+        useless_proxy_flags,
     }
 }
 

@@ -231,7 +231,13 @@ pub(super) fn parse(args: &[&str]) -> Result<(Args, Vec<String>), clap::Error> {
         .filter(given)
         .map(|name| format!("--{name}"))
         .collect();
-    Ok((Args::from_arg_matches(&matches)?, ignored))
+    let mut args = Args::from_arg_matches(&matches)?;
+    let with_bundle = access::WITH_BUNDLE.iter();
+    args.authentication.given_with_bundle = with_bundle
+        .filter(|(id, _)| given(id))
+        .map(|(_, flag)| *flag)
+        .collect();
+    Ok((args, ignored))
 }
 
 /// A switch takes a value only after `=`; any other flag takes whatever follows.

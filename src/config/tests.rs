@@ -1,5 +1,6 @@
 //! Every flag of prometheus-adapter 0.12 parses, in pflag's forms; the checks name their flags.
 
+mod access;
 mod serving;
 
 use proptest::prelude::*;

@@ -26,10 +26,11 @@ use crate::pace;
 const TRUST: &str = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
 
 /// The watch of that one object; the Role extension-apiserver-authentication-reader allows it by
-/// its name. The server ends it after a minute.
-const WATCH: &str = "/api/v1/namespaces/kube-system/configmaps\
-                     ?fieldSelector=metadata.name%3Dextension-apiserver-authentication\
-                     &watch=true&timeoutSeconds=60&resourceVersion=";
+/// its name. Which one and for how long stands in the query.
+const CONFIG_MAPS: &str = "/api/v1/namespaces/kube-system/configmaps";
+
+/// After that long the server ends the watch.
+const WATCHED: Duration = Duration::from_secs(60);
 
 /// How often one review is asked, at most.
 const TRIES: u32 = 5;
@@ -82,10 +83,17 @@ impl Client {
 
     /// Waits until that ConfigMap is another one than `version`, where an empty version is that of
     /// one that does not exist. True: it may be; false: the server has ended the watch. What the
-    /// event says is not looked at.
+    /// event says is not looked at. Over in about a minute; to drop it costs a connection.
     pub async fn trust_changed(&self, version: &str) -> Result<bool, Error> {
-        let mut events = self.stream(&format!("{WATCH}{version}"), JSON).await?;
-        Ok(events.next().await?.is_some())
+        let seconds = WATCHED.as_secs();
+        let path = format!(
+            "{CONFIG_MAPS}?fieldSelector=metadata.name%3Dextension-apiserver-authentication\
+             &watch=true&timeoutSeconds={seconds}&resourceVersion={version}"
+        );
+        let mut events = self.stream(&path, JSON).await?;
+        // A server that is gone does not end it.
+        let first = timeout(WATCHED + DEADLINE, events.next()).await;
+        Ok(first.unwrap_or(Err(Error::Timeout))?.is_some())
     }
 }
 

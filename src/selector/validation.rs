@@ -1,4 +1,5 @@
-//! What a label's key and value may be (`k8s.io/apimachinery/pkg/util/validation/validation.go`).
+//! What a label's key and value and the name of an object may be
+//! (`k8s.io/apimachinery/pkg/util/validation/validation.go`).
 
 use std::collections::BTreeSet;
 
@@ -6,7 +7,7 @@ use super::{Operator, Requirement};
 use crate::go::quote;
 
 const NAME_MAX: usize = 63;
-const PREFIX_MAX: usize = 253;
+const SUBDOMAIN_MAX: usize = 253;
 
 /// `NewRequirement`: all that is wrong, joined as Go's error lists are.
 pub(super) fn requirement(
@@ -118,21 +119,24 @@ fn value_errors(value: &str) -> Vec<String> {
     errors
 }
 
-/// `IsDNS1123Subdomain`
+/// `IsDNS1123Label`: what a namespace may be called.
+pub fn is_dns_label(text: &str) -> bool {
+    text.len() <= NAME_MAX && is_lower_name(text)
+}
+
+/// `IsDNS1123Subdomain`: what most objects may be called. Its parts may be of any length.
+pub fn is_dns_subdomain(text: &str) -> bool {
+    subdomain_errors(text).is_empty()
+}
+
 fn subdomain_errors(prefix: &str) -> Vec<String> {
     let mut errors = Vec::new();
-    if prefix.len() > PREFIX_MAX {
+    if prefix.len() > SUBDOMAIN_MAX {
         errors.push(format!(
-            "prefix part must be no more than {PREFIX_MAX} characters"
+            "prefix part must be no more than {SUBDOMAIN_MAX} characters"
         ));
     }
-    let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let is_label = |label: &str| {
-        label.bytes().all(|b| lower(b) || b == b'-')
-            && label.bytes().next().is_some_and(lower)
-            && label.bytes().last().is_some_and(lower)
-    };
-    if !prefix.split('.').all(is_label) {
+    if !prefix.split('.').all(is_lower_name) {
         errors.push(
             "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric \
              characters, '-' or '.', and must start and end with an alphanumeric character (e.g. \
@@ -142,6 +146,14 @@ fn subdomain_errors(prefix: &str) -> Vec<String> {
         );
     }
     errors
+}
+
+/// `[a-z0-9]([-a-z0-9]*[a-z0-9])?`
+fn is_lower_name(text: &str) -> bool {
+    let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    text.bytes().all(|b| lower(b) || b == b'-')
+        && text.bytes().next().is_some_and(lower)
+        && text.bytes().last().is_some_and(lower)
 }
 
 /// `([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]`

@@ -20,8 +20,6 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -114,21 +112,10 @@ impl Aggregator {
     /// Starts one before `target`, which serves each of `registered` (`group/version`, the preferred
     /// version of a group first) and is taken for available until it was probed.
     pub async fn start(api: &ApiServer, target: Target, registered: &[&str]) -> Aggregator {
-        super::install_crypto();
         let authority = Authority::new("kubernetes");
-        let pair = authority.server("kube-apiserver");
-        let chain = CertificateDer::from_pem_slice(pair.certificate.as_bytes());
-        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes());
-        let mut config = rustls::ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![chain.expect("a fresh certificate must be PEM")],
-                key.expect("a fresh key must be PEM"),
-            )
-            .expect("a fresh key must fit its certificate");
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let tls = super::tls_acceptor(&authority.server("kube-apiserver"));
         let state = State {
-            tls: TlsAcceptor::from(Arc::new(config)),
+            tls,
             core: core::Core::of(api),
             backend: Backend::new(target),
             registered: registered

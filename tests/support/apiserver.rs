@@ -23,8 +23,6 @@ use hyper::header::{ACCEPT, AUTHORIZATION};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -146,19 +144,8 @@ struct World {
 impl ApiServer {
     /// Starts one that trusts `clients` and, as front proxies, what `proxies` signed.
     pub async fn start(clients: &Authority, proxies: &Authority) -> ApiServer {
-        super::install_crypto();
         let authority = Authority::new("kubernetes");
-        let pair = authority.server("kube-apiserver");
-        let chain = CertificateDer::from_pem_slice(pair.certificate.as_bytes());
-        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes());
-        let mut config = rustls::ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![chain.expect("a fresh certificate must be PEM")],
-                key.expect("a fresh key must be PEM"),
-            )
-            .expect("a fresh key must fit its certificate");
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let tls = super::tls_acceptor(&authority.server("kube-apiserver"));
         let world = World {
             conduct: Vec::new(),
             calls: Vec::new(),
@@ -180,7 +167,6 @@ impl ApiServer {
             }),
             open_watches: Arc::new(()),
         };
-        let tls = TlsAcceptor::from(Arc::new(config));
         let state = Arc::new(State {
             tls,
             world: Mutex::new(world),

@@ -17,10 +17,11 @@ pub mod prometheus;
 pub mod protobuf;
 pub mod tap;
 
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
 
 /// Chooses the TLS provider for this process, once. Building a `reqwest` client needs it.
 pub fn install_crypto() {
@@ -56,6 +57,22 @@ pub fn tls_config(roots: &str, identity: Option<&pki::Pair>) -> rustls::ClientCo
                 .expect("a key must fit its certificate")
         }
     }
+}
+
+/// The server's side of TLS, of one that speaks HTTP/2 and HTTP/1.1 and asks for no certificate.
+pub fn tls_acceptor(identity: &pki::Pair) -> TlsAcceptor {
+    install_crypto();
+    let chain = CertificateDer::from_pem_slice(identity.certificate.as_bytes());
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes());
+    let mut config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![chain.expect("a fresh certificate must be PEM")],
+            key.expect("a fresh key must be PEM"),
+        )
+        .expect("a fresh key must fit its certificate");
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// A client that trusts `roots` (PEM), shows `identity`, and speaks HTTP/2 or HTTP/1.1 alone.

@@ -9,11 +9,9 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::Dialect;
-use fields::Fields;
+use crate::api::wire::protobuf::Fields;
 use messages::{V2, V3};
 
-/// The bytes of a message.
-mod fields;
 /// The table.
 mod messages;
 #[cfg(test)]
@@ -80,8 +78,8 @@ impl Message {
         }
         for (name, value) in object.filter(|(name, _)| is_extension(name)) {
             to.nested(self.extensions, |extension| {
-                extension.string(1, name);
-                extension.nested(2, |any| any.string(2, &yaml(value)));
+                text(1, name, extension);
+                extension.nested(2, |any| text(2, &yaml(value), any));
             });
         }
         Ok(())
@@ -91,10 +89,10 @@ impl Message {
 impl Holds {
     fn write(&self, number: u64, value: &Value, to: &mut Fields) -> Result<(), Unnumbered> {
         match self {
-            Holds::Text => to.string(number, value.as_str().unwrap_or_default()),
+            Holds::Text => text(number, value.as_str().unwrap_or_default(), to),
             Holds::Flag => {
                 if value == true {
-                    to.flag(number);
+                    to.integer(number, 1);
                 }
             }
             Holds::Each(holds) => {
@@ -111,7 +109,7 @@ impl Holds {
             Holds::Named(holds) => {
                 for (name, value) in value.as_object().into_iter().flatten() {
                     nested(number, to, |entry| {
-                        entry.string(1, name);
+                        text(1, name, entry);
                         holds.write(2, value, entry)
                     })?;
                 }
@@ -119,7 +117,7 @@ impl Holds {
             Holds::OrReference(holds) => {
                 return nested(number, to, |inside| match &value["$ref"] {
                     Value::String(reference) => {
-                        inside.nested(2, |it| it.string(1, reference));
+                        inside.nested(2, |it| text(1, reference, it));
                         Ok(())
                     }
                     _ => holds.write(1, value, inside),
@@ -138,6 +136,13 @@ impl Holds {
             }
         }
         Ok(())
+    }
+}
+
+/// A text as version 3 of protocol buffers writes it: an empty one not at all.
+fn text(number: u64, text: &str, to: &mut Fields) {
+    if !text.is_empty() {
+        to.string(number, text);
     }
 }
 

@@ -85,6 +85,11 @@ impl Fields {
         }
     }
 
+    /// The message.
+    pub(in crate::api) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     fn bytes(&mut self, number: u64, bytes: &[u8]) {
         self.varint(number << 3 | LENGTH_DELIMITED);
         self.varint(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
@@ -114,7 +119,7 @@ pub(super) fn envelope(api_version: &str, kind: &str, object: &impl Message) -> 
     unknown.message(2, object);
     unknown.string(3, "");
     unknown.string(4, "");
-    unknown.0
+    unknown.into_bytes()
 }
 
 /// The `metav1.ListMeta` of our lists, which says nothing.

@@ -1,8 +1,8 @@
 //! Keeps trust current: files are read again, the ConfigMap is watched and read again.
 //!
 //! A watch only says *when* to read: what is believed always comes of a whole read, so an event
-//! that is lost or cannot be understood costs time and nothing else. Without the permission to
-//! watch, and between two watches, the ConfigMap is read every [`REFRESH`].
+//! that is lost or cannot be understood costs time and nothing else. With or without one the
+//! ConfigMap is read every [`REFRESH`]; the watch goes on meanwhile.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::future::{BoxFuture, FutureExt};
 use k8s_openapi::api::core::v1::ConfigMap;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -57,6 +58,14 @@ struct State {
     /// be read, so there is nothing to watch for.
     version: Option<String>,
     failure: Option<String>,
+}
+
+/// A watch of the ConfigMap. It is kept while reads find what it was begun with.
+#[derive(Default)]
+struct Watch<'a> {
+    version: Option<String>,
+    /// As of [`Client::trust_changed`]; `None`: there is none under way.
+    outcome: Option<BoxFuture<'a, Result<bool, kubernetes::Error>>>,
 }
 
 impl Trust {
@@ -126,9 +135,11 @@ impl Follower {
         };
         let mut pace = Pace::new(REFRESH);
         let mut state = State::default();
+        let mut watch = Watch::default();
         loop {
             let started = Instant::now();
             let failed = self.refresh(client, &mut state).await;
+            watch.follow(client, state.version.as_deref());
             let next = Instant::now() + pace.pause(failed);
             let woken = async {
                 self.trust.asked.notified().await;
@@ -137,7 +148,7 @@ impl Follower {
             tokio::select! {
                 () = sleep_until(next) => {}
                 () = woken => {}
-                () = changed(client, state.version.as_deref(), started) => {}
+                pause = watch.read_after() => sleep_until(started + pause).await,
             }
         }
     }
@@ -196,19 +207,33 @@ impl Follower {
     }
 }
 
-/// Completes when the ConfigMap that was read at `started` should be read again; never where it
-/// cannot be watched.
-async fn changed(client: &Client, version: Option<&str>, started: Instant) {
-    let Some(version) = version else {
-        return std::future::pending().await;
-    };
-    match client.trust_changed(version).await {
-        Ok(true) => sleep_until(started + CHANGE_PAUSE).await,
-        // Whatever happens before the next watch begins is seen by that read.
-        Ok(false) => sleep_until(started + WAKE_PAUSE).await,
-        Err(error) => {
-            tracing::debug!(error = with_causes(&error), "the ConfigMap is not watched");
-            std::future::pending().await
+impl<'a> Watch<'a> {
+    /// Watches for anything but `version`, unless it does so already.
+    fn follow(&mut self, client: &'a Client, version: Option<&str>) {
+        if self.outcome.is_some() && self.version.as_deref() == version {
+            return;
+        }
+        self.version = version.map(str::to_owned);
+        let watched = |version: String| async move { client.trust_changed(&version).await };
+        self.outcome = self.version.clone().map(|version| watched(version).boxed());
+    }
+
+    /// Completes when the ConfigMap should be read again: how long after it was read, at the
+    /// earliest. Never where it is not watched.
+    async fn read_after(&mut self) -> Duration {
+        let Some(outcome) = &mut self.outcome else {
+            return std::future::pending().await;
+        };
+        let outcome = outcome.await;
+        self.outcome = None;
+        match outcome {
+            Ok(true) => CHANGE_PAUSE,
+            // Whatever happens before the next watch begins is seen by that read.
+            Ok(false) => WAKE_PAUSE,
+            Err(error) => {
+                tracing::debug!(error = with_causes(&error), "the ConfigMap is not watched");
+                std::future::pending().await
+            }
         }
     }
 }

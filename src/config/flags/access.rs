@@ -37,7 +37,8 @@ pub(in crate::config) struct Authentication {
     )]
     pub(in crate::config) client_ca_file: String,
     /// Accept users named by a front proxy whose certificate this bundle signed (PEM). Without it,
-    /// the bundle of the cluster, with the cluster's header names.
+    /// the bundle of the cluster, with the cluster's names of proxies and headers: then the other
+    /// --requestheader flags have no effect.
     #[arg(
         long,
         value_name = "FILE",
@@ -75,9 +76,37 @@ pub(in crate::config) struct Authentication {
     )]
     pub(in crate::config) requestheader_extra_headers_prefix: Vec<String>,
     /// Common names a front proxy's certificate may have, separated by commas. Without it, any.
+    /// Only with --requestheader-client-ca-file; it does not restrict whom the cluster's bundle
+    /// admits: tell kube-apiserver (--requestheader-allowed-names), which publishes both.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(in crate::config) requestheader_allowed_names: Vec<String>,
+    /// Which of [`WITH_BUNDLE`] were given, by name.
+    #[arg(skip)]
+    pub(in crate::config) given_with_bundle: Vec<&'static str>,
 }
+
+/// Flags that say nothing by themselves: they go with `--requestheader-client-ca-file`
+/// (`k8s.io/apiserver/pkg/server/options/authentication.go`,
+/// `RequestHeaderAuthenticationOptions.ToAuthenticationRequestHeaderConfig`).
+pub(super) const WITH_BUNDLE: [(&str, &str); 5] = [
+    (
+        "requestheader_username_headers",
+        "--requestheader-username-headers",
+    ),
+    ("requestheader_uid_headers", "--requestheader-uid-headers"),
+    (
+        "requestheader_group_headers",
+        "--requestheader-group-headers",
+    ),
+    (
+        "requestheader_extra_headers_prefix",
+        "--requestheader-extra-headers-prefix",
+    ),
+    (
+        "requestheader_allowed_names",
+        "--requestheader-allowed-names",
+    ),
+];
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Authorization")]

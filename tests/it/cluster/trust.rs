@@ -154,20 +154,48 @@ async fn what_was_good_stays_when_the_config_map_goes_or_cannot_be_understood() 
     );
 }
 
-/// Nobody is refused here, so nothing but the watch tells of the change.
+/// As in Go, what is said of front proxies goes with the bundle that is given beside it.
+#[tokio::test]
+async fn names_of_proxies_without_a_bundle_restrict_nobody_and_the_log_says_so() {
+    let world = World::new().await;
+    let adapter = world
+        .ready(&["--requestheader-allowed-names=somebody"])
+        .await;
+    assert_eq!(codes(&world, &adapter).await, [200, 200, 200, 403]);
+    let said = adapter.stderr();
+    let warned = said.lines().any(|line| {
+        let parts = [
+            "WARN",
+            "--requestheader-allowed-names",
+            "--requestheader-client-ca-file",
+        ];
+        parts.iter().all(|part| line.contains(part))
+    });
+    assert!(warned, "{said}");
+}
+
+/// Once nobody is refused any more, nothing but the watch tells of the change.
 #[tokio::test]
 async fn a_change_of_the_config_map_is_in_force_at_once() {
     let world = World::new().await;
     let mut adapter = world.listening(&[]).await;
     adapter.ready().await.unwrap();
+    let watches = || {
+        let calls = world.api.seen();
+        let watches = calls
+            .iter()
+            .filter(|call| call.is_watch() && call.path.ends_with("/configmaps"));
+        watches.count()
+    };
     poll::until("the ConfigMap is watched", SOON, async || {
         let calls = world.api.seen();
-        let watched = calls
-            .iter()
-            .any(|call| call.is_watch() && call.path.ends_with("/configmaps"));
-        watched.then_some(()).ok_or_else(|| format!("{calls:?}"))
+        (watches() > 0)
+            .then_some(())
+            .ok_or_else(|| format!("{calls:?}"))
     })
     .await;
+    read_again(&world, &adapter).await;
+    assert_eq!(watches(), 1, "reads that find nothing new leave it open");
     assert_eq!(codes(&world, &adapter).await, [200, 200, 200, 403]);
     let next = Authority::new("front-proxy-ca");
     world.api.trust(&[&world.clients], &[&next]);
