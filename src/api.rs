@@ -40,6 +40,7 @@ mod custom;
 mod discovery;
 mod etag;
 mod external;
+mod gzip;
 mod health;
 mod openapi;
 mod resource;
@@ -52,6 +53,7 @@ mod wire;
 use accept::Encoding;
 use body::Body;
 pub use discovery::Shown;
+use gzip::Compressor;
 use health::Outcome;
 use route::{Parsed, Route};
 use status::Failure;
@@ -83,6 +85,7 @@ pub struct Api {
     shown: Shown,
     documents: discovery::Documents,
     openapi: openapi::Documents,
+    compressor: Compressor,
     in_flight: Semaphore,
     stopping: AtomicBool,
 }
@@ -121,6 +124,7 @@ impl Api {
             shown,
             documents: discovery::Documents::default(),
             openapi: openapi::Documents::default(),
+            compressor: Compressor::default(),
             in_flight,
             stopping: AtomicBool::new(false),
         }
@@ -146,7 +150,7 @@ impl Api {
         let form = accept::form(&parsed, &request.headers, &accept);
         let form = form.map(|form| form.prettier(pretty));
         let mut response = match self.dispatch(parsed, request, certificates, form).await {
-            Ok(body) => body.compressed(&request.headers).await.into_response(),
+            Ok(body) => body.into_response(),
             Err(failure) => {
                 let form = accept::negotiate_error(&accept).prettier(pretty);
                 refused(&failure, form)
@@ -199,7 +203,8 @@ impl Api {
             if accept::asks_to_upgrade(headers) {
                 return Err(Failure::bad_request("no protocol but HTTP is served here"));
             }
-            self.route(route, headers, form?, deadline).await
+            let body = self.route(route, headers, form?, deadline).await?;
+            Ok(self.compressor.compressed(body, headers).await)
         };
         timeout_at(deadline.0, answer)
             .await
@@ -370,9 +375,7 @@ fn refused(failure: &Failure, form: Form) -> Response<Full<Bytes>> {
     let bytes = form.write(&failure.status()).unwrap_or_default();
     let mut response = Body {
         code,
-        content_type: form.encoding.media_type(),
-        bytes: bytes.into(),
-        headers: HeaderMap::new(),
+        ..Body::made(form.encoding.media_type(), bytes.into())
     }
     .into_response();
     if code == StatusCode::FORBIDDEN {

@@ -137,7 +137,7 @@ pub(super) fn answer(
         Discovery::Group(group) => Body::object(form, &self::group(group)),
         Discovery::Resources(version) if form == Form::default() => {
             match made()?.resource_list(version) {
-                Some(bytes) => Ok(Body::made("application/json", bytes)),
+                Some(body) => Ok(body),
                 None => no_such_path(api, snapshot),
             }
         }

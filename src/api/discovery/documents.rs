@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 
 use super::aggregated;
 use super::{Shown, resources};
 use crate::api::accept::DiscoveryVersion;
+use crate::api::gzip::Kept;
 use crate::api::route::{ApiGroup, GroupVersion};
 use crate::api::status::Failure;
 use crate::api::wire::Form;
@@ -25,7 +25,7 @@ use crate::telemetry::Metrics;
 pub(in crate::api) struct Made {
     /// Keeps nothing but its address, so that another one cannot be taken for it.
     snapshot: Weak<Snapshot>,
-    lists: BTreeMap<GroupVersion, Bytes>,
+    lists: BTreeMap<GroupVersion, Kept>,
     v2: Aggregated,
     v2beta1: Aggregated,
     /// Metrics that are not listed, for there are too many.
@@ -36,7 +36,7 @@ pub(in crate::api) struct Made {
 #[derive(Debug)]
 struct Aggregated {
     version: DiscoveryVersion,
-    bytes: Bytes,
+    bytes: Kept,
     hash: String,
 }
 
@@ -129,8 +129,9 @@ impl Made {
     }
 
     /// `/apis/GROUP/VERSION` as compact JSON; `None` where it is not served.
-    pub(in crate::api) fn resource_list(&self, version: GroupVersion) -> Option<Bytes> {
-        self.lists.get(&version).cloned()
+    pub(in crate::api) fn resource_list(&self, version: GroupVersion) -> Option<Body> {
+        let list = self.lists.get(&version)?;
+        Some(Body::kept("application/json", list))
     }
 
     /// `/apis` as aggregated discovery: unless the client has it already, as its tag tells.
@@ -144,7 +145,7 @@ impl Made {
             DiscoveryVersion::V2Beta1 => &self.v2beta1,
         };
         let media_type = aggregated::media_type(document.version);
-        let mut body = Body::made(media_type, document.bytes.clone());
+        let mut body = Body::kept(media_type, &document.bytes);
         // Who may read `/apis` at all is told the same as everybody else.
         let public = HeaderValue::from_static("public");
         body.headers.insert(CACHE_CONTROL, public);

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, EXPIRES, HeaderMap, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{Ask, Dialect, documents, encoded, protobuf, v2, v3, v3_index};
 use crate::api::accept::{self, NotAcceptable};
+use crate::api::gzip::Kept;
 use crate::api::route::ApiGroup;
 use crate::api::status::Failure;
 use crate::api::{Body, etag};
@@ -54,10 +54,10 @@ struct Described {
 #[derive(Debug)]
 struct Document {
     hash: String,
-    json: Bytes,
+    json: Kept,
     /// Media types in the order of preference; none where there is nothing to choose.
     types: &'static [&'static str],
-    protobuf: Bytes,
+    protobuf: Kept,
 }
 
 impl Documents {
@@ -138,11 +138,11 @@ impl Document {
 
     fn body(&self, accept: &str) -> Result<Body, Failure> {
         let Some(last) = self.types.last() else {
-            return Ok(Body::made(JSON, self.json.clone()));
+            return Ok(Body::kept(JSON, &self.json));
         };
         match accept::media_type(accept, self.types) {
-            Some(JSON) => Ok(Body::made(JSON, self.json.clone())),
-            Some(_) => Ok(Body::made(last, self.protobuf.clone())),
+            Some(JSON) => Ok(Body::kept(JSON, &self.json)),
+            Some(_) => Ok(Body::kept(last, &self.protobuf)),
             None => Err(Failure::not_acceptable(NotAcceptable::Document(self.types))),
         }
     }
