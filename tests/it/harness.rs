@@ -69,7 +69,7 @@ async fn prometheus_keeps_port_and_data_when_it_comes_back() {
 #[tokio::test]
 async fn a_hung_prometheus_answers_nothing_until_it_is_resumed() {
     let (_exporter, mut prometheus) = scraped(TargetLabels::Dropped).await;
-    prometheus.hang();
+    prometheus.hang().await;
     let asked = tokio::time::timeout(Duration::from_millis(300), prometheus.query("queue_depth"));
     assert!(asked.await.is_err(), "a stopped process answered");
     prometheus.resume();

@@ -173,7 +173,7 @@ async fn a_real_prometheus_that_dies_or_hangs_is_used_again_when_it_is_back() {
     let adapter = adapter(&prometheus.url).await;
     assert_eq!(adapter.get(ASK).await.status, StatusCode::OK);
 
-    prometheus.hang();
+    prometheus.hang().await;
     let (code, _, message) = failure(&adapter).await;
     let expected = "unable to fetch metrics: Prometheus did not answer within 2s";
     assert_eq!((code, message.as_str()), (504, expected));

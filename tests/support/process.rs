@@ -3,6 +3,12 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use super::poll;
+
+/// How long a signal may take to reach all threads of a process on a busy machine.
+const FREEZES: Duration = Duration::from_secs(10);
 
 /// A running child. Dropping it kills it and waits for its end.
 pub struct Process {
@@ -49,6 +55,24 @@ impl Process {
             .status()
             .expect("kill must be there");
         assert!(sent.success(), "kill -{name} {}: {sent}", self.child.id());
+    }
+
+    /// Stops it (SIGSTOP), and waits until every thread of it stands still.
+    pub async fn freeze(&self) {
+        self.signal("STOP");
+        let threads = format!("/proc/{}/task", self.child.id());
+        poll::until("every thread stands still", FREEZES, async || {
+            let threads = std::fs::read_dir(&threads).map_err(|error| error.to_string())?;
+            for thread in threads.flatten() {
+                let status = std::fs::read_to_string(thread.path().join("status"));
+                // A thread may end while it is looked at.
+                if status.is_ok_and(|status| !status.contains("State:\tT")) {
+                    return Err(format!("{} runs", thread.path().display()));
+                }
+            }
+            Ok(())
+        })
+        .await;
     }
 
     /// Ends it at once (SIGKILL works on a stopped process too) and waits.

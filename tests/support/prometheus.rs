@@ -189,8 +189,8 @@ impl Prometheus {
     }
 
     /// Takes its time away (SIGSTOP): it accepts connections and answers nothing.
-    pub fn hang(&mut self) {
-        self.running().signal("STOP");
+    pub async fn hang(&mut self) {
+        self.running().freeze().await;
     }
 
     /// Ends [`hang`](Self::hang).
