@@ -1,4 +1,4 @@
-//! What Linux says of a process: the time it used, and the most memory it ever held.
+//! What Linux says of a process: the time it used, and the memory it holds and held.
 
 use std::fs;
 use std::time::Duration;
@@ -46,10 +46,25 @@ impl Process {
         Duration::from_nanos(nanoseconds.sum())
     }
 
-    /// The most memory it ever held, in bytes (`VmHWM`).
+    /// The memory it holds now, in bytes (`VmRSS`).
+    pub fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most memory it held since its start or [`forget_peak`](Self::forget_peak), in bytes
+    /// (`VmHWM`).
     pub fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// Begins to look for the most memory anew.
+    pub fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.0), "5").unwrap();
+    }
+
+    fn status(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
         let kilobytes: u64 = kilobytes.and_then(|text| text.parse().ok()).unwrap();
         kilobytes * 1024

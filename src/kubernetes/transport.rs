@@ -33,6 +33,7 @@ const IDLE: Duration = Duration::from_secs(90);
 /// How often a peer with a stream open is asked whether it is still there, and how long its answer
 /// may take. client-go waits for 30 and 15 seconds.
 const PING: Duration = Duration::from_secs(5);
+const PONG: Duration = Duration::from_secs(10);
 
 /// What one stream, and all streams of a connection, may send before it was read.
 const STREAM_WINDOW: u32 = 256 << 10;
@@ -356,7 +357,7 @@ fn build(connection: &Connection, material: &Material, style: Style) -> Result<C
             config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
             Client::builder()
                 .http2_keep_alive_interval(PING)
-                .http2_keep_alive_timeout(PING)
+                .http2_keep_alive_timeout(PONG)
                 .http2_initial_stream_window_size(STREAM_WINDOW)
                 .http2_initial_connection_window_size(CONNECTION_WINDOW)
                 // Where there is no HTTP/2, the kernel asks.

@@ -73,6 +73,16 @@ fn recorded(is_it: impl Fn(&Value) -> bool) -> (u16, Value) {
     )
 }
 
+/// The metadata of a recorded pod, as a list has it.
+pub(super) fn recorded_pod() -> Value {
+    let (_, mut list) = recorded(|it| {
+        it["path"]
+            .as_str()
+            .is_some_and(|it| it.starts_with("/api/v1/namespaces/shop/pods?labelSelector"))
+    });
+    list["items"][0].take()
+}
+
 /// The data of the recorded ConfigMap.
 pub(super) fn recorded_trust() -> BTreeMap<String, String> {
     let (_, map) = recorded(|it| {

@@ -4,6 +4,7 @@
 //! has; a watch says each change since the version it begins at, or that this one is too old.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use tidegauge::selector::Selector;
@@ -31,8 +32,14 @@ pub(super) struct Objects {
     oldest: u64,
     present: BTreeMap<Place, Object>,
     changes: Vec<Change>,
-    /// The rest of lists whose first pages were given, by token.
-    rests: BTreeMap<String, (u64, Vec<Value>)>,
+    /// Lists of which pages were given that were not the last.
+    begun: Vec<List>,
+}
+
+/// What was there at one version.
+struct List {
+    version: u64,
+    objects: Vec<(Place, Object)>,
 }
 
 #[derive(Clone)]
@@ -88,10 +95,13 @@ impl Asked {
         asked
     }
 
-    fn is_at(&self, (plural, namespace, name): &Place) -> bool {
-        *plural == self.plural
-            && self.namespace.as_ref().is_none_or(|it| it == namespace)
-            && self.name.as_ref().is_none_or(|it| it == name)
+    fn is_within(&self, (plural, namespace, _): &Place) -> bool {
+        *plural == self.plural && self.namespace.as_ref().is_none_or(|it| it == namespace)
+    }
+
+    fn is_at(&self, place: &Place) -> bool {
+        let (_, _, name) = place;
+        self.is_within(place) && self.name.as_ref().is_none_or(|it| it == name)
     }
 
     fn selects(&self, object: &Object) -> bool {
@@ -107,7 +117,7 @@ impl Objects {
             oldest: FIRST_VERSION,
             present: BTreeMap::new(),
             changes: Vec::new(),
-            rests: BTreeMap::new(),
+            begun: Vec::new(),
         };
         for (namespace, name, app) in PODS {
             objects.put("pods", namespace, name, &[("app", app)], true);
@@ -164,32 +174,49 @@ impl Objects {
         let asked = Asked::of(call);
         let limit = call.parameter("limit").and_then(|it| it.parse().ok());
         let page = page.min(limit.unwrap_or(usize::MAX));
-        let rest = call.parameter("continue").unwrap_or_default();
-        let (version, mut items) = match rest {
-            "" => {
-                let here = self.present.iter();
-                let selected = here.filter(|(place, it)| asked.is_at(place) && asked.selects(it));
-                (
-                    self.version,
-                    selected.map(|(place, it)| partial(place, it)).collect(),
-                )
+        let token = call.parameter("continue").unwrap_or_default();
+        // A token of a real server is opaque and needs escaping.
+        let (list, from) = match token.trim_end_matches("+/=").split_once(':') {
+            Some((list, from)) => {
+                let number = |text: &str| text.parse::<usize>().expect("an own token must come");
+                (number(list), number(from))
             }
-            token => self
-                .rests
-                .get(token)
-                .cloned()
-                .expect("a token of this server must come"),
+            None => {
+                let there = self.at(&asked);
+                let selected = there.filter(|(at, it)| asked.is_at(at) && asked.selects(it));
+                let objects = selected
+                    .map(|(place, it)| (place.clone(), it.clone()))
+                    .collect();
+                let version = self.version;
+                self.begun.push(List { version, objects });
+                (self.begun.len() - 1, 0)
+            }
         };
-        let rest = items.split_off(page.min(items.len()));
-        let mut next = String::new();
-        if !rest.is_empty() {
-            // A token of a real server is opaque and needs escaping.
-            next = format!("{}:{}+/=", version, rest.len());
-            self.rests.insert(next.clone(), (version, rest));
+        let List { version, objects } = &self.begun[list];
+        let until = from.saturating_add(page).min(objects.len());
+        let items: Vec<Value> = objects[from..until]
+            .iter()
+            .map(|(place, it)| partial(place, it))
+            .collect();
+        let next = if until < objects.len() {
+            format!("{list}:{until}+/=")
+        } else {
+            String::new()
+        };
+        let metadata = json!({"resourceVersion": version.to_string(), "continue": next});
+        if next.is_empty() {
+            self.begun[list].objects = Vec::new();
         }
         json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
-            "metadata": {"resourceVersion": version.to_string(), "continue": next},
-            "items": items})
+            "metadata": metadata, "items": items})
+    }
+
+    /// What is where it is asked for, selected or not.
+    fn at<'a>(&'a self, asked: &'a Asked) -> impl Iterator<Item = (&'a Place, &'a Object)> {
+        let namespace = asked.namespace.as_deref().unwrap_or_default();
+        let from = place(&asked.plural, namespace, "");
+        let there = self.present.range(from..);
+        there.take_while(|(place, _)| asked.is_within(place))
     }
 
     /// What happened after `version` to what is asked for, as lines of a watch, and until when.
@@ -272,23 +299,17 @@ fn place(plural: &str, namespace: &str, name: &str) -> Place {
     (plural.to_owned(), namespace.to_owned(), name.to_owned())
 }
 
-/// As recorded, with what a metrics adapter has no use for.
+/// As the recorded pod, with all that a metrics adapter has no use for.
 fn partial((_, namespace, name): &Place, object: &Object) -> Value {
-    let fields = json!({"f:metadata": {"f:labels": {".": {}, "f:app": {}}},
-        "f:spec": {"f:containers": {"k:{\"name\":\"c\"}": {".": {}, "f:image": {}}}}});
-    let mut metadata = json!({
-        "name": name, "uid": "f9859715-ac5d-4c0f-bc9b-c5e7a5edae4b",
-        "resourceVersion": object.version.to_string(), "generation": 1,
-        "creationTimestamp": "2026-11-22T12:35:51Z",
-        "annotations": {"example.com/note": "labels: {\"app\": \"not this\"}\n"},
-        "managedFields": [{"manager": "kubectl-client-side-apply", "operation": "Update",
-            "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields}],
-    });
-    if !namespace.is_empty() {
-        metadata["namespace"] = json!(namespace);
+    static RECORDED: LazyLock<Value> = LazyLock::new(super::answers::recorded_pod);
+    let mut partial = RECORDED.clone();
+    let metadata = &mut partial["metadata"];
+    metadata["name"] = json!(name);
+    metadata["resourceVersion"] = json!(object.version.to_string());
+    metadata["namespace"] = json!(namespace);
+    metadata["labels"] = json!(object.labels);
+    if let Value::Object(metadata) = metadata {
+        metadata.retain(|_, value| *value != json!("") && *value != json!({}));
     }
-    if !object.labels.is_empty() {
-        metadata["labels"] = json!(object.labels);
-    }
-    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+    partial
 }
