@@ -5,6 +5,7 @@
 //! one that finds its connection closed is sent once more, and so is one whose credentials are
 //! refused while there are newer ones.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -61,6 +62,9 @@ pub enum Error {
     /// Whoever waited for the answer went away.
     #[error("the request to the API server was interrupted")]
     Interrupted,
+    /// What somebody who asked the same at the same time was told, too.
+    #[error(transparent)]
+    Shared(Arc<Error>),
     /// Its answer is larger than any that makes sense.
     #[error("the API server's answer is larger than {} MiB", ANSWER_BYTES >> 20)]
     TooLarge,
@@ -73,7 +77,10 @@ fn separator(message: &str) -> &'static str {
 impl Error {
     /// Whether time ran out, so that another try may go better.
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Error::Timeout)
+        match self {
+            Error::Shared(error) => error.is_timeout(),
+            error => matches!(error, Error::Timeout),
+        }
     }
 
     /// Whether the thing asked for does not exist.
@@ -85,6 +92,7 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         match self {
             Error::Refused { status, .. } => Some(*status),
+            Error::Shared(error) => error.status(),
             _ => None,
         }
     }
@@ -122,7 +130,7 @@ impl Client {
         Client::over(connection, Transport::new)
     }
 
-    /// The same for answers that do not end: [`Client::stream`].
+    /// The same for answers that do not end, too: [`Client::stream`].
     pub fn for_streams(connection: Connection) -> Result<Client, transport::Error> {
         Client::over(connection, Transport::for_streams)
     }

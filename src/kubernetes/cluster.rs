@@ -29,7 +29,8 @@ const WAKE_PAUSE: Duration = Duration::from_secs(10);
 /// A cluster.
 #[derive(Debug)]
 pub struct Cluster {
-    client: Arc<Client>,
+    /// Asks may hang, and many be under way, while this one still gets through.
+    background: Arc<Client>,
     kinds: ArcSwap<Kinds>,
     known: watch::Sender<bool>,
     asked: Arc<Notify>,
@@ -41,11 +42,11 @@ impl Cluster {
     /// their kind within `idle`, or never where that is zero. Until the cluster's kinds are known
     /// they are those of a plain Kubernetes.
     pub fn new(client: Client, watcher: Client, idle: Duration, metrics: Arc<Metrics>) -> Cluster {
-        let (client, asked) = (Arc::new(client), Arc::new(Notify::new()));
-        let lister = Arc::clone(&client);
-        let objects = Objects::new(lister, watcher, idle, Arc::clone(&asked), metrics);
+        let (background, asked) = (Arc::new(watcher), Arc::new(Notify::new()));
+        let watcher = Arc::clone(&background);
+        let objects = Objects::new(client, watcher, idle, Arc::clone(&asked), metrics);
         Cluster {
-            client,
+            background,
             kinds: ArcSwap::from_pointee(Kinds::builtin()),
             known: watch::Sender::new(false),
             asked,
@@ -81,11 +82,13 @@ impl Cluster {
         let mut state = State::default();
         loop {
             let started = Instant::now();
-            let found = Discovered::fetch(&self.client, &state.discovered).await;
+            let found = Discovered::fetch(&self.background, &state.discovered).await;
             let failed = found.is_err();
             if let Some(kinds) = state.note(found) {
+                let kinds = Arc::new(kinds);
+                // First: an ask that comes between must not begin what is dropped here.
+                self.kinds.store(Arc::clone(&kinds));
                 self.objects.retain(&kinds);
-                self.kinds.store(Arc::new(kinds));
                 self.known.send_replace(true);
                 changed();
             }

@@ -2,16 +2,19 @@
 //!
 //! The first ask of a kind begins a watch of its metadata, over all namespaces; until that has
 //! caught up, wherever it is refused, and whenever it has been away for longer than
-//! [`feed::STALE`], an ask is a list of its own. A name that is missing from an old store would
-//! scale a workload down, and so would an empty answer: what cannot be listed is an error.
+//! [`feed::STALE`], an ask is a list, one for all that ask the same meanwhile. A name that is
+//! missing from an old store would scale a workload down, and so would an empty answer: what cannot
+//! be listed is an error.
 //!
 //! `watch` is the one writer of a `feed`, which holds the `store` that asks look into. Pods that
 //! run are a feed of their own, for the phase is no metadata.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures_util::future::FutureExt;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
@@ -22,7 +25,7 @@ use crate::selector::Selector;
 use crate::telemetry::{ListLabels, Metrics, ObjectsLabel};
 use feed::Feed;
 use pool::Pool;
-use store::View;
+use shared::Lists;
 
 /// What is held of one kind.
 mod feed;
@@ -30,6 +33,8 @@ mod feed;
 mod list;
 /// One copy of each text.
 mod pool;
+/// Lists that several wait for.
+mod shared;
 /// The objects of one kind.
 mod store;
 /// Keeps one feed true.
@@ -39,7 +44,8 @@ mod wire;
 
 pub use wire::Unreadable;
 
-/// Kinds that are watched at the same time; more than that are listed for each ask.
+/// Kinds that are watched at the same time; more than that are listed for each ask, for to begin a
+/// watch is a list, too, and a larger one.
 const WATCHES: usize = 64;
 
 /// How a pod that runs is told from one that waits or has ended.
@@ -63,15 +69,21 @@ pub(super) struct Ask<'a> {
 /// The objects of a cluster.
 #[derive(Debug)]
 pub struct Objects {
-    lister: Arc<Client>,
-    /// Has connections of its own: a watch takes no place that a list waits for.
-    watcher: Client,
+    /// For asks.
+    lister: Client,
+    /// Has connections and places of its own: watches, and the lists that they begin with, and asks
+    /// that wait keep each other from nothing.
+    watcher: Arc<Client>,
     /// After so long without an ask a kind is watched no longer; zero: none ever is.
     idle: Duration,
     /// Told when a kind turns out to be served no longer.
     lost: Arc<Notify>,
     metrics: Arc<Metrics>,
     pool: Mutex<Pool>,
+    /// Those of asks.
+    lists: Lists,
+    /// The log has said that no kind more is watched.
+    is_full: AtomicBool,
     /// By the path of their list.
     feeds: RwLock<BTreeMap<String, Arc<Feed>>>,
     begun: mpsc::UnboundedSender<Arc<Feed>>,
@@ -80,10 +92,10 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Objects that `lister` lists and `watcher` watches. Nothing is asked yet.
+    /// Objects that `watcher` watches, and `lister` lists meanwhile. Nothing is asked yet.
     pub(super) fn new(
-        lister: Arc<Client>,
-        watcher: Client,
+        lister: Client,
+        watcher: Arc<Client>,
         idle: Duration,
         lost: Arc<Notify>,
         metrics: Arc<Metrics>,
@@ -96,6 +108,8 @@ impl Objects {
             lost,
             metrics,
             pool: Mutex::default(),
+            lists: Lists::default(),
+            is_full: AtomicBool::new(false),
             feeds: RwLock::default(),
             begun,
             to_watch: Mutex::new(Some(to_watch)),
@@ -107,7 +121,7 @@ impl Objects {
     /// # Errors
     /// The API server does not list them.
     pub(super) async fn find<T>(
-        &self,
+        self: &Arc<Self>,
         ask: Ask<'_>,
         pick: impl Fn(&Arc<Object>) -> T,
     ) -> Result<Vec<T>, Error> {
@@ -122,16 +136,21 @@ impl Objects {
         {
             return Ok(Vec::new());
         }
-        match self.held(&ask) {
-            Some(view) => {
+        if let Some(feed) = self.feed(&ask) {
+            if ask.is_of_all() && feed.view(None).is_none() {
+                // Its list is the one that this ask needs.
+                feed.caught_up().await;
+            }
+            if let Some(view) = feed.view(ask.namespace) {
                 let wanted = view.iter().filter(|object| {
                     ask.name.is_none_or(|name| *name == *object.name)
                         && ask.selector.holds(|key| object.labels.get(key))
                 });
-                Ok(wanted.map(pick).collect())
+                return Ok(wanted.map(pick).collect());
             }
-            None => self.list(&ask, pick).await,
         }
+        let found = self.list(&ask).await.map_err(Error::Shared)?;
+        Ok(found.iter().map(pick).collect())
     }
 
     /// Runs the watches that asks begin, for ever.
@@ -173,8 +192,8 @@ impl Objects {
         });
     }
 
-    /// The objects as a watch knows them; begins one where there is none.
-    fn held(&self, ask: &Ask<'_>) -> Option<View> {
+    /// What watches the kind; begins it where there is none, unless too many are watched.
+    fn feed(&self, ask: &Ask<'_>) -> Option<Arc<Feed>> {
         if self.idle.is_zero() {
             return None;
         }
@@ -184,42 +203,53 @@ impl Objects {
         if let Some(feed) = feeds.get(&path) {
             // Under the lock: one that is dropped for being idle is not touched afterwards.
             feed.touch();
-            return feed.view(ask.namespace);
+            return Some(Arc::clone(feed));
         }
         drop(feeds);
         let mut feeds = self.feeds.write().unwrap_or_else(PoisonError::into_inner);
-        if feeds.len() < WATCHES && !feeds.contains_key(&path) {
-            let feed = Feed::new(ask.kind.clone(), fields);
-            feeds.insert(path, Arc::clone(&feed));
-            // The receiver is gone only when the process ends.
-            let _sent = self.begun.send(feed);
+        if let Some(feed) = feeds.get(&path) {
+            return Some(Arc::clone(feed));
         }
-        None
+        if feeds.len() >= WATCHES {
+            if !self.is_full.swap(true, Ordering::Relaxed) {
+                let objects = list::title(ask.kind, fields);
+                tracing::warn!(
+                    objects,
+                    limit = WATCHES,
+                    "too many kinds are asked for to watch all: each ask for another is a list"
+                );
+            }
+            return None;
+        }
+        self.is_full.store(false, Ordering::Relaxed);
+        let feed = Feed::new(ask.kind.clone(), fields);
+        feeds.insert(path, Arc::clone(&feed));
+        // The receiver is gone only when the process ends.
+        let _sent = self.begun.send(Arc::clone(&feed));
+        Some(feed)
     }
 
-    async fn list<T>(
-        &self,
-        ask: &Ask<'_>,
-        pick: impl Fn(&Arc<Object>) -> T,
-    ) -> Result<Vec<T>, Error> {
+    /// The list that answers this ask, and all that ask the same meanwhile.
+    async fn list(self: &Arc<Self>, ask: &Ask<'_>) -> shared::Found {
         let named = ask.name.map(|name| format!("metadata.name={name}"));
         let fields = named.as_deref().into_iter().chain(ask.standing_fields());
         let path = list::path(ask.kind, ask.namespace, ask.selector, fields);
-        self.count_list(list::title(ask.kind, ask.standing_fields()), "ask");
-        let mut found = Vec::new();
-        let read = list::pages(&self.lister, &path, |items| {
-            found.extend(items.iter().map(|item| {
-                let labels = item.labels.0.iter();
-                pick(&Arc::new(Object {
-                    namespace: Arc::from(&*item.namespace),
-                    name: Arc::from(&*item.name),
-                    labels: labels.map(|(k, v)| (&**k, &**v)).collect(),
-                }))
-            }));
+        let list = self.lists.join(&path, || {
+            self.count_list(list::title(ask.kind, ask.standing_fields()), "ask");
+            let (objects, path) = (Arc::clone(self), path.clone());
+            async move {
+                let mut found = Vec::new();
+                let read = list::pages(&objects.lister, &path, |items| {
+                    let mut pool = objects.pool();
+                    found.extend(items.iter().map(|item| pool.object(item)));
+                });
+                let read = read.await;
+                objects.note_lost(&read);
+                read.map(|_version| Arc::new(found)).map_err(Arc::new)
+            }
+            .boxed()
         });
-        let read = read.await;
-        self.note_lost(&read);
-        read.map(|_version| found)
+        list.await
     }
 
     /// A kind that is gone, or served in another version, is looked for.
@@ -240,21 +270,30 @@ impl Objects {
         if feed.asked().elapsed() < self.idle {
             return false;
         }
-        let is_it = |known: &Arc<Feed>| Arc::ptr_eq(known, feed);
-        let path = feed.list_path();
-        if feeds.get(&path).is_some_and(is_it) {
-            feeds.remove(&path);
-        }
+        remove(&mut feeds, feed);
         true
+    }
+
+    /// A feed whose objects there are no longer: the next ask begins another.
+    fn forget(&self, feed: &Arc<Feed>) {
+        let mut feeds = self.feeds.write().unwrap_or_else(PoisonError::into_inner);
+        remove(&mut feeds, feed);
     }
 
     /// After a feed has gone: its texts go too.
     fn tidy_up(&self, feed: Arc<Feed>) {
-        let label = ObjectsLabel {
-            objects: feed.title.clone(),
-        };
-        self.metrics.objects_held.remove(&label);
         feed.clear();
+        feed.has_given_up();
+        let feeds = self.feeds.read().unwrap_or_else(PoisonError::into_inner);
+        // Another one may have begun, of the same objects in another version.
+        if !feeds.values().any(|other| other.title == feed.title) {
+            let label = ObjectsLabel {
+                objects: feed.title.clone(),
+            };
+            self.metrics.objects_held.remove(&label);
+        }
+        drop(feeds);
+        drop(feed);
         self.pool().sweep();
     }
 
@@ -263,7 +302,22 @@ impl Objects {
     }
 }
 
+fn remove(feeds: &mut BTreeMap<String, Arc<Feed>>, feed: &Arc<Feed>) {
+    let path = feed.list_path();
+    if feeds
+        .get(&path)
+        .is_some_and(|known| Arc::ptr_eq(known, feed))
+    {
+        feeds.remove(&path);
+    }
+}
+
 impl Ask<'_> {
+    /// Whether it takes a list of all objects, which is then filtered.
+    fn is_of_all(&self) -> bool {
+        self.namespace.is_none() && self.name.is_none()
+    }
+
     /// The field selector of all asks of this sort.
     fn standing_fields(&self) -> Option<&'static str> {
         let pods = self.kind.group.is_empty() && self.kind.plural == "pods";

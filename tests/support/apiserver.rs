@@ -61,6 +61,8 @@ pub enum Conduct {
     Close,
     /// Answers with this status and does nothing.
     Refuse(u16),
+    /// Answers 200 with an empty object, as a proxy in its place may.
+    Nonsense,
 }
 
 /// A call as it came.
@@ -424,6 +426,7 @@ async fn handle(
         Conduct::Close => return Err(std::io::Error::other("told to close")),
         Conduct::Fail => refusal(500, "etcdserver: leader changed"),
         Conduct::Refuse(status) => refusal(status, "told to refuse"),
+        Conduct::Nonsense => (200, json!({})),
         Conduct::Forbid => refusal(403, "User \"adapter\" cannot do this"),
         Conduct::Well if header(AUTHORIZATION) != bearer => refusal(401, "Unauthorized"),
         Conduct::Well if call.path.starts_with(apiservices::PATH) => {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,9 @@ pub(super) struct Feed {
     /// Cancelled when its kind is gone.
     pub(super) dropped: CancellationToken,
     state: RwLock<State>,
+    /// Whether what is held will soon be current: a list is under way, or the watch after it has
+    /// not said yet what happened meanwhile.
+    catching_up: watch::Sender<bool>,
     asked: Mutex<Instant>,
 }
 
@@ -34,8 +38,19 @@ pub(super) struct Feed {
 struct State {
     /// `None` until a list was complete, and where watching is refused.
     store: Option<Store>,
-    /// Since when nothing says what changes; `None` while a watch does.
-    unwatched: Option<Instant>,
+    /// No watch says what changes.
+    away: Option<Away>,
+}
+
+/// How far what is held can be believed while no watch is there.
+#[derive(Clone, Copy, Debug)]
+struct Away {
+    /// It is true as of then.
+    since: Instant,
+    /// When the list was complete, or the watch was there for the last time. A watch that begins
+    /// long after that may keep silent about what happened between: a server that has just begun
+    /// lags behind, and says so to nobody.
+    last_word: Instant,
 }
 
 impl Feed {
@@ -47,6 +62,7 @@ impl Feed {
             fields,
             dropped: CancellationToken::new(),
             state: RwLock::default(),
+            catching_up: watch::Sender::new(true),
             asked: Mutex::new(Instant::now()),
         })
     }
@@ -81,9 +97,28 @@ impl Feed {
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the watch has been away for too long to answer without it.
-    pub(super) fn is_stale(&self) -> bool {
-        !self.read().is_current()
+    /// Whether there is something that a watch which begins now goes on from without a gap.
+    pub(super) fn can_go_on(&self) -> bool {
+        let state = self.read();
+        let away = state.away.map(|away| away.last_word.elapsed());
+        state.store.is_some() && away.is_none_or(|away| away < STALE)
+    }
+
+    /// A list is under way.
+    pub(super) fn is_catching_up(&self) {
+        self.catching_up.send_replace(true);
+    }
+
+    /// It will not be current soon.
+    pub(super) fn has_given_up(&self) {
+        self.catching_up.send_replace(false);
+    }
+
+    /// Waits until what is held is current, or will not be soon.
+    pub(super) async fn caught_up(&self) {
+        // The sender lives as long as `self`: the wait ends when it is so.
+        let mut catching_up = self.catching_up.subscribe();
+        let _caught_up = catching_up.wait_for(|catching_up| !catching_up).await;
     }
 
     /// How many objects are held.
@@ -97,11 +132,15 @@ impl Feed {
         state.store.as_ref().map(|store| store.version().to_owned())
     }
 
-    /// A new list takes the place of all that was held. It is true as of `since`.
+    /// A new list, complete now, takes the place of all that was held. It is true as of `since`.
     pub(super) fn replace(&self, store: Store, since: Instant) {
         let mut state = self.write();
         let old = state.store.replace(store);
-        state.unwatched = Some(since);
+        let last_word = Instant::now();
+        state.away = Some(Away { since, last_word });
+        if state.is_current() {
+            self.catching_up.send_replace(false);
+        }
         drop(state);
         // Tens of thousands of objects take their time to go.
         drop(old);
@@ -120,12 +159,15 @@ impl Feed {
 
     /// Everything up to now has been said, and what changes will be.
     pub(super) fn is_watched(&self) {
-        self.write().unwatched = None;
+        self.write().away = None;
+        self.catching_up.send_replace(false);
     }
 
     /// Nothing says what changed since `since`, or since the last time this was said.
     pub(super) fn is_unwatched(&self, since: Instant) {
-        self.write().unwatched.get_or_insert(since);
+        let last_word = since;
+        let mut state = self.write();
+        state.away.get_or_insert(Away { since, last_word });
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -139,7 +181,7 @@ impl Feed {
 
 impl State {
     fn is_current(&self) -> bool {
-        let unwatched = self.unwatched.map(|since| since.elapsed());
-        unwatched.is_none_or(|away| away < STALE)
+        let away = self.away.map(|away| away.since.elapsed());
+        away.is_none_or(|away| away < STALE)
     }
 }

@@ -92,13 +92,9 @@ pub(super) async fn pages(
     let mut from = path.to_owned();
     loop {
         let read = client.read(&from, METADATA, |bytes| {
-            let page: Page<'_> = serde_json::from_slice(bytes)?;
-            let items = page.items.unwrap_or_default();
-            let items: Vec<Metadata<'_>> = items.into_iter().map(|item| item.metadata).collect();
-            if items.iter().any(|item| item.name.is_empty()) {
-                return Err(serde::de::Error::custom("an object without a name"));
-            }
-            each(&items);
+            let page = Page::read(bytes)?;
+            let items = page.items.into_iter().map(|item| item.metadata);
+            each(&items.collect::<Vec<_>>());
             Ok((
                 page.metadata.next.into_owned(),
                 page.metadata.version.into_owned(),

@@ -44,8 +44,21 @@ impl Store {
     /// Takes up a change.
     ///
     /// # Errors
-    /// The event says that there will be no further one.
+    /// The event says that there will be no further one, or is of a time before what is held: the
+    /// server has lost what happened since, and nobody will say what of it never was.
     pub(super) fn apply(&mut self, event: Event<'_>, pool: &mut Pool) -> Result<(), Ended> {
+        match &event {
+            Event::Put(Metadata { version, .. })
+            | Event::Deleted(Metadata { version, .. })
+            | Event::Bookmark { version }
+                if is_before(version, &self.version) =>
+            {
+                let held = &self.version;
+                let message = format!("version {version} came after {held}");
+                return Err(Ended { code: 410, message });
+            }
+            _ => {}
+        }
         match event {
             Event::Put(metadata) => {
                 self.put(&metadata, pool);
@@ -139,6 +152,12 @@ impl View {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Object>> {
         self.0.iter().flat_map(|objects| objects.iter())
     }
+}
+
+/// Whether the one version is older than the other: numbers can be compared, other texts cannot.
+fn is_before(version: &str, other: &str) -> bool {
+    let numbers = version.parse::<u64>().ok().zip(other.parse().ok());
+    numbers.is_some_and(|(version, other)| version < other)
 }
 
 fn position(objects: &[Arc<Object>], name: &str) -> Result<usize, usize> {

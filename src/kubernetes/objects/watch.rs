@@ -1,11 +1,12 @@
 //! Keeps one feed true: a list, then a watch from there, for as long as anybody asks.
 //!
 //! As client-go's reflector (`k8s.io/client-go/tools/cache/reflector.go`): a watch that ends is
-//! begun again at the last version seen, so that nothing is missed; only where that version is too
-//! old (410) a new list takes the place of all that was held, at once. `sendInitialEvents` is not
-//! used: API servers refuse it.
+//! begun again at the last version seen, so that nothing is missed. Where it cannot go on from
+//! there a new list takes the place of all that was held, at once: the version is too old (410),
+//! the server says what cannot be understood or fell silent, or no watch was there for so long that
+//! a new one does not say when it has told all. `sendInitialEvents` is not used: API servers refuse
+//! it.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::Objects;
-use super::feed::Feed;
+use super::feed::{Feed, STALE};
 use super::list;
 use super::store::{Ended, Store};
 use super::wire::{Event, Lines, Unreadable};
@@ -29,6 +30,10 @@ const METADATA: &str =
 /// `minWatchTimeout`).
 const WATCH_TIME: Duration = Duration::from_secs(300);
 
+/// The same until a bookmark came: API servers need not send any. A watch that ends in time has
+/// been alive, so this, up to five thirds of it, is less than [`SILENCE`].
+const UNPROVEN_TIME: Duration = Duration::from_secs(45);
+
 /// Without a word for so long a watch is taken for dead: bookmarks come each minute.
 const SILENCE: Duration = Duration::from_secs(90);
 
@@ -42,8 +47,11 @@ const RETRY: Duration = Duration::from_secs(30);
 #[derive(Debug, Error)]
 enum Broken {
     /// What happened since is no longer known to the server: 410.
-    #[error("the version to go on from is too old")]
-    Expired,
+    #[error("the version to go on from is not known any more: {0}")]
+    Expired(String),
+    /// It began, after a time in which none was there.
+    #[error("no watch was there for {}s", STALE.as_secs())]
+    Away,
     /// The server ended it before it had said anything.
     #[error("the watch ended as soon as it began")]
     Short,
@@ -71,10 +79,10 @@ struct Watch {
     refused_at: Option<String>,
     /// What is held is no longer good to go on from.
     expired: bool,
-    /// What is held comes from a list that was just made.
-    fresh: bool,
-    /// A list was made for an expired version, and no watch has settled since.
+    /// A list was made because none could go on, and no watch has settled since.
     relisted: bool,
+    /// This server sends bookmarks of these objects.
+    bookmarked: bool,
     /// What the log said last, when it was a failure.
     failure: Option<String>,
     /// The log has said that it is watched.
@@ -90,7 +98,10 @@ pub(super) async fn keep(objects: Arc<Objects>, feed: Arc<Feed>) {
         }
     };
     let why = tokio::select! {
-        never = watch.run() => match never {},
+        () = watch.run() => {
+            objects.forget(&feed);
+            "the API server does not serve them"
+        }
         () = idle => "nobody asks for them",
         () = feed.dropped.cancelled() => "their kind is gone or served otherwise",
     };
@@ -107,15 +118,16 @@ impl Watch {
             pace: Pace::new(RETRY),
             refused_at: None,
             expired: false,
-            fresh: false,
             relisted: false,
+            bookmarked: false,
             failure: None,
             told: false,
         }
     }
 
-    /// For ever.
-    async fn run(&mut self) -> Infallible {
+    /// Until the API server says that there is no such kind.
+    async fn run(&mut self) {
+        self.count_objects();
         loop {
             let held = self.feed.version().filter(|_| !self.expired);
             let from = self.refused_at.clone().or(held);
@@ -126,6 +138,9 @@ impl Watch {
             let Err(broken) = ended else {
                 continue;
             };
+            if matches!(&broken, Broken::Client(error) if error.is_not_found()) {
+                return;
+            }
             let pause = self.note(&broken, from);
             sleep(pause).await;
         }
@@ -134,10 +149,11 @@ impl Watch {
     /// A whole list, which then is what is held.
     async fn list(&mut self) -> Result<(), Broken> {
         let since = Instant::now();
+        self.feed.is_catching_up();
         let mut store = Store::default();
         self.objects.count_list(self.feed.title.clone(), "watch");
         let path = self.feed.list_path();
-        let read = list::pages(&self.objects.lister, &path, |items| {
+        let read = list::pages(&self.objects.watcher, &path, |items| {
             let mut pool = self.objects.pool();
             for item in items {
                 store.put(item, &mut pool);
@@ -153,7 +169,7 @@ impl Watch {
         // It is of the moment when it began: one that took long is not answered from before the
         // watch has said what happened meanwhile.
         self.feed.replace(store, since);
-        (self.expired, self.fresh) = (false, true);
+        self.expired = false;
         self.objects.pool().sweep();
         self.count_objects();
         let took = since.elapsed();
@@ -168,8 +184,7 @@ impl Watch {
 
     /// One watch, to its end.
     async fn follow(&mut self, version: &str) -> Result<(), Broken> {
-        let seconds = pace::between(WATCH_TIME, 2 * WATCH_TIME).as_secs();
-        let path = self.feed.watch_path(version, seconds);
+        let path = self.feed.watch_path(version, self.time().as_secs());
         let label = self.label();
         self.objects
             .metrics
@@ -179,33 +194,40 @@ impl Watch {
         let opened = self.objects.watcher.stream(&path, METADATA).await;
         self.objects.note_lost(&opened);
         let stream = match opened {
-            Err(error) if error.status() == Some(410) => return Err(Broken::Expired),
+            Err(error) if error.status() == Some(410) => {
+                return Err(Broken::Expired(error.to_string()));
+            }
             other => other?,
         };
-        if self.refused_at.take().is_some() {
-            // It may be watched now. What happened in between is not known.
-            self.expired = true;
-            return Ok(());
-        }
+        self.refused_at = None;
         let ended = self.read(stream).await;
         self.feed.is_unwatched(Instant::now());
         ended
     }
 
+    /// How long the next watch is to last.
+    fn time(&self) -> Duration {
+        match self.bookmarked {
+            true => pace::between(WATCH_TIME, 2 * WATCH_TIME),
+            false => pace::between(UNPROVEN_TIME, UNPROVEN_TIME * 5 / 3),
+        }
+    }
+
     /// What the server says, until it says no more.
     async fn read(&mut self, mut stream: Stream) -> Result<(), Broken> {
         let began = Instant::now();
-        // After a long time away it takes a bookmark to know that all has been said.
-        let settles = std::mem::take(&mut self.fresh) || !self.feed.is_stale();
+        if !self.feed.can_go_on() {
+            return Err(Broken::Away);
+        }
         let (mut heard, mut settled) = (began, false);
         let mut lines = Lines::default();
         loop {
-            let until = match settles && !settled {
-                true => began + SETTLED,
-                false => heard + SILENCE,
+            let until = match settled {
+                false => began + SETTLED,
+                true => heard + SILENCE,
             };
             match timeout_at(until, stream.next()).await {
-                Err(_) if settles && !settled => {
+                Err(_) if !settled => {
                     settled = true;
                     self.settle();
                 }
@@ -215,7 +237,9 @@ impl Watch {
                 }
                 Ok(Ok(Some(piece))) => {
                     heard = Instant::now();
-                    if self.take(&mut lines, &piece)? && !settled {
+                    let caught_up = self.take(&mut lines, &piece)?;
+                    self.bookmarked |= caught_up;
+                    if caught_up && !settled {
                         settled = true;
                         self.settle();
                     }
@@ -240,7 +264,7 @@ impl Watch {
             let applied = self.feed.change(|store| store.apply(event, &mut pool));
             match applied {
                 None | Some(Ok(())) => Ok(()),
-                Some(Err(ended)) if ended.code == 410 => Err(Broken::Expired),
+                Some(Err(ended)) if ended.code == 410 => Err(Broken::Expired(ended.message)),
                 Some(Err(ended)) => Err(Broken::Ended(ended)),
             }
         })?;
@@ -262,12 +286,16 @@ impl Watch {
 
     /// Logs a failure once, and gives how long to wait.
     fn note(&mut self, broken: &Broken, from: Option<String>) -> Duration {
+        let error = with_causes(broken);
+        let objects = &self.feed.title;
         match broken {
-            // A list of all again. Twice without a watch between is a failure as any other.
-            Broken::Expired | Broken::Silent => {
+            // A list of all again. Twice without a watch between is a failure as any other. From
+            // the same version the server would say the same that was not understood.
+            Broken::Expired(_) | Broken::Away | Broken::Silent | Broken::Line(_) => {
                 self.refused_at = None;
                 self.expired = true;
                 if !std::mem::replace(&mut self.relisted, true) {
+                    tracing::info!(objects, why = error, "all objects are listed again");
                     return Duration::ZERO;
                 }
             }
@@ -281,8 +309,7 @@ impl Watch {
             }
             _ => {}
         }
-        let error = with_causes(broken);
-        let objects = &self.feed.title;
+        self.feed.has_given_up();
         if self.failure.as_ref() != Some(&error) {
             tracing::warn!(
                 objects,

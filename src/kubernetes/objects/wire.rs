@@ -16,11 +16,38 @@ pub(super) const LINE_BYTES: usize = 8 << 20;
 /// One answer to a list (`metav1.PartialObjectMetadataList`, or the list of whole objects).
 #[derive(Debug, Deserialize)]
 pub(super) struct Page<'a> {
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
     #[serde(default, borrow)]
     pub(super) metadata: PageMetadata<'a>,
-    /// Go writes an empty list as `null`, too.
-    #[serde(borrow)]
-    pub(super) items: Option<Vec<Item<'a>>>,
+    #[serde(borrow, deserialize_with = "items")]
+    pub(super) items: Vec<Item<'a>>,
+}
+
+impl<'a> Page<'a> {
+    /// Reads one answer.
+    ///
+    /// # Errors
+    /// It is no list: what a proxy answers in the API server's place (`{}`, a `Status`) must not
+    /// pass for an empty one. A list without a version is one: servers that keep nothing, such as
+    /// metrics-server, have no other.
+    pub(super) fn read(bytes: &'a [u8]) -> serde_json::Result<Page<'a>> {
+        use serde::de::Error;
+        let page: Page<'a> = serde_json::from_slice(bytes)?;
+        if !page.kind.ends_with("List") {
+            return Err(Error::custom(format_args!("{:?} is no list", page.kind)));
+        }
+        if page.items.iter().any(|item| item.metadata.name.is_empty()) {
+            return Err(Error::custom("an object without a name"));
+        }
+        Ok(page)
+    }
+}
+
+/// Go writes an empty list as `null`, too; but it writes it.
+fn items<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Vec<Item<'a>>, D::Error> {
+    let items: Option<Vec<Item<'a>>> = Deserialize::deserialize(from)?;
+    Ok(items.unwrap_or_default())
 }
 
 /// `metav1.ListMeta`

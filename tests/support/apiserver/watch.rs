@@ -115,8 +115,8 @@ pub(super) fn response(status: u16, body: Body) -> Result<Response<Body>, std::i
 impl ApiServer {
     /// How it treats watches from now on. Those that are open go on, unless they are to be silent.
     pub fn treat_watches(&self, watches: Watches) {
-        self.change(|_| {});
         self.world().watches = watches;
+        self.change(|_| {});
     }
 
     /// The time between bookmarks of watches that begin after this.

@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{advance, timeout};
 
 use super::*;
 use crate::kinds::{GroupResource, Kinds};
-use crate::kubernetes::client::Client;
-use crate::kubernetes::kubeconfig::{Connection, Credentials, Roots};
-use crate::kubernetes::objects::Ask;
-use crate::selector::Selector;
-use crate::telemetry::Metrics;
+use crate::kubernetes::objects::tests::objects;
 
 const ADDED: &str = concat!(
     r#"{"type":"ADDED","object":{"metadata":"#,
@@ -23,25 +19,6 @@ const BOOKMARK: &str = concat!(
     r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9"}}}"#,
     "\n"
 );
-
-/// Nothing answers there, and nothing is asked.
-fn nowhere() -> Connection {
-    Connection {
-        server: "http://127.0.0.1:1".to_owned(),
-        roots: Roots::Anybody,
-        server_name: None,
-        certificate: None,
-        credentials: Credentials::None,
-    }
-}
-
-fn objects() -> Arc<Objects> {
-    let lister = Arc::new(Client::new(nowhere()).unwrap());
-    let watcher = Client::for_streams(nowhere()).unwrap();
-    let idle = Duration::from_secs(600);
-    let lost = Arc::new(Notify::new());
-    Arc::new(Objects::new(lister, watcher, idle, lost, Metrics::new()))
-}
 
 /// The writer of a feed that has just been listed: one pod, at version 7.
 fn listed() -> Watch {
@@ -128,37 +105,147 @@ async fn bookmarks_keep_a_quiet_watch_alive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_long_time_away_only_a_bookmark_says_that_nothing_is_missing() {
+async fn after_a_long_time_away_a_new_list_is_made_and_the_silence_of_a_watch_says_nothing() {
     let mut watch = listed();
     watch.feed.is_unwatched(Instant::now());
-    advance(Duration::from_secs(60)).await;
+    advance(STALE).await;
+    let (say, stream) = stream();
+    say.send([ADDED, BOOKMARK].concat().into()).unwrap();
+    let broken = watch.read(stream).await.unwrap_err();
+    assert!(matches!(broken, Broken::Away), "{broken}");
+    assert_eq!(held(&watch), None);
+    assert_eq!(watch.note(&broken, None), Duration::ZERO);
+    assert!(watch.expired, "a list");
+    assert!(watch.note(&broken, None) > Duration::ZERO, "no tight loop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_short_time_away_a_watch_goes_on() {
+    let mut watch = listed();
+    advance(STALE - Duration::from_secs(1)).await;
     let (say, stream) = stream();
     say.send(ADDED.into()).unwrap();
-    let hear = async |watch: &mut Watch, stream: &mut Option<Stream>| {
-        let read = watch.read(stream.take().unwrap());
-        assert!(timeout(Duration::from_secs(30), read).await.is_err());
-    };
-    hear(&mut watch, &mut Some(stream)).await;
-    assert_eq!(held(&watch), None, "there may be more to come");
-
-    let (say, stream) = self::stream();
-    say.send(ADDED.into()).unwrap();
-    say.send(BOOKMARK.into()).unwrap();
-    hear(&mut watch, &mut Some(stream)).await;
+    let read = timeout(Duration::from_secs(30), watch.read(stream)).await;
+    assert!(read.is_err(), "it goes on");
     assert_eq!(held(&watch).unwrap(), ["a", "b"]);
+}
+
+/// Takes the place of what is held by a list of the same that took so long.
+fn list_again(watch: &Watch, took: Duration) {
+    let mut store = Store::default();
+    let metadata = serde_json::from_str(r#"{"name":"a","namespace":"shop"}"#).unwrap();
+    store.put(&metadata, &mut watch.objects.pool());
+    store.complete("7");
+    watch.feed.replace(store, Instant::now() - took);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_took_long_is_answered_from_once_a_watch_has_caught_up() {
     let mut watch = listed();
-    watch.feed.is_unwatched(Instant::now());
     advance(Duration::from_secs(60)).await;
-    watch.fresh = true;
+    list_again(&watch, Duration::from_secs(60));
     assert_eq!(held(&watch), None);
     let (_say, stream) = stream();
     let read = timeout(Duration::from_secs(5), watch.read(stream)).await;
     assert!(read.is_err());
     assert_eq!(held(&watch).unwrap(), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_long_ago_is_not_believed_because_a_watch_that_begins_now_is_silent() {
+    let mut watch = listed();
+    list_again(&watch, Duration::ZERO);
+    // For a minute each watch is refused.
+    advance(Duration::from_secs(60)).await;
+    let (_say, stream) = stream();
+    let broken = timeout(Duration::from_secs(5), watch.read(stream)).await;
+    assert!(matches!(broken, Ok(Err(Broken::Away))), "{broken:?}");
+    assert_eq!(held(&watch), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_understood_is_not_asked_for_again() {
+    let renamed = r#"{"type":"RENAMED","object":{"metadata":{"name":"b"}}}"#;
+    let nameless = r#"{"type":"ADDED","object":{"metadata":{}}}"#;
+    for line in [renamed, nameless, "{"] {
+        let mut watch = listed();
+        let (say, stream) = stream();
+        say.send(format!("{line}\n").into()).unwrap();
+        let broken = watch.read(stream).await.unwrap_err();
+        assert!(matches!(broken, Broken::Line(_)), "{broken}");
+        assert_eq!(watch.note(&broken, None), Duration::ZERO);
+        assert!(watch.expired, "a list, and a watch from after it");
+        assert!(watch.note(&broken, None) > Duration::ZERO, "no tight loop");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_goes_back_in_time_is_listed_again() {
+    let mut watch = listed();
+    let (say, stream) = stream();
+    say.send(BOOKMARK.into()).unwrap();
+    say.send(ADDED.into()).unwrap();
+    let broken = watch.read(stream).await.unwrap_err();
+    assert!(matches!(broken, Broken::Expired(_)), "{broken}");
+    assert!(
+        broken.to_string().contains("version 8 came after 9"),
+        "{broken}"
+    );
+    assert_eq!(held(&watch).unwrap(), ["a"], "it has not been taken up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_watch_without_bookmarks_ends_before_it_would_be_taken_for_dead() {
+    let mut watch = listed();
+    for _ in 0..50 {
+        let time = watch.time();
+        assert!(time >= UNPROVEN_TIME && time < SILENCE, "{time:?}");
+    }
+    let time = watch.time();
+    let (say, stream) = stream();
+    let server = async {
+        sleep(time).await;
+        drop(say);
+    };
+    let (ended, ()) = tokio::join!(watch.read(stream), server);
+    ended.unwrap();
+    assert_eq!(held(&watch).unwrap(), ["a"], "it was there until now");
+
+    let (say, stream) = self::stream();
+    say.send(BOOKMARK.into()).unwrap();
+    drop(say);
+    watch.read(stream).await.unwrap();
+    let time = watch.time();
+    assert!(time >= WATCH_TIME && time <= 2 * WATCH_TIME, "{time:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_list_waits_until_it_can_be_answered_from_or_has_failed() {
+    let mut watch = listed();
+    let waits = |watch: &Watch| {
+        let feed = Arc::clone(&watch.feed);
+        async move {
+            timeout(Duration::from_millis(1), feed.caught_up())
+                .await
+                .is_err()
+        }
+    };
+    assert!(!waits(&watch).await);
+    watch.feed.is_catching_up();
+    assert!(waits(&watch).await);
+    advance(Duration::from_secs(60)).await;
+    list_again(&watch, Duration::from_secs(60));
+    assert!(waits(&watch).await, "a watch will say what happened since");
+    let (_say, stream) = stream();
+    let read = timeout(Duration::from_secs(5), watch.read(stream)).await;
+    assert!(read.is_err());
+    assert!(!waits(&watch).await);
+
+    watch.feed.is_catching_up();
+    assert_eq!(watch.note(&Broken::Away, None), Duration::ZERO);
+    assert!(waits(&watch).await, "a list comes at once");
+    watch.note(&Broken::Away, None);
+    assert!(!waits(&watch).await, "it comes later");
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,9 +276,10 @@ async fn a_watch_that_ends_at_once_is_a_failure_and_one_that_ends_later_is_not()
 #[tokio::test(start_paused = true)]
 async fn the_first_expiry_is_a_list_at_once_and_the_next_waits() {
     let mut watch = listed();
-    assert_eq!(watch.note(&Broken::Expired, None), Duration::ZERO);
+    let expired = Broken::Expired(String::new());
+    assert_eq!(watch.note(&expired, None), Duration::ZERO);
     assert_eq!(held(&watch).unwrap(), ["a"], "until the list is there");
-    assert!(watch.note(&Broken::Expired, None) > Duration::ZERO);
+    assert!(watch.note(&expired, None) > Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,82 +291,10 @@ async fn what_the_server_says_of_its_end_is_kept() {
         let line = format!("{{\"type\":\"ERROR\",\"object\":{status}}}\n");
         say.send(line.into()).unwrap();
         let broken = watch.read(stream).await.unwrap_err();
-        assert_eq!(matches!(broken, Broken::Expired), expired, "{broken}");
+        assert_eq!(matches!(broken, Broken::Expired(_)), expired, "{broken}");
         assert!(
             expired || broken.to_string().contains("500: why"),
             "{broken}"
         );
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_kind_is_let_go_when_nobody_asked_for_its_idle_time() {
-    let (kinds, selector) = (Kinds::builtin(), Selector::default());
-    let kind = kinds.resource_for(&GroupResource::core("pods")).unwrap();
-    let ask = Ask {
-        kind,
-        namespace: None,
-        selector: &selector,
-        name: None,
-        running: false,
-    };
-    let objects = objects();
-    assert!(objects.held(&ask).is_none(), "the first ask begins");
-    let feed = objects
-        .feeds
-        .read()
-        .unwrap()
-        .values()
-        .next()
-        .cloned()
-        .unwrap();
-    advance(Duration::from_secs(599)).await;
-    assert!(!objects.let_go(&feed));
-    assert!(objects.held(&ask).is_none());
-    advance(Duration::from_secs(599)).await;
-    assert!(!objects.let_go(&feed), "an ask begins the time anew");
-    advance(Duration::from_secs(1)).await;
-    assert!(objects.let_go(&feed));
-    assert!(objects.feeds.read().unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn a_kind_that_is_gone_or_served_in_another_version_is_dropped() {
-    let (kinds, selector) = (Kinds::builtin(), Selector::default());
-    let objects = objects();
-    let resources = ["pods", "horizontalpodautoscalers.autoscaling", "nodes"];
-    for resource in resources {
-        let kind = kinds.resource_for(&GroupResource::parse(resource)).unwrap();
-        let ask = Ask {
-            kind,
-            namespace: None,
-            selector: &selector,
-            name: None,
-            running: true,
-        };
-        assert!(objects.held(&ask).is_none());
-    }
-    objects.retain(&kinds);
-    assert_eq!(objects.feeds.read().unwrap().len(), 3);
-    let before: Vec<Arc<Feed>> = objects.feeds.read().unwrap().values().cloned().collect();
-
-    let mut later: Vec<_> = resources
-        .into_iter()
-        .map(|it| {
-            kinds
-                .resource_for(&GroupResource::parse(it))
-                .unwrap()
-                .clone()
-        })
-        .filter(|kind| kind.plural != "nodes")
-        .collect();
-    later[1].version = "v3".to_owned();
-    objects.retain(&Kinds::new(later, &std::collections::BTreeMap::new()));
-    let titles: Vec<String> = before
-        .iter()
-        .filter(|feed| feed.dropped.is_cancelled())
-        .map(|feed| feed.title.clone())
-        .collect();
-    assert_eq!(titles, ["nodes", "horizontalpodautoscalers.autoscaling"]);
-    assert_eq!(objects.feeds.read().unwrap().len(), 1);
 }

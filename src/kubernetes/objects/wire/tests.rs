@@ -17,13 +17,12 @@ fn a_recorded_page_gives_names_labels_and_where_to_go_on() {
         .map(|line| line["resp"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(answers.len(), 1);
-    let page: Page<'_> = serde_json::from_str(&answers[0]).unwrap();
+    let page = Page::read(answers[0].as_bytes()).unwrap();
     assert_eq!(
         (&*page.metadata.version, &*page.metadata.next),
         ("6574", "")
     );
-    let items = page.items.unwrap();
-    let first = &items[0].metadata;
+    let first = &page.items[0].metadata;
     assert_eq!((&*first.namespace, &*first.name), ("shop", "web-a"));
     assert_eq!(&*first.version, "524");
     let labels = [("app", "web"), ("tier", "front")];
@@ -34,16 +33,39 @@ fn a_recorded_page_gives_names_labels_and_where_to_go_on() {
 #[test]
 fn a_page_may_have_nothing_and_labels_may_be_null() {
     for text in [
-        r#"{"metadata":{"resourceVersion":"1"},"items":null}"#,
-        r#"{"metadata":{"resourceVersion":"1"}}"#,
-        r#"{"metadata":{"resourceVersion":"1"},"items":[]}"#,
+        r#"{"kind":"PodList","metadata":{"resourceVersion":"1"},"items":null}"#,
+        r#"{"items":[],"metadata":{},"kind":"PodMetricsList"}"#,
     ] {
-        let page: Page<'_> = serde_json::from_str(text).unwrap();
-        assert!(page.items.unwrap_or_default().is_empty());
+        assert!(Page::read(text.as_bytes()).unwrap().items.is_empty());
     }
     let item: Item<'_> =
         serde_json::from_str(r#"{"metadata":{"name":"a","labels":null}}"#).unwrap();
     assert!(item.metadata.labels.0.is_empty());
+}
+
+#[test]
+fn what_is_no_list_is_never_an_empty_one() {
+    for (text, said) in [
+        ("{}", "missing field"),
+        (r#"{"items":[]}"#, "`kind`"),
+        (
+            r#"{"kind":"PodList","metadata":{"resourceVersion":"1"}}"#,
+            "`items`",
+        ),
+        (
+            r#"{"kind":"Status","status":"Failure","code":503}"#,
+            "`items`",
+        ),
+        (r#"{"kind":"Status","items":null}"#, "\"Status\" is no list"),
+        (
+            r#"{"kind":"PodList","items":[{"metadata":{}}]}"#,
+            "without a name",
+        ),
+        ("<html>", "expected value"),
+    ] {
+        let error = Page::read(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(said), "{text}: {error}");
+    }
 }
 
 #[test]
