@@ -139,7 +139,14 @@ fn load_rules(path: &Path) -> anyhow::Result<Rules> {
                 tracing::warn!(count, "rules file: warnings\n{}", shown(&warnings, text));
             }
             let (custom, external) = (rules.custom.len(), rules.external.len());
-            tracing::info!(file = name, custom, external, "rules loaded");
+            let resource = rules.resource.is_some();
+            tracing::info!(file = name, custom, external, resource, "rules loaded");
+            if custom + external == 0 && !resource {
+                tracing::warn!(
+                    file = name,
+                    "the rules file has no rule: there is no metric"
+                );
+            }
             Ok(rules)
         }
         Err(findings) => bail!("the rules file cannot be used\n{}", shown(&findings, text)),
