@@ -24,6 +24,8 @@ pub mod plan;
 pub mod registry;
 /// The rules file, compiled.
 pub mod rules;
+/// What Prometheus answered lately.
+pub mod samples;
 /// The HTTP client of one Prometheus.
 pub mod prometheus;
 /// Names of objects, and how to reach a cluster.

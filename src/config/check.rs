@@ -4,17 +4,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hyper::header::{HeaderName, HeaderValue};
 use tokio::sync::Semaphore;
 
 use crate::api::route::ApiGroup;
-use crate::prometheus::Verb;
 
-use super::flags::{Api, Args, Authentication, Authorization, Prometheus, Relist, Serving};
+use super::flags::{Api, Args, Authentication, Authorization, Serving};
 use super::{
     ApiFlags, AuthenticationFlags, AuthorizationFlags, Config, KubernetesFlags, LogFlags,
-    PrometheusFlags, RelistFlags, ServingFlags, SniFlag, tls,
+    ServingFlags, SniFlag, tls,
 };
+
+mod prometheus;
 
 /// Go's default when the flag is 0 (`secure_serving.go`).
 const DEFAULT_HTTP2_STREAMS: u32 = 100;
@@ -35,8 +35,8 @@ pub(super) fn check(
         complaints.push(text.to_owned());
     }
     let api = api(args.api, &mut complaints);
-    let prometheus = prometheus(args.prometheus, &mut ignored, &mut complaints);
-    let relist = relist(&args.relist, &mut complaints);
+    let prometheus = prometheus::prometheus(args.prometheus, &mut ignored, &mut complaints);
+    let relist = prometheus::relist(&args.relist, &mut complaints);
     if args
         .serving
         .tls_sni_cert_key
@@ -108,71 +108,6 @@ fn api(flags: Api, complaints: &mut Vec<String>) -> ApiFlags {
     }
 }
 
-fn prometheus(
-    flags: Prometheus,
-    ignored: &mut Vec<String>,
-    complaints: &mut Vec<String>,
-) -> Option<PrometheusFlags> {
-    let before = complaints.len();
-    let verb = flags.prometheus_verb.parse().unwrap_or_else(|error| {
-        complaints.push(format!("--prometheus-verb: {error}"));
-        Verb::Get
-    });
-    let url = &flags.prometheus_url;
-    if !(url.starts_with("http://") || url.starts_with("https://")) {
-        let text =
-            "--prometheus-url: invalid Prometheus URL: it must begin with http:// or https://";
-        complaints.push(text.to_owned());
-    }
-    let ca_file = path(flags.prometheus_ca_file);
-    let auth_config = path(flags.prometheus_auth_config);
-    let mut auth_config = auth_config;
-    let mut auth_incluster = flags.prometheus_auth_incluster;
-    if ca_file.is_some() && (auth_incluster || auth_config.is_some()) {
-        // As in Go: a token of the cluster never goes to a server that another CA vouches for.
-        ignored.push("--prometheus-auth-incluster, --prometheus-auth-config".to_owned());
-        (auth_incluster, auth_config) = (false, None);
-    }
-    if auth_incluster && auth_config.is_some() {
-        complaints.push(
-            "--prometheus-auth-incluster, --prometheus-auth-config: may not use both in-cluster \
-             auth and an explicit kubeconfig at the same time"
-                .to_owned(),
-        );
-    }
-    let headers = flags.prometheus_header.iter().map(|text| {
-        let (name, value) = text.split_once('=').unwrap_or((text, ""));
-        if HeaderName::from_bytes(name.as_bytes()).is_err() || HeaderValue::from_str(value).is_err()
-        {
-            // The value may be a secret: it is not repeated.
-            complaints.push(format!(
-                "--prometheus-header: {name:?} or its value cannot stand in a header; write \
-                 NAME=VALUE"
-            ));
-        }
-        (name.to_owned(), value.to_owned())
-    });
-    let headers = headers.collect();
-    let certificate = path(flags.prometheus_client_tls_cert_file);
-    let key = path(flags.prometheus_client_tls_key_file);
-    if certificate.is_some() != key.is_some() {
-        // Go ignores half a pair, so a command line with one must work here; the log says so.
-        ignored.push("half of --prometheus-client-tls-cert-file and -key-file".to_owned());
-    }
-    (complaints.len() == before).then_some(PrometheusFlags {
-        url: flags.prometheus_url,
-        auth_incluster,
-        auth_config,
-        ca_file,
-        client_tls: certificate.zip(key),
-        token_file: path(flags.prometheus_token_file),
-        headers,
-        verb,
-        timeout: flags.prometheus_timeout,
-        max_response_bytes: flags.prometheus_max_response_bytes,
-    })
-}
-
 fn authentication(it: Authentication, complaints: &mut Vec<String>) -> AuthenticationFlags {
     for (flag, values) in [
         ("username-headers", &it.requestheader_username_headers),
@@ -227,27 +162,6 @@ fn authorization(it: Authorization, complaints: &mut Vec<String>) -> Authorizati
         allowed_ttl: it.authorization_webhook_cache_authorized_ttl,
         denied_ttl: it.authorization_webhook_cache_unauthorized_ttl,
         broad_checks: it.authorization_broad_checks,
-    }
-}
-
-fn relist(flags: &Relist, complaints: &mut Vec<String>) -> RelistFlags {
-    let interval = flags.metrics_relist_interval;
-    let max_age = match flags.metrics_max_age {
-        age if age.is_zero() => interval,
-        age => age,
-    };
-    if max_age < interval {
-        complaints.push(
-            "--metrics-max-age, --metrics-relist-interval: max age must not be less than relist \
-             interval"
-                .to_owned(),
-        );
-    }
-    RelistFlags {
-        interval,
-        max_age,
-        timeout: flags.relist_timeout,
-        max_response_bytes: flags.relist_max_response_bytes,
     }
 }
 

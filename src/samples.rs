@@ -1,0 +1,265 @@
+//! Query to rows: fresh, shared, stale within a limit, or an error. Knows queries, not metrics.
+//!
+//! Promises:
+//! - rows younger than the query's TTL answer at once; equal asks share one fetch, and a fetch goes
+//!   on when those who wait for it hang up;
+//! - whoever asks regularly does not wait: the next fetch is made ahead of the next ask;
+//! - while newer rows cannot be had, the last ones are given for a limited time, with their own
+//!   timestamps, and then an error with its cause; never an empty answer for a failed one;
+//! - a query that fails is tried again with back-off and jitter, not at every ask;
+//! - what is kept is bounded, in number and in bytes, and so are the requests that are open at one
+//!   backend; a backend that hangs delays neither what is remembered nor another backend;
+//! - rows belong to one backend and one text: nothing answers for another.
+
+mod entry;
+mod rows;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use moka::sync::Cache;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::task::TaskTracker;
+
+pub use entry::{Answer, Freshness, Policy};
+pub use rows::{Builder, Labels, Point, Rows};
+
+use crate::pace;
+use crate::prometheus::Error;
+use entry::{State, Step};
+
+/// The first pause after a failure; each further one doubles it.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest pause after a failure: a backend that is back is seen within this time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+
+/// What an entry takes besides its rows and its query's text: state, channels, the cache's own.
+const ENTRY_BYTES: usize = 1024;
+
+/// What is asked of which backend, and how long its rows hold. All of it is the identity of what is
+/// remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Query {
+    /// The backend, by its place in [`Samples::new`].
+    pub backend: usize,
+    /// The text.
+    pub promql: String,
+    /// Which labels of the rows matter.
+    pub labels: Labels,
+    /// More rows are an error.
+    pub rows_max: usize,
+    /// How long they hold.
+    pub policy: Policy,
+}
+
+/// What is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Queries that are remembered.
+    pub entries: u64,
+    /// What they and their rows take, in bytes.
+    pub bytes: u64,
+}
+
+/// What a fetch gives: rows, or why there are none.
+pub type Outcome = Result<Arc<Rows>, Arc<Error>>;
+
+/// Asks a backend. It must end by itself, and soon.
+pub type Fetch = Box<dyn Fn(Arc<Query>) -> BoxFuture<'static, Outcome> + Send + Sync>;
+
+/// Remembers rows, and has them fetched.
+pub struct Samples {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+}
+
+struct Shared {
+    fetch: Fetch,
+    entries: Cache<Arc<Query>, Arc<Entry>>,
+}
+
+/// One remembered query.
+struct Entry {
+    query: Arc<Query>,
+    state: Mutex<State>,
+    /// Wakes those who wait when a fetch has ended.
+    ended: watch::Sender<()>,
+    /// Wakes the driver: a fetch is wanted now.
+    wanted: Notify,
+}
+
+impl Samples {
+    /// Remembers within `limits` what `fetch` gives.
+    pub fn new(limits: Limits, fetch: Fetch) -> Samples {
+        // One bound holds both: nothing counts for less than its share of the bytes.
+        let least = limits.bytes / limits.entries.max(1);
+        let weigher = move |_: &Arc<Query>, entry: &Arc<Entry>| {
+            u32::try_from(entry.bytes().max(least)).unwrap_or(u32::MAX)
+        };
+        let entries = Cache::builder()
+            .max_capacity(limits.bytes)
+            .weigher(weigher)
+            .build();
+        Samples {
+            shared: Arc::new(Shared { fetch, entries }),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// The rows of `query`, and how they came. After `deadline` the last rows, where they may
+    /// still be given.
+    ///
+    /// # Errors
+    /// The backend gives none, and there are no older ones that may still be given.
+    pub async fn rows(&self, query: Query, deadline: Instant) -> Answer {
+        let query = Arc::new(query);
+        let policy = query.policy;
+        let new = || Arc::new(Entry::new(Arc::clone(&query)));
+        let entry = self.shared.entries.get_with_by_ref(&query, new);
+        let mut ended = entry.ended.subscribe();
+        let (step, undriven) = {
+            let mut state = entry.lock();
+            let step = state.ask(policy, Instant::now());
+            let undriven = matches!(step, Step::Fetch | Step::ServeAndFetch(_)) && state.drive();
+            (step, undriven)
+        };
+        if matches!(step, Step::Fetch | Step::ServeAndFetch(_)) {
+            match undriven {
+                true => self.spawn_driver(Arc::clone(&entry)),
+                false => entry.wanted.notify_one(),
+            }
+        }
+        match step {
+            Step::Serve(rows, freshness) => return Ok((rows, freshness)),
+            Step::ServeAndFetch(rows) => return Ok((rows, Freshness::Stale)),
+            Step::Fail(error) => return Err(error),
+            Step::Wait | Step::Fetch => {}
+        }
+        // The sender lives as long as the entry does.
+        let waited = timeout_at(deadline, ended.changed()).await;
+        let state = entry.lock();
+        let outcome = waited
+            .is_ok()
+            .then(|| state.outcome(policy, Instant::now()))
+            .flatten();
+        outcome.unwrap_or_else(|| match state.stale(policy, Instant::now()) {
+            Some(rows) => Ok((rows, Freshness::Stale)),
+            None => Err(Arc::new(Error::Deadline)),
+        })
+    }
+
+    /// How many queries are remembered, about.
+    pub fn len(&self) -> u64 {
+        self.shared.entries.entry_count()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn spawn_driver(&self, entry: Arc<Entry>) {
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move { shared.drive(&entry).await });
+    }
+}
+
+impl Shared {
+    /// Makes the fetches of one entry, now and as long as somebody asks for it regularly.
+    async fn drive(&self, entry: &Arc<Entry>) {
+        let policy = entry.query.policy;
+        let driving = Driving(entry);
+        loop {
+            let outcome = (self.fetch)(Arc::clone(&entry.query)).await;
+            entry.lock().fetched(outcome, pause, Instant::now());
+            if self.entries.contains_key(&entry.query) {
+                // What it takes has changed: it is weighed anew.
+                self.entries
+                    .insert(Arc::clone(&entry.query), Arc::clone(entry));
+            }
+            entry.ended.send_replace(());
+            loop {
+                let next = {
+                    let mut state = entry.lock();
+                    let next = state.next(policy, Instant::now());
+                    if state.is_fetching() {
+                        break;
+                    }
+                    let kept = self.entries.contains_key(&entry.query);
+                    let Some(next) = next.filter(|_| kept) else {
+                        state.undrive();
+                        return driving.ended();
+                    };
+                    next
+                };
+                tokio::select! {
+                    () = entry.wanted.notified() => {}
+                    () = sleep_until(next) => {}
+                }
+                if entry.lock().refresh(policy, Instant::now()) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// A fetch that panics must not leave those who wait, and those who come after them, without one.
+struct Driving<'a>(&'a Entry);
+
+impl Driving<'_> {
+    fn ended(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        self.0.lock().undrive();
+        self.0.ended.send_replace(());
+    }
+}
+
+impl Entry {
+    fn new(query: Arc<Query>) -> Entry {
+        Entry {
+            query,
+            state: Mutex::default(),
+            ended: watch::Sender::new(()),
+            wanted: Notify::new(),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let bytes = ENTRY_BYTES + self.query.promql.len() * 2 + self.lock().bytes();
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that holds this lock can panic and leave half a change behind.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Samples {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Samples")
+            .field("entries", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The pause after so many failures: doubled each time, and somewhat less at random.
+fn pause(failures: u32) -> Duration {
+    let nominal = FIRST_PAUSE
+        .saturating_mul(1 << (failures - 1).min(16))
+        .min(LONGEST_PAUSE);
+    pace::jittered(nominal)
+}
+
+#[cfg(test)]
+mod tests;

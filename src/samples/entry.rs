@@ -1,0 +1,234 @@
+//! What is remembered of one query, and what an ask for it should do now. Time comes in as a value.
+//!
+//! ```text
+//!            ttl                    stale grace
+//! fetched ├────────┤ asks fetch, and wait ├───────────┤ an error, with its cause
+//!            fresh       failing: the last rows, at once
+//! ```
+//!
+//! Whoever asks regularly never waits: the next fetch is made shortly before the next ask is due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Outcome;
+use super::rows::Rows;
+use crate::prometheus::Error;
+
+/// Asks that are further apart are not expected to go on. Autoscalers ask every 15 s.
+const GAP_MAX: Duration = Duration::from_secs(60);
+
+/// After so many times its usual gap without an ask nobody is expected any more.
+const GAPS_MISSED: u32 = 3;
+
+/// How long rows hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Policy {
+    /// How old rows may be and count as now (`--query-ttl`).
+    pub ttl: Duration,
+    /// For how much longer they are given while newer ones cannot be had (`--stale-grace`).
+    pub stale_grace: Duration,
+}
+
+/// How the rows of an answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Fetched for this ask.
+    Fetched,
+    /// Fetched for another ask, or ahead, within the time they hold.
+    Fresh,
+    /// Older than that: newer ones cannot be had.
+    Stale,
+}
+
+/// Rows and how they came, or why there are none.
+pub type Answer = Result<(Arc<Rows>, Freshness), Arc<Error>>;
+
+/// What to do about an ask.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// These rows answer it.
+    Serve(Arc<Rows>, Freshness),
+    /// These rows answer it, and somebody should look whether newer ones can be had by now.
+    ServeAndFetch(Arc<Rows>),
+    /// Wait for the fetch under way.
+    Wait,
+    /// Begin a fetch and wait for it.
+    Fetch,
+    /// There is no answer now, and it is too early to try again.
+    Fail(Arc<Error>),
+}
+
+/// All that is known of one query.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    held: Option<(Arc<Rows>, Instant)>,
+    failure: Option<Failure>,
+    /// A fetch is wanted or under way.
+    fetching: bool,
+    /// Somebody makes the fetches.
+    driven: bool,
+    last: Option<Outcome>,
+    demand: Demand,
+}
+
+#[derive(Debug)]
+struct Failure {
+    error: Arc<Error>,
+    count: u32,
+    retry: Instant,
+}
+
+/// How often somebody asks.
+#[derive(Debug, Default)]
+struct Demand {
+    last: Option<Instant>,
+    gap: Option<Duration>,
+}
+
+impl State {
+    /// Takes note of an ask, and says what to do about it. Where the answer is a fetch, the caller
+    /// begins one.
+    pub(super) fn ask(&mut self, policy: Policy, now: Instant) -> Step {
+        self.demand.note(now);
+        if let Some((rows, fetched)) = &self.held
+            && now.duration_since(*fetched) < policy.ttl
+        {
+            return Step::Serve(Arc::clone(rows), Freshness::Fresh);
+        }
+        let stale = self.stale(policy, now);
+        let Some(failure) = &self.failure else {
+            return if self.fetching {
+                Step::Wait
+            } else {
+                self.begin(Step::Fetch)
+            };
+        };
+        // It failed the last time: nobody waits for that again who can have something.
+        let due = !self.fetching && now >= failure.retry;
+        match stale {
+            Some(rows) if due => self.begin(Step::ServeAndFetch(rows)),
+            Some(rows) => Step::Serve(rows, Freshness::Stale),
+            None if self.fetching => Step::Wait,
+            None if due => self.begin(Step::Fetch),
+            None => Step::Fail(Arc::clone(&failure.error)),
+        }
+    }
+
+    fn begin(&mut self, step: Step) -> Step {
+        self.fetching = true;
+        step
+    }
+
+    /// Whether a fetch should begin ahead of the next ask; if so it counts as begun.
+    pub(super) fn refresh(&mut self, policy: Policy, now: Instant) -> bool {
+        let due = !self.fetching && self.next(policy, now).is_some_and(|next| next <= now);
+        self.fetching |= due;
+        due
+    }
+
+    /// When the next fetch ahead is due; `None`: nobody is expected to ask again.
+    pub(super) fn next(&self, policy: Policy, now: Instant) -> Option<Instant> {
+        let expected = self.demand.expected(now)?;
+        match (&self.failure, &self.held) {
+            (Some(failure), _) => Some(failure.retry),
+            // A little before they end, so that there is no moment without.
+            (None, Some((_, fetched))) => Some((*fetched + policy.ttl * 4 / 5).max(expected)),
+            (None, None) => None,
+        }
+    }
+
+    /// Takes what a fetch gave. After a failure the next try waits for `pause`.
+    pub(super) fn fetched(
+        &mut self,
+        outcome: Outcome,
+        pause: impl Fn(u32) -> Duration,
+        now: Instant,
+    ) {
+        self.fetching = false;
+        match &outcome {
+            Ok(rows) => {
+                self.held = Some((Arc::clone(rows), now));
+                self.failure = None;
+            }
+            Err(error) => {
+                let count = self
+                    .failure
+                    .as_ref()
+                    .map_or(1, |failure| failure.count.saturating_add(1));
+                self.failure = Some(Failure {
+                    error: Arc::clone(error),
+                    count,
+                    retry: now + pause(count),
+                });
+            }
+        }
+        self.last = Some(outcome);
+    }
+
+    /// Whether a fetch is wanted or under way.
+    pub(super) fn is_fetching(&self) -> bool {
+        self.fetching
+    }
+
+    /// Whether the caller must make the fetches from now on, because nobody does.
+    pub(super) fn drive(&mut self) -> bool {
+        !std::mem::replace(&mut self.driven, true)
+    }
+
+    /// Nobody makes the fetches any more.
+    pub(super) fn undrive(&mut self) {
+        self.driven = false;
+        self.fetching = false;
+    }
+
+    /// What the rows take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.held.as_ref().map_or(0, |(rows, _)| rows.bytes())
+    }
+
+    /// The answer for somebody who waited for the fetch that ended last.
+    pub(super) fn outcome(&self, policy: Policy, now: Instant) -> Option<Answer> {
+        match self.last.as_ref()? {
+            Ok(rows) => Some(Ok((Arc::clone(rows), Freshness::Fetched))),
+            Err(error) => Some(match self.stale(policy, now) {
+                Some(rows) => Ok((rows, Freshness::Stale)),
+                None => Err(Arc::clone(error)),
+            }),
+        }
+    }
+
+    /// The last rows, while they may still be given.
+    pub(super) fn stale(&self, policy: Policy, now: Instant) -> Option<Arc<Rows>> {
+        let (rows, fetched) = self.held.as_ref()?;
+        let age = now.duration_since(*fetched);
+        (age < policy.ttl + policy.stale_grace && !policy.stale_grace.is_zero())
+            .then(|| Arc::clone(rows))
+    }
+}
+
+impl Demand {
+    fn note(&mut self, now: Instant) {
+        if let Some(last) = self.last {
+            let gap = now.duration_since(last);
+            // Short gaps count at once, long ones little by little: several who ask each in their
+            // own rhythm make gaps of all lengths, and the next ask may come after the shortest.
+            let slower = self.gap.map_or(gap, |known| known * 5 / 4);
+            self.gap = Some(gap.min(slower));
+        }
+        self.last = Some(now);
+    }
+
+    /// When the next ask may come; `None`: none is expected.
+    fn expected(&self, now: Instant) -> Option<Instant> {
+        let (last, gap) = (self.last?, self.gap?);
+        let gap = gap.max(Duration::from_millis(1));
+        let given_up = last + (gap * GAPS_MISSED).max(Duration::from_secs(20));
+        (gap <= GAP_MAX && now < given_up).then(|| last + gap * 9 / 10)
+    }
+}
+
+#[cfg(test)]
+mod tests;

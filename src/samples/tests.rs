@@ -1,0 +1,266 @@
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::time::sleep;
+
+use super::*;
+use crate::prometheus::{Kind, Sample};
+
+const LIMITS: Limits = Limits {
+    entries: 100,
+    bytes: 10 << 20,
+};
+const POLICY: Policy = Policy {
+    ttl: Duration::from_secs(5),
+    stale_grace: Duration::from_secs(60),
+};
+/// What a fetch takes, in virtual time.
+const TAKES: Duration = Duration::from_millis(30);
+
+/// A backend that answers its query's text as a label, and with the number of the fetch.
+#[derive(Default)]
+struct Backend {
+    fetches: AtomicUsize,
+    fails: AtomicBool,
+    panics: AtomicBool,
+}
+
+impl Backend {
+    fn samples(self: &Arc<Self>) -> Samples {
+        let backend = Arc::clone(self);
+        Samples::new(
+            LIMITS,
+            Box::new(move |query| {
+                let backend = Arc::clone(&backend);
+                async move { backend.fetch(&query).await }.boxed()
+            }),
+        )
+    }
+
+    async fn fetch(&self, query: &Query) -> Outcome {
+        let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
+        sleep(TAKES).await;
+        assert!(!self.panics.load(Ordering::SeqCst), "as the test asked");
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(Arc::new(Error::Deadline));
+        }
+        let mut rows = Builder::new(query.labels.clone(), query.rows_max);
+        let said = format!("{} of {}", query.promql, query.backend);
+        let value = f64::from(u32::try_from(number).unwrap());
+        let timestamp = jiff::Timestamp::UNIX_EPOCH;
+        let labels = vec![("said".to_owned(), said)];
+        rows.add(Sample {
+            labels,
+            timestamp,
+            value,
+        })
+        .unwrap();
+        Ok(Arc::new(rows.finish(Kind::Vector, 0)))
+    }
+
+    fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::SeqCst)
+    }
+}
+
+fn query(promql: &str) -> Query {
+    Query {
+        backend: 0,
+        promql: promql.to_owned(),
+        labels: Labels::All,
+        rows_max: 10,
+        policy: POLICY,
+    }
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_callers_of_a_cold_query_make_one_fetch() {
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    let asks = (0..200).map(|_| samples.rows(query("up"), soon()));
+    for answer in join_all(asks).await {
+        assert_eq!(answer.unwrap().0.len(), 1);
+    }
+    assert_eq!(backend.fetches(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_who_hang_up_leave_the_last_one_answered() {
+    let backend = Arc::new(Backend::default());
+    let samples = Arc::new(backend.samples());
+    let mut tasks: Vec<_> = (0..200)
+        .map(|_| {
+            let samples = Arc::clone(&samples);
+            tokio::spawn(async move { samples.rows(query("up"), soon()).await.map(|it| it.1) })
+        })
+        .collect();
+    sleep(TAKES / 2).await;
+    let last = tasks.pop().unwrap();
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    assert_eq!(last.await.unwrap().unwrap(), Freshness::Fetched);
+    assert_eq!(backend.fetches(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_everybody_left_still_counts() {
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    let late = samples.rows(query("up"), Instant::now() + TAKES / 2).await;
+    assert!(matches!(*late.unwrap_err(), Error::Deadline));
+    sleep(TAKES).await;
+    let (_, freshness) = samples.rows(query("up"), soon()).await.unwrap();
+    assert_eq!(freshness, Freshness::Fresh);
+    assert_eq!(backend.fetches(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_steady_asker_never_waits_and_costs_one_fetch_a_round() {
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    let round = Duration::from_secs(15);
+    for _ in 0..2 {
+        samples.rows(query("up"), soon()).await.unwrap();
+        sleep(round).await;
+    }
+    let before = backend.fetches();
+    for _ in 0..40 {
+        let started = Instant::now();
+        let (_, freshness) = samples.rows(query("up"), soon()).await.unwrap();
+        assert_eq!(freshness, Freshness::Fresh);
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        sleep(round).await;
+    }
+    assert!(
+        backend.fetches() - before <= 41,
+        "{}",
+        backend.fetches() - before
+    );
+    let before = backend.fetches();
+    sleep(Duration::from_secs(600)).await;
+    assert!(backend.fetches() - before <= 10, "nobody asks any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_failure_is_not_seen_and_a_long_one_is_an_error_with_its_cause() {
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    let round = Duration::from_secs(5);
+    for _ in 0..3 {
+        samples.rows(query("up"), soon()).await.unwrap();
+        sleep(round).await;
+    }
+    backend.fails.store(true, Ordering::SeqCst);
+    let failing = Instant::now();
+    let mut stale = 0;
+    let mut errors = 0;
+    while failing.elapsed() < Duration::from_secs(120) {
+        match samples.rows(query("up"), soon()).await {
+            Ok((_, Freshness::Stale)) => stale += 1,
+            Ok((_, _)) => assert!(failing.elapsed() <= POLICY.ttl, "{:?}", failing.elapsed()),
+            Err(_) => {
+                assert!(
+                    failing.elapsed() >= POLICY.stale_grace,
+                    "{:?}",
+                    failing.elapsed()
+                );
+                errors += 1;
+            }
+        }
+        sleep(round).await;
+    }
+    assert!(stale >= 10 && errors >= 9, "{stale} stale, {errors} errors");
+    let tries = backend.fetches();
+    sleep(Duration::from_secs(5)).await;
+    assert!(backend.fetches() - tries <= 3, "back-off");
+    backend.fails.store(false, Ordering::SeqCst);
+    let back = Instant::now();
+    while samples.rows(query("up"), soon()).await.is_err() {
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!(
+        back.elapsed() <= Duration::from_secs(5),
+        "{:?}",
+        back.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_while_a_fetch_hangs_gets_the_last_rows_at_the_deadline() {
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    samples.rows(query("up"), soon()).await.unwrap();
+    sleep(Duration::from_secs(20)).await;
+    let (_, freshness) = samples
+        .rows(query("up"), Instant::now() + TAKES / 2)
+        .await
+        .unwrap();
+    assert_eq!(freshness, Freshness::Stale);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_panics_is_an_error_and_the_next_ask_fetches_again() {
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    backend.panics.store(true, Ordering::SeqCst);
+    assert!(samples.rows(query("up"), soon()).await.is_err());
+    backend.panics.store(false, Ordering::SeqCst);
+    assert!(samples.rows(query("up"), soon()).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_answers_for_another_backend_text_or_set_of_labels() {
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    let mut queries = vec![query("a"), query("b")];
+    queries.push(Query {
+        backend: 1,
+        ..query("a")
+    });
+    queries.push(Query {
+        labels: Labels::Keys(vec!["said".to_owned()]),
+        ..query("a")
+    });
+    queries.push(Query {
+        rows_max: 11,
+        ..query("a")
+    });
+    for query in queries {
+        let (rows, freshness) = samples.rows(query.clone(), soon()).await.unwrap();
+        assert_eq!(freshness, Freshness::Fetched, "{query:?}");
+        let said = format!("{} of {}", query.promql, query.backend);
+        let found = match query.labels {
+            Labels::All => rows.whole()[0].labels[0].1 == said,
+            Labels::Keys(_) => rows.of(&[&said]).count() == 1,
+        };
+        assert!(found, "{rows:?}");
+    }
+    assert_eq!(backend.fetches(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_is_bounded() {
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    for number in 0..1000 {
+        samples
+            .rows(query(&format!("q{number}")), soon())
+            .await
+            .unwrap();
+    }
+    samples.shared.entries.run_pending_tasks();
+    assert!(samples.len() <= LIMITS.entries, "{}", samples.len());
+}
+
+#[test]
+fn pauses_double_up_to_a_limit_below_five_seconds() {
+    assert!(pause(1) <= FIRST_PAUSE && pause(1) >= FIRST_PAUSE * 9 / 10);
+    assert!(pause(2) > pause(1));
+    for failures in [4, 10, u32::MAX] {
+        assert!(pause(failures) <= LONGEST_PAUSE, "{failures}");
+    }
+}
