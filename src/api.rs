@@ -3,7 +3,8 @@
 //! ```text
 //! request ─▶ route ─▶ identify ─▶ allow ─▶ limits ─▶ registry (which rule?)
 //!         ─▶ kubernetes (which names?)
-//!         ─▶ plan (which PromQL?) ─▶ prometheus ─▶ plan (rows → values) ─▶ wire ─▶ answer
+//!         ─▶ plan (which PromQL?) ─▶ samples (rows, remembered or asked of Prometheus)
+//!         ─▶ plan (rows → values) ─▶ wire ─▶ answer
 //! ```
 //!
 //! A failure anywhere becomes a full `metav1.Status` in one place. This is the only room that
@@ -27,12 +28,11 @@ use tokio::time::{Instant, timeout_at};
 use crate::auth::{Auth, User};
 use crate::kubernetes::Kubernetes;
 use crate::kubernetes::apiservices::Trusted;
-use crate::plan::Dropped;
-use crate::prometheus::{self, Client, Sample};
 use crate::registry::{Registry, Snapshot};
 use crate::relist::Wake;
-use crate::rules::{List, Origin};
-use crate::telemetry::{Metrics, RuleLabel};
+use crate::rules::List;
+use crate::samples::Samples;
+use crate::telemetry::Metrics;
 
 mod accept;
 mod body;
@@ -44,6 +44,7 @@ mod gzip;
 mod health;
 mod openapi;
 mod resource;
+mod rows;
 /// Method, path and query: what is asked.
 pub mod route;
 mod status;
@@ -56,6 +57,7 @@ pub use discovery::Shown;
 use gzip::Compressor;
 use health::Outcome;
 use route::{Parsed, Route};
+pub use rows::Asking;
 use status::Failure;
 use wire::Form;
 
@@ -70,8 +72,8 @@ pub struct Rooms {
     pub kubernetes: Arc<Kubernetes>,
     /// Whether the aggregator trusts our certificate.
     pub trusted: Trusted,
-    /// The samples.
-    pub prometheus: Arc<Client>,
+    /// What Prometheus answered lately, and the way to it.
+    pub samples: Arc<Samples>,
     /// Told of asks for unknown metrics.
     pub wake: Arc<Wake>,
     /// Our own metrics.
@@ -82,6 +84,7 @@ pub struct Rooms {
 pub struct Api {
     rooms: Rooms,
     limits: Limits,
+    asking: Asking,
     shown: Shown,
     documents: discovery::Documents,
     openapi: openapi::Documents,
@@ -116,11 +119,12 @@ const PEOPLE: Form = Form {
 
 impl Api {
     /// An API over these rooms.
-    pub fn new(rooms: Rooms, limits: Limits, shown: Shown) -> Api {
+    pub fn new(rooms: Rooms, limits: Limits, asking: Asking, shown: Shown) -> Api {
         let in_flight = Semaphore::new(limits.in_flight);
         Api {
             rooms,
             limits,
+            asking,
             shown,
             documents: discovery::Documents::default(),
             openapi: openapi::Documents::default(),
@@ -282,51 +286,6 @@ impl Api {
         }
     }
 
-    /// Sends `promql` and folds the answer's rows as they come.
-    async fn query<T: Send + 'static>(
-        &self,
-        promql: String,
-        rule: &Origin,
-        init: T,
-        add: fn(&mut T, &Sample),
-        deadline: Deadline,
-    ) -> Result<prometheus::Answer<T>, Failure> {
-        let now = jiff::Timestamp::now();
-        let budget = deadline.0.saturating_duration_since(Instant::now());
-        let fold = move |values: &mut T, sample: Sample| {
-            add(values, &sample);
-            Ok(())
-        };
-        let answer = self
-            .rooms
-            .prometheus
-            .query(&promql, now, budget, init, fold)
-            .await;
-        let class = answer.as_ref().err().map(prometheus::Error::class);
-        self.rooms.metrics.count_upstream("query", class);
-        match answer {
-            Ok(answer) => {
-                tracing::debug!(promql, samples = answer.samples, "query");
-                let notes = &answer.notes;
-                self.rooms
-                    .metrics
-                    .count_notes(notes.warnings.count, notes.partial);
-                self.count_dropped(
-                    rule,
-                    Dropped {
-                        not_a_number: answer.histograms,
-                        ambiguous: 0,
-                    },
-                );
-                Ok(answer)
-            }
-            Err(error) => {
-                tracing::debug!(promql, %error, "query failed");
-                Err(Failure::upstream(&error))
-            }
-        }
-    }
-
     /// No rule makes this metric now. Prometheus may have begun to hold it: the relist is woken. A
     /// rule that was never listed may be the one that makes it: then nobody knows.
     fn unknown(
@@ -341,31 +300,6 @@ impl Api {
             Some(broken) if broken.answered => not_found().or_broken(broken),
             Some(unlisted) => Failure::not_listed_yet(metric, unlisted),
             None => not_found(),
-        }
-    }
-
-    fn count_dropped(&self, rule: &Origin, dropped: Dropped) {
-        let label = RuleLabel {
-            rule: rule.rule.clone(),
-        };
-        if dropped.not_a_number > 0 {
-            let count = self
-                .rooms
-                .metrics
-                .samples_not_a_number
-                .get_or_create(&label);
-            count.inc_by(dropped.not_a_number);
-        }
-        if dropped.ambiguous > 0 {
-            let count = self.rooms.metrics.samples_ambiguous.get_or_create(&label);
-            if count.inc_by(dropped.ambiguous) == 0 {
-                tracing::warn!(
-                    rule = rule.rule,
-                    line = rule.line,
-                    "the query answers several rows for one object and only one of them counts: \
-                     aggregate by (<<.GroupBy>>)"
-                );
-            }
         }
     }
 }

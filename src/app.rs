@@ -30,6 +30,7 @@ use crate::registry::{Listings, Registry, Snapshot};
 use crate::relist::{self, Relist, Wake};
 use crate::reload;
 use crate::rules::{self, Rules};
+use crate::samples::{self, Policy, Samples};
 use crate::serve::{self, Limits, Outcome, Security};
 use crate::telemetry::Metrics;
 
@@ -89,7 +90,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         auth: Arc::new(auth),
         kubernetes: world,
         trusted,
-        prometheus: Arc::new(Client::new(&settings)?),
+        samples: Arc::new(samples(&config, &settings, &metrics)?),
         wake,
         metrics,
     };
@@ -234,6 +235,21 @@ fn client_settings(flags: &PrometheusFlags, kubernetes: &KubernetesFlags) -> pro
     }
 }
 
+/// What is remembered of one Prometheus.
+fn samples(
+    config: &Config,
+    settings: &prometheus::Settings,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Samples> {
+    let limits = samples::Limits {
+        entries: config.samples.entries,
+        bytes: config.samples.bytes,
+    };
+    let client = Arc::new(Client::new(settings)?);
+    let fetch = samples::from_prometheus(client, Arc::clone(metrics));
+    Ok(Samples::new(limits, fetch))
+}
+
 fn relist_of(
     rules: Arc<Rules>,
     lister: Arc<Client>,
@@ -280,7 +296,15 @@ async fn serve(
         metrics: config.api.discovery_max_metrics,
         port: address.port(),
     };
-    let api = Arc::new(Api::new(rooms, limits, shown));
+    let asking = api::Asking {
+        policy: Policy {
+            ttl: config.samples.query_ttl,
+            stale_grace: config.samples.stale_grace,
+        },
+        timeout: config.prometheus.timeout,
+        rows_max: config.samples.rows_max,
+    };
+    let api = Arc::new(Api::new(rooms, limits, asking, shown));
     tracing::info!("listening on {scheme}://{address}");
 
     let handler = {

@@ -36,6 +36,8 @@ pub struct Config {
     pub api: ApiFlags,
     /// How to reach Prometheus.
     pub prometheus: PrometheusFlags,
+    /// How long and how much of its answers to remember.
+    pub samples: SamplesFlags,
     /// How to keep the list of metrics.
     pub relist: RelistFlags,
     /// How to reach the API server.
@@ -85,6 +87,21 @@ pub struct PrometheusFlags {
     pub timeout: Duration,
     /// Largest answer to one query, in bytes.
     pub max_response_bytes: u64,
+}
+
+/// How long and how much of Prometheus' answers to remember.
+#[derive(Debug)]
+pub struct SamplesFlags {
+    /// How old an answer may be and count as now; zero: each ask is a query of its own.
+    pub query_ttl: Duration,
+    /// For how much longer it is given while Prometheus fails; zero: not at all.
+    pub stale_grace: Duration,
+    /// Queries whose answers are remembered, at most.
+    pub entries: u64,
+    /// What they take, in bytes.
+    pub bytes: u64,
+    /// Rows of one answer.
+    pub rows_max: usize,
 }
 
 /// How to keep the list of metrics.

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, HashMap};
 use thiserror::Error;
 
 use crate::go::template::Data;
-use crate::prometheus::Sample;
 use crate::quantity::Quantity;
 use crate::registry::{LabelError, Metric};
 use crate::rules::{Origin, Query};
+use crate::samples::{Point, Rows};
 use crate::selector::Selector;
 
 mod matchers;
@@ -190,11 +190,10 @@ pub struct Dropped {
     pub ambiguous: u64,
 }
 
-/// Folds the rows of a custom query into a value per object.
+/// The values of some objects, out of the rows of a custom query.
 #[derive(Debug)]
 pub struct ObjectValues {
-    label: String,
-    wanted: HashMap<String, Found>,
+    found: HashMap<String, Found>,
     dropped: Dropped,
 }
 
@@ -211,48 +210,41 @@ pub enum Found<T = Value> {
 }
 
 impl ObjectValues {
-    /// Waits for rows of the objects `names` of a metric.
-    pub fn new(metric: &Metric, names: &[String]) -> ObjectValues {
-        let label = metric
-            .labels
-            .object
-            .as_ref()
-            .and_then(|label| label.as_deref().ok());
-        ObjectValues::labelled(label.unwrap_or_default(), names)
-    }
-
-    /// Waits for rows of the objects `names`, told apart by `label`.
-    fn labelled(label: &str, names: &[String]) -> ObjectValues {
-        ObjectValues {
-            label: label.to_owned(),
-            wanted: names
-                .iter()
-                .map(|name| (name.clone(), Found::Nothing))
-                .collect(),
-            dropped: Dropped::default(),
-        }
-    }
-
-    /// Takes one row; rows of other objects are ignored.
-    pub fn add(&mut self, sample: &Sample) {
-        let Some(found) = self.wanted.get_mut(label_value(sample, &self.label)) else {
-            return;
+    /// The values of the objects `names` among `rows`, which are kept by the object's label.
+    pub fn of(rows: &Rows, names: &[String]) -> ObjectValues {
+        let mut values = ObjectValues {
+            found: HashMap::with_capacity(names.len()),
+            dropped: Dropped {
+                not_a_number: rows.head().histograms,
+                ambiguous: 0,
+            },
         };
-        if *found != Found::Nothing {
-            self.dropped.ambiguous += 1;
+        for name in names {
+            for point in rows.of(&[name]) {
+                values.add(name, point);
+            }
         }
-        *found = match value(sample) {
+        values
+    }
+
+    fn add(&mut self, name: &str, point: Point) {
+        let (found, dropped) = (&mut self.found, &mut self.dropped);
+        let found = found.entry(name.to_owned()).or_default();
+        if *found != Found::Nothing {
+            dropped.ambiguous += 1;
+        }
+        *found = match value(point) {
             Some(value) => Found::Value(value),
             None => {
-                self.dropped.not_a_number += 1;
-                Found::NotANumber(sample.value)
+                dropped.not_a_number += 1;
+                Found::NotANumber(point.value)
             }
         };
     }
 
     /// What was found for this object.
     pub fn found(&self, name: &str) -> &Found {
-        self.wanted.get(name).unwrap_or(&Found::Nothing)
+        self.found.get(name).unwrap_or(&Found::Nothing)
     }
 
     /// What was dropped.
@@ -274,30 +266,33 @@ pub struct ExternalValue {
     pub value: Value,
 }
 
-/// Folds the rows of an external query into its items, in the order of the answer.
-#[derive(Debug, Default)]
+/// The items of an external metric, in the order of the answer.
+#[derive(Debug)]
 pub struct ExternalValues {
     items: Vec<ExternalValue>,
-    overflown: bool,
     dropped: Dropped,
 }
 
 impl ExternalValues {
-    /// Takes one row.
-    pub fn add(&mut self, sample: &Sample) {
-        match value(sample) {
-            None => self.dropped.not_a_number += 1,
-            Some(_) if self.items.len() >= ITEMS_MAX => self.overflown = true,
-            Some(value) => {
-                let labels = sample.labels.iter().cloned().collect();
-                self.items.push(ExternalValue { labels, value });
+    /// What `rows` say, which are kept whole.
+    pub fn of(rows: &Rows) -> ExternalValues {
+        let mut values = ExternalValues {
+            items: Vec::with_capacity(rows.len()),
+            dropped: Dropped {
+                not_a_number: rows.head().histograms,
+                ambiguous: 0,
+            },
+        };
+        for sample in rows.whole() {
+            match value(sample.into()) {
+                None => values.dropped.not_a_number += 1,
+                Some(value) => {
+                    let labels = sample.labels.iter().cloned().collect();
+                    values.items.push(ExternalValue { labels, value });
+                }
             }
         }
-    }
-
-    /// Whether there were more than [`ITEMS_MAX`]: then the items are not all.
-    pub fn is_overflown(&self) -> bool {
-        self.overflown
+        values
     }
 
     /// The items.
@@ -311,12 +306,6 @@ impl ExternalValues {
     }
 }
 
-/// The value of a label; one that is not there is empty, as in PromQL.
-fn label_value<'a>(sample: &'a Sample, label: &str) -> &'a str {
-    let found = sample.labels.iter().find(|(name, _)| name == label);
-    found.map_or("", |(_, value)| value.as_str())
-}
-
 /// How PromQL writes what is not a number.
 pub fn number_word(sample: f64) -> &'static str {
     match sample {
@@ -326,10 +315,10 @@ pub fn number_word(sample: f64) -> &'static str {
     }
 }
 
-fn value(sample: &Sample) -> Option<Value> {
-    let quantity = Quantity::from_sample(sample.value)?;
+fn value(point: Point) -> Option<Value> {
+    let quantity = Quantity::from_sample(point.value)?;
     Some(Value {
         quantity,
-        timestamp: sample.timestamp,
+        timestamp: point.timestamp,
     })
 }

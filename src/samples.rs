@@ -12,6 +12,7 @@
 //! - rows belong to one backend and one text: nothing answers for another.
 
 mod entry;
+mod fetch;
 mod rows;
 
 use std::fmt;
@@ -25,7 +26,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::TaskTracker;
 
 pub use entry::{Answer, Freshness, Policy};
-pub use rows::{Builder, Labels, Point, Rows};
+pub use fetch::from_prometheus;
+pub use rows::{Builder, Head, Labels, Point, Rows};
 
 use crate::pace;
 use crate::prometheus::Error;
@@ -52,6 +54,10 @@ pub struct Query {
     pub labels: Labels,
     /// More rows are an error.
     pub rows_max: usize,
+    /// A fetch that takes longer is an error.
+    pub timeout: Duration,
+    /// How long before now it is evaluated for.
+    pub offset: Duration,
     /// How long they hold.
     pub policy: Policy,
 }
@@ -133,6 +139,7 @@ impl Samples {
                 false => entry.wanted.notify_one(),
             }
         }
+        let shares = matches!(step, Step::Wait);
         match step {
             Step::Serve(rows, freshness) => return Ok((rows, freshness)),
             Step::ServeAndFetch(rows) => return Ok((rows, Freshness::Stale)),
@@ -146,6 +153,10 @@ impl Samples {
             .is_ok()
             .then(|| state.outcome(policy, Instant::now()))
             .flatten();
+        let outcome = match outcome {
+            Some(Ok((rows, Freshness::Fetched))) if shares => Some(Ok((rows, Freshness::Shared))),
+            outcome => outcome,
+        };
         outcome.unwrap_or_else(|| match state.stale(policy, Instant::now()) {
             Some(rows) => Ok((rows, Freshness::Stale)),
             None => Err(Arc::new(Error::Deadline)),
@@ -175,7 +186,9 @@ impl Shared {
         let driving = Driving(entry);
         loop {
             let outcome = (self.fetch)(Arc::clone(&entry.query)).await;
-            entry.lock().fetched(outcome, pause, Instant::now());
+            entry
+                .lock()
+                .fetched(outcome, |failures| pause(policy, failures), Instant::now());
             if self.entries.contains_key(&entry.query) {
                 // What it takes has changed: it is weighed anew.
                 self.entries
@@ -253,8 +266,12 @@ impl fmt::Debug for Samples {
     }
 }
 
-/// The pause after so many failures: doubled each time, and somewhat less at random.
-fn pause(failures: u32) -> Duration {
+/// The pause after so many failures: doubled each time, and somewhat less at random. None where
+/// nothing is to be remembered, failures neither.
+fn pause(policy: Policy, failures: u32) -> Duration {
+    if policy.ttl.is_zero() {
+        return Duration::ZERO;
+    }
     let nominal = FIRST_PAUSE
         .saturating_mul(1 << (failures - 1).min(16))
         .min(LONGEST_PAUSE);

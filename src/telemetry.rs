@@ -63,6 +63,13 @@ pub struct UpstreamLabels {
     pub outcome: &'static str,
 }
 
+/// Where the rows of an answer came from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FreshnessLabel {
+    /// `fetched`, `shared`, `fresh`, `stale` or `failed`.
+    pub freshness: &'static str,
+}
+
 /// Objects of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ObjectsLabel {
@@ -96,6 +103,8 @@ pub struct Metrics {
     pub upstream_warnings: Counter,
     /// Answers that Prometheus called partial.
     pub upstream_partial: Counter,
+    /// Queries of asks, by how their rows came.
+    pub query_results: Family<FreshnessLabel, Counter>,
     /// Relists begun.
     pub relists: Counter,
     /// Failed listings of a rule.
@@ -108,7 +117,7 @@ pub struct Metrics {
     pub discovery_omitted: Gauge,
     /// When the last relist ended, in seconds since the epoch.
     pub relist_timestamp: Gauge<f64, AtomicU64>,
-    /// Rows dropped because the sample is NaN, infinite or a native histogram.
+    /// Rows that answers lack because the sample is NaN, infinite or a native histogram.
     pub samples_not_a_number: Family<RuleLabel, Counter>,
     /// Rows that named an object a second time.
     pub samples_ambiguous: Family<RuleLabel, Counter>,
@@ -130,6 +139,7 @@ impl Metrics {
             upstream_requests: Family::default(),
             upstream_warnings: Counter::default(),
             upstream_partial: Counter::default(),
+            query_results: Family::default(),
             relists: Counter::default(),
             rule_failures: Family::default(),
             rule_up: Family::default(),
@@ -165,6 +175,12 @@ impl Metrics {
             "Answers that Prometheus called partial",
             self.upstream_partial.clone(),
         );
+        r.register(
+            "query_results",
+            "Queries of asks by how their rows came: fetched for the ask, by a fetch shared with \
+             another, fresh from memory, stale for newer ones cannot be had, or failed",
+            self.query_results.clone(),
+        );
         r.register("relists", "Relists begun", self.relists.clone());
         r.register(
             "rule_list_failures",
@@ -193,7 +209,7 @@ impl Metrics {
         );
         r.register(
             "samples_not_a_number",
-            "Rows dropped because the sample is NaN, infinite or a native histogram",
+            "Rows that answers lack because the sample is NaN, infinite or a native histogram",
             self.samples_not_a_number.clone(),
         );
         r.register(
@@ -235,6 +251,12 @@ impl Metrics {
         self.upstream_requests
             .get_or_create(&UpstreamLabels { kind, outcome })
             .inc();
+    }
+
+    /// Counts a query of an ask by how its rows came.
+    pub fn count_answer(&self, freshness: &'static str) {
+        let label = FreshnessLabel { freshness };
+        self.query_results.get_or_create(&label).inc();
     }
 
     /// Counts the warnings of an answer, and whether it was partial.

@@ -10,6 +10,7 @@ use crate::plan::{self, Found, ObjectValues, Value};
 use crate::prometheus;
 use crate::registry::{Metric, NotFound, Snapshot};
 use crate::rules::List;
+use crate::samples::Labels;
 use crate::selector::Selector;
 use crate::telemetry::with_causes;
 
@@ -55,17 +56,16 @@ pub(super) async fn answer(
     }
     let query = plan::custom_query(metric, namespace, &names, &series)
         .map_err(|error| unplanned(metric, &error, ask))?;
-    let values = ObjectValues::new(metric, &names);
-    let origin = metric.rule.origin();
-    let answer = api
-        .query(query, &origin, values, ObjectValues::add, deadline)
-        .await?;
-    if answer.kind == prometheus::Kind::Scalar {
+    let label = metric.labels.object.as_ref();
+    let label = label.and_then(|label| label.clone().ok());
+    let labels = Labels::Keys(label.into_iter().collect());
+    let rows = api.rows(query, labels, deadline).await?;
+    if rows.head().kind == prometheus::Kind::Scalar {
         let cause = "the query gives a scalar, which belongs to no object";
         return Err(Failure::internal("unable to fetch metrics", cause));
     }
-    let values = answer.value;
-    api.count_dropped(&origin, values.dropped());
+    let values = ObjectValues::of(&rows, &names);
+    api.count_dropped(&metric.rule.origin(), values.dropped());
     if let (Objects::Named(_), [name]) = (&ask.objects, names.as_slice()) {
         let value = one(ask, name, values.found(name))?;
         return render(ask, &described, &[(name, value)], form);

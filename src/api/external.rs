@@ -8,6 +8,7 @@ use crate::plan::{self, ExternalValues, ITEMS_MAX};
 use crate::prometheus;
 use crate::registry::Snapshot;
 use crate::rules::List;
+use crate::samples::Labels;
 use crate::selector::Selector;
 
 /// Answers one ask: look-up, query, values.
@@ -29,16 +30,13 @@ pub(super) async fn answer(
     };
     let query = plan::external_query(metric, &ask.namespace, &selector)
         .map_err(|error| Failure::plan(&error))?;
-    let values = ExternalValues::default();
-    let origin = metric.rule.origin();
-    let answer = api
-        .query(query, &origin, values, ExternalValues::add, deadline)
-        .await?;
-    if answer.value.is_overflown() {
+    let rows = api.rows(query, Labels::All, deadline).await?;
+    if rows.len() > ITEMS_MAX {
         let text = format!("the query gives more than {ITEMS_MAX} series: aggregate them");
         return Err(Failure::upstream(&prometheus::Error::Declined(text)));
     }
-    let values = answer.value;
-    api.count_dropped(&origin, values.dropped());
-    external_metric_value_list(&ask.metric, answer.kind, values.items(), form)
+    let values = ExternalValues::of(&rows);
+    api.count_dropped(&metric.rule.origin(), values.dropped());
+    let kind = rows.head().kind;
+    external_metric_value_list(&ask.metric, kind, values.items(), form)
 }

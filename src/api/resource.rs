@@ -16,12 +16,12 @@ use super::wire::resource::{Item, Measured};
 use super::{Api, Body, Deadline};
 use crate::kinds::GroupResource;
 use crate::kubernetes::Object;
-use crate::plan;
 use crate::plan::resource::{
     Missing, PodUsage, Pods, Samples, node_usage, nodes_query, pod_usage, pods_queries,
 };
 use crate::prometheus;
 use crate::registry::{ResourceMetric, ResourceMetrics, Snapshot};
+use crate::samples::{Labels, Rows};
 use crate::selector::Selector;
 
 /// Namespaces asked about at one time where each is asked for on its own. (Go has no limit.)
@@ -157,9 +157,10 @@ impl Asked<'_> {
     ) -> Result<Samples, Failure> {
         let queries = pods_queries(metric, pods).map_err(|error| Failure::plan(&error))?;
         stream::iter(queries)
-            .map(|query| {
-                let samples = Samples::of_pods(metric, &query, pods);
-                self.query(metric, Ok(query.promql), samples)
+            .map(async |query| {
+                let labels = query.labels.clone();
+                let rows = self.rows(query.promql.clone(), labels).await?;
+                self.told(metric, Samples::of_pods(&rows, &query, pods))
             })
             .buffered(NAMESPACES_AT_ONCE)
             .try_fold(Samples::default(), async |mut all, samples| {
@@ -171,35 +172,33 @@ impl Asked<'_> {
 
     async fn node_samples(&self, names: &[String]) -> Result<Both, Failure> {
         let samples = async |metric: &ResourceMetric| {
-            let query = nodes_query(metric, names);
-            self.query(metric, query, Samples::of_nodes(metric, names))
-                .await
+            let query = nodes_query(metric, names).map_err(|error| Failure::plan(&error))?;
+            let label = metric.labels.node.clone().unwrap_or_default();
+            let rows = self.rows(query, vec![label]).await?;
+            self.told(metric, Samples::of_nodes(&rows, names))
         };
         tokio::try_join!(samples(&self.rules.cpu), samples(&self.rules.memory))
     }
 
-    async fn query(
-        &self,
-        metric: &ResourceMetric,
-        query: Result<String, plan::Error>,
-        samples: Samples,
-    ) -> Result<Samples, Failure> {
-        let query = query.map_err(|error| Failure::plan(&error))?;
-        let origin = &metric.rule.origin;
-        let answer = self
-            .api
-            .query(query, origin, samples, Samples::add, self.deadline)
-            .await?;
-        if answer.kind == prometheus::Kind::Scalar {
+    async fn rows(&self, promql: String, labels: Vec<String>) -> Result<Arc<Rows>, Failure> {
+        let labels = Labels::Keys(labels);
+        let rows = self.api.rows(promql, labels, self.deadline).await?;
+        if rows.head().kind == prometheus::Kind::Scalar {
             let cause = "the query gives a scalar, which belongs to no object";
             return Err(Failure::internal("unable to fetch metrics", cause));
         }
-        if answer.value.is_without_namespace() {
+        Ok(rows)
+    }
+
+    /// These samples, if they can be told.
+    fn told(&self, metric: &ResourceMetric, samples: Samples) -> Result<Samples, Failure> {
+        if samples.is_without_namespace() {
             let cause = "the query for all namespaces gives a row that does not name its own";
             return Err(Failure::internal("unable to fetch metrics", cause));
         }
-        self.api.count_dropped(origin, answer.value.dropped());
-        Ok(answer.value)
+        let origin = &metric.rule.origin;
+        self.api.count_dropped(origin, samples.dropped());
+        Ok(samples)
     }
 
     async fn objects(

@@ -8,10 +8,10 @@ use tokio::sync::Semaphore;
 
 use crate::api::route::ApiGroup;
 
-use super::flags::{Api, Args, Authentication, Authorization, Serving};
+use super::flags::{Api, Args, Authentication, Authorization, Samples, Serving};
 use super::{
     ApiFlags, AuthenticationFlags, AuthorizationFlags, Config, KubernetesFlags, LogFlags,
-    ServingFlags, SniFlag, tls,
+    SamplesFlags, ServingFlags, SniFlag, tls,
 };
 
 mod prometheus;
@@ -36,6 +36,7 @@ pub(super) fn check(
     }
     let api = api(args.api, &mut complaints);
     let prometheus = prometheus::prometheus(args.prometheus, &mut ignored, &mut complaints);
+    let samples = samples(&args.samples);
     let relist = prometheus::relist(&args.relist, &mut complaints);
     if args
         .serving
@@ -66,6 +67,7 @@ pub(super) fn check(
             rules,
             api,
             prometheus,
+            samples,
             relist,
             kubernetes,
             authentication,
@@ -105,6 +107,16 @@ fn api(flags: Api, complaints: &mut Vec<String>) -> ApiFlags {
     ApiFlags {
         groups,
         discovery_max_metrics: flags.discovery_max_metrics,
+    }
+}
+
+fn samples(flags: &Samples) -> SamplesFlags {
+    SamplesFlags {
+        query_ttl: flags.query_ttl,
+        stale_grace: flags.stale_grace,
+        entries: flags.query_cache_entries.get(),
+        bytes: flags.query_cache_bytes,
+        rows_max: flags.max_rows.get(),
     }
 }
 

@@ -7,6 +7,7 @@ mod access;
 mod api;
 mod compat;
 mod prometheus;
+mod samples;
 mod serving;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use clap::{Arg, ArgAction, Args as _, Command, FromArgMatches};
 pub(super) use access::{Authentication, Authorization};
 pub(super) use api::Api;
 pub(super) use prometheus::{Prometheus, Relist};
+pub(super) use samples::Samples;
 pub(super) use serving::Serving;
 use serving::Standalone;
 
@@ -52,6 +54,8 @@ pub(super) struct Args {
     pub(super) api: Api,
     #[command(flatten)]
     pub(super) prometheus: Prometheus,
+    #[command(flatten)]
+    pub(super) samples: Samples,
     #[command(flatten)]
     pub(super) relist: Relist,
     #[command(flatten)]

@@ -10,9 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Dropped, Found, Value, label_value, number_word, value};
-use crate::prometheus::Sample;
-use crate::registry::ResourceMetric;
+use super::{Dropped, Found, Value, number_word, value};
+use crate::samples::{Point, Rows};
 
 mod queries;
 #[cfg(test)]
@@ -20,14 +19,9 @@ mod tests;
 
 pub use queries::{NAMES_BYTES_MAX, Pods, PodsQuery, nodes_query, pods_queries};
 
-/// Folds the rows of queries for one of CPU and memory into samples per object and container.
+/// The samples of one of CPU and memory by object and container, out of the rows of queries.
 #[derive(Debug, Default)]
 pub struct Samples {
-    namespace: Namespace,
-    object_label: String,
-    /// `None` for nodes: all of a node is one "container" without a name.
-    container_label: Option<String>,
-    wanted: Arc<Pods>,
     found: BTreeMap<Key, BTreeMap<String, Found>>,
     dropped: Dropped,
     is_without_namespace: bool,
@@ -35,21 +29,6 @@ pub struct Samples {
 
 /// Namespace and name.
 type Key = (Arc<str>, Arc<str>);
-
-/// Where the namespace of a row is.
-#[derive(Debug)]
-enum Namespace {
-    /// All rows are of this one; empty for nodes.
-    Known(Arc<str>),
-    /// In this label.
-    Label(String),
-}
-
-impl Default for Namespace {
-    fn default() -> Namespace {
-        Namespace::Known("".into())
-    }
-}
 
 /// What a container or a node uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,74 +84,68 @@ impl fmt::Display for Missing {
 }
 
 impl Samples {
-    /// Waits for the rows of `query`, which is one for `pods`.
-    pub fn of_pods(metric: &ResourceMetric, query: &PodsQuery, pods: &Arc<Pods>) -> Samples {
-        let label = |label: &Result<String, _>| label.clone().unwrap_or_default();
-        let namespace = match &query.namespace {
-            Some(namespace) => Namespace::Known(Arc::clone(namespace)),
-            None => Namespace::Label(label(&metric.labels.namespace)),
+    /// What the rows of `query` say of `pods`. Of a container's rows the last one counts.
+    pub fn of_pods(rows: &Rows, query: &PodsQuery, pods: &Pods) -> Samples {
+        let mut samples = Samples::from(rows);
+        samples.is_without_namespace = query.namespace.is_none() && rows.has(&[""]);
+        let of_query = |namespace: &Arc<str>| {
+            let only = query.namespace.as_ref();
+            only.is_none_or(|only| only == namespace)
         };
-        Samples {
-            namespace,
-            object_label: label(&metric.labels.pod),
-            container_label: Some(metric.rule.container_label.clone()),
-            wanted: Arc::clone(pods),
-            ..Samples::default()
-        }
-    }
-
-    /// Waits for the rows of [`nodes_query`].
-    pub fn of_nodes(metric: &ResourceMetric, names: &[String]) -> Samples {
-        let names = names.iter().map(|name| name.as_str().into()).collect();
-        Samples {
-            object_label: metric.labels.node.clone().unwrap_or_default(),
-            wanted: Arc::new(Pods::from([("".into(), names)])),
-            ..Samples::default()
-        }
-    }
-
-    /// Takes one row; rows of other objects are ignored.
-    pub fn add(&mut self, sample: &Sample) {
-        let namespace = match &self.namespace {
-            Namespace::Known(namespace) => namespace,
-            Namespace::Label(label) => label_value(sample, label),
-        };
-        if namespace.is_empty() && matches!(self.namespace, Namespace::Label(_)) {
-            self.is_without_namespace = true;
-            return;
-        }
-        let object = label_value(sample, &self.object_label);
-        let Some(key) = self.key(namespace, object) else {
-            return;
-        };
-        let container = self
-            .container_label
-            .as_deref()
-            .map(|label| label_value(sample, label));
-        let rows = self.found.entry(key).or_default();
-        let found = rows
-            .entry(container.unwrap_or_default().to_owned())
-            .or_default();
-        if *found != Found::Nothing {
-            self.dropped.ambiguous += 1;
-            if container.is_none() {
-                return;
+        for (namespace, names) in pods.iter().filter(|(namespace, _)| of_query(namespace)) {
+            for name in names {
+                let key: &[&str] = match query.namespace {
+                    Some(_) => &[name],
+                    None => &[namespace, name],
+                };
+                for (container, point) in rows.under(key) {
+                    let key = (Arc::clone(namespace), Arc::clone(name));
+                    samples.add(key, container, point);
+                }
             }
         }
-        *found = match usage(sample) {
+        samples
+    }
+
+    /// What the rows of [`nodes_query`] say of the nodes `names`. Of a node's rows the first one
+    /// counts.
+    pub fn of_nodes(rows: &Rows, names: &[String]) -> Samples {
+        let mut samples = Samples::from(rows);
+        for name in names {
+            let mut points = rows.of(&[name]);
+            if let Some(point) = points.next() {
+                samples.add(("".into(), name.as_str().into()), "", point);
+            }
+            samples.dropped.ambiguous += u64::try_from(points.count()).unwrap_or(u64::MAX);
+        }
+        samples
+    }
+
+    fn from(rows: &Rows) -> Samples {
+        let dropped = Dropped {
+            not_a_number: rows.head().histograms,
+            ambiguous: 0,
+        };
+        Samples {
+            dropped,
+            ..Samples::default()
+        }
+    }
+
+    /// All of a node is one "container" without a name.
+    fn add(&mut self, key: Key, container: &str, point: Point) {
+        let rows = self.found.entry(key).or_default();
+        let found = rows.entry(container.to_owned()).or_default();
+        if *found != Found::Nothing {
+            self.dropped.ambiguous += 1;
+        }
+        *found = match usage(point) {
             Some(value) => Found::Value(value),
             None => {
                 self.dropped.not_a_number += 1;
-                Found::NotANumber(sample.value)
+                Found::NotANumber(point.value)
             }
         };
-    }
-
-    /// The key of an object, if it is wanted.
-    fn key(&self, namespace: &str, object: &str) -> Option<Key> {
-        let (namespace, names) = self.wanted.get_key_value(namespace)?;
-        let name = names.get(object)?;
-        Some((Arc::clone(namespace), Arc::clone(name)))
     }
 
     /// Takes over what another query for the same of the two has found, for other namespaces.
@@ -275,13 +248,10 @@ pub fn earliest(containers: &PodUsage) -> Option<jiff::Timestamp> {
 }
 
 /// Nothing uses less than nothing: a finite sample below zero is zero.
-fn usage(sample: &Sample) -> Option<Value> {
-    if sample.value.is_finite() && sample.value < 0.0 {
-        return value(&Sample {
-            value: 0.0,
-            labels: Vec::new(),
-            timestamp: sample.timestamp,
-        });
-    }
-    value(sample)
+fn usage(point: Point) -> Option<Value> {
+    let is_below = point.value.is_finite() && point.value < 0.0;
+    value(Point {
+        value: if is_below { 0.0 } else { point.value },
+        ..point
+    })
 }

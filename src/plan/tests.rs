@@ -1,13 +1,16 @@
 //! Queries as Go's own tests have them, and rows to values.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::kinds::{GroupResource, Kinds};
+use crate::prometheus::{Kind, Sample};
 use crate::registry::{Listings, Snapshot};
 use crate::rules;
+use crate::samples::{Builder, Head, Labels};
 
 fn snapshot(text: &str) -> Snapshot {
     let (rules, _) = rules::parse(text).expect("test rules must parse");
@@ -292,22 +295,33 @@ fn a_query_that_cannot_be_made_names_rule_and_cause() {
     );
 }
 
-fn sample(pod: &str, value: f64) -> Sample {
-    let labels = vec![("pod".to_owned(), pod.to_owned())];
-    Sample {
-        labels,
-        timestamp: jiff::Timestamp::from_second(1_700_000_000).unwrap(),
-        value,
+/// Rows that are told apart by the label `pod`.
+fn rows(samples: &[(&str, f64)]) -> Rows {
+    let labels = Labels::Keys(vec!["pod".to_owned()]);
+    let timestamp = jiff::Timestamp::from_second(1_700_000_000).unwrap();
+    let mut rows = Builder::new(labels, samples.len());
+    for (pod, value) in samples {
+        let labels = vec![("pod".to_owned(), (*pod).to_owned())];
+        rows.add(Sample {
+            labels,
+            timestamp,
+            value: *value,
+        })
+        .unwrap();
     }
+    rows.finish(Head {
+        kind: Kind::Vector,
+        histograms: 0,
+        at: timestamp,
+        took: Duration::ZERO,
+    })
 }
 
 #[test]
 fn rows_become_values_and_what_is_no_number_is_none() {
     let names: Vec<String> = ["a", "b", "c"].map(str::to_owned).to_vec();
-    let mut values = ObjectValues::labelled("pod", &names);
-    for (pod, value) in [("a", 1.0), ("b", f64::NAN), ("stranger", 9.0), ("a", 2.5)] {
-        values.add(&sample(pod, value));
-    }
+    let rows = rows(&[("a", 1.0), ("b", f64::NAN), ("stranger", 9.0), ("a", 2.5)]);
+    let values = ObjectValues::of(&rows, &names);
     let Found::Value(a) = values.found("a") else {
         panic!("a must have a value")
     };

@@ -37,10 +37,24 @@ pub struct Policy {
 pub enum Freshness {
     /// Fetched for this ask.
     Fetched,
+    /// Fetched for another ask that came a moment earlier.
+    Shared,
     /// Fetched for another ask, or ahead, within the time they hold.
     Fresh,
     /// Older than that: newer ones cannot be had.
     Stale,
+}
+
+impl Freshness {
+    /// For a metric's label.
+    pub fn word(self) -> &'static str {
+        match self {
+            Freshness::Fetched => "fetched",
+            Freshness::Shared => "shared",
+            Freshness::Fresh => "fresh",
+            Freshness::Stale => "stale",
+        }
+    }
 }
 
 /// Rows and how they came, or why there are none.
@@ -132,6 +146,10 @@ impl State {
     /// When the next fetch ahead is due; `None`: nobody is expected to ask again.
     pub(super) fn next(&self, policy: Policy, now: Instant) -> Option<Instant> {
         let expected = self.demand.expected(now)?;
+        if policy.ttl.is_zero() {
+            // Nothing that is fetched ahead would still hold.
+            return None;
+        }
         match (&self.failure, &self.held) {
             (Some(failure), _) => Some(failure.retry),
             // A little before they end, so that there is no moment without.

@@ -4,6 +4,8 @@
 //! rows are sorted by the labels that tell objects apart, and nothing else of them is kept: some
 //! 60 bytes a row.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::prometheus::{Kind, Refusal, Sample};
@@ -26,11 +28,32 @@ pub struct Point {
     pub timestamp: Timestamp,
 }
 
+impl From<&Sample> for Point {
+    fn from(sample: &Sample) -> Point {
+        Point {
+            value: sample.value,
+            timestamp: sample.timestamp,
+        }
+    }
+}
+
+/// What is said of an answer besides its rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Head {
+    /// Vector or scalar.
+    pub kind: Kind,
+    /// How many rows were native histograms, which have no single value and were passed over.
+    pub histograms: u64,
+    /// The time the query was evaluated for.
+    pub at: Timestamp,
+    /// How long the fetch took.
+    pub took: Duration,
+}
+
 /// What one query gave.
 #[derive(Debug)]
 pub struct Rows {
-    kind: Kind,
-    histograms: u64,
+    head: Head,
     content: Content,
     bytes: usize,
 }
@@ -50,14 +73,9 @@ struct Keyed {
 }
 
 impl Rows {
-    /// Vector or scalar.
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// How many rows were native histograms, which have no single value and were passed over.
-    pub fn histograms(&self) -> u64 {
-        self.histograms
+    /// What is said of the answer besides its rows.
+    pub fn head(&self) -> &Head {
+        &self.head
     }
 
     /// How many rows there are.
@@ -88,18 +106,47 @@ impl Rows {
 
     /// The rows whose kept labels have these values, in the server's order.
     pub fn of<'a>(&'a self, values: &[&str]) -> impl Iterator<Item = Point> + use<'a> {
-        let (text, rows): (&[u8], &[Keyed]) = match &self.content {
-            Content::Whole(_) => (&[], &[]),
-            Content::Keyed { text, rows } => (text, rows),
+        let (_, rows) = self.beginning_with(values);
+        let key_bytes: usize = values.iter().map(|value| LENGTH_BYTES + value.len()).sum();
+        let of_them = rows
+            .iter()
+            .filter(move |row| row.to - row.from == key_bytes);
+        of_them.map(|row| row.point)
+    }
+
+    /// The rows whose kept labels but the last have these values, each with the value of the last.
+    /// Those that agree in it stand together, in the server's order.
+    pub fn under<'a>(
+        &'a self,
+        values: &[&str],
+    ) -> impl Iterator<Item = (&'a str, Point)> + use<'a> {
+        let (text, rows) = self.beginning_with(values);
+        let key_bytes: usize = values.iter().map(|value| LENGTH_BYTES + value.len()).sum();
+        let last = move |row: &Keyed| text.get(row.from + key_bytes + LENGTH_BYTES..row.to);
+        rows.iter().filter_map(move |row| {
+            let value = std::str::from_utf8(last(row)?).ok()?;
+            Some((value, row.point))
+        })
+    }
+
+    /// Whether there is a row whose first kept labels have these values.
+    pub fn has(&self, values: &[&str]) -> bool {
+        !self.beginning_with(values).1.is_empty()
+    }
+
+    fn beginning_with(&self, values: &[&str]) -> (&[u8], &[Keyed]) {
+        let Content::Keyed { text, rows } = &self.content else {
+            return (&[], &[]);
         };
         let mut wanted = Vec::with_capacity(64);
         for value in values {
             write_key(&mut wanted, value);
         }
+        // Keys in the order of their bytes: those that begin alike stand together.
         let first = rows.partition_point(|row| text[row.from..row.to] < *wanted);
-        let rows = rows[first..].iter();
-        rows.take_while(move |row| text[row.from..row.to] == *wanted)
-            .map(|row| row.point)
+        let rows = &rows[first..];
+        let end = rows.partition_point(|row| text[row.from..row.to].starts_with(&wanted));
+        (text, &rows[..end])
     }
 }
 
@@ -146,17 +193,14 @@ impl Builder {
             let value = sample.labels.iter().find(|(name, _)| name == key);
             write_key(&mut self.text, value.map_or("", |(_, value)| value));
         }
-        let point = Point {
-            value: sample.value,
-            timestamp: sample.timestamp,
-        };
+        let point = Point::from(&sample);
         let to = self.text.len();
         self.keyed.push(Keyed { from, to, point });
         Ok(())
     }
 
     /// The rows, ready to be found.
-    pub fn finish(self, kind: Kind, histograms: u64) -> Rows {
+    pub fn finish(self, head: Head) -> Rows {
         let Builder {
             labels,
             mut whole,
@@ -180,17 +224,19 @@ impl Builder {
             }
         };
         Rows {
-            kind,
-            histograms,
+            head,
             content,
             bytes: bytes + size_of::<Rows>(),
         }
     }
 }
 
+/// What stands before each value of a key.
+const LENGTH_BYTES: usize = 4;
+
 /// Length first, so that no two lists of values are written alike.
 fn write_key(key: &mut Vec<u8>, value: &str) {
-    key.extend_from_slice(&value.len().to_le_bytes()[..4]);
+    key.extend_from_slice(&value.len().to_le_bytes()[..LENGTH_BYTES]);
     key.extend_from_slice(value.as_bytes());
 }
 
@@ -219,6 +265,15 @@ mod tests {
         }
     }
 
+    fn head() -> Head {
+        Head {
+            kind: Kind::Vector,
+            histograms: 0,
+            at: Timestamp::UNIX_EPOCH,
+            took: Duration::ZERO,
+        }
+    }
+
     fn keys(names: &[&str]) -> Labels {
         Labels::Keys(names.iter().map(|name| (*name).to_owned()).collect())
     }
@@ -230,7 +285,7 @@ mod tests {
             rows.add(sample(&[("x", "y"), ("pod", pod)], value))
                 .unwrap();
         }
-        let rows = rows.finish(Kind::Vector, 0);
+        let rows = rows.finish(head());
         let values = |pod| rows.of(&[pod]).map(|it| it.value).collect::<Vec<_>>();
         assert_eq!(values("b"), [1.0, 3.0]);
         assert_eq!(values("a"), [2.0, 4.0]);
@@ -242,9 +297,44 @@ mod tests {
     fn a_label_that_is_not_there_is_empty() {
         let mut rows = Builder::new(keys(&["namespace", "pod"]), 10);
         rows.add(sample(&[("pod", "a")], 1.0)).unwrap();
-        let rows = rows.finish(Kind::Vector, 0);
+        let rows = rows.finish(head());
         assert_eq!(rows.of(&["", "a"]).count(), 1);
         assert_eq!(rows.of(&["a", ""]).count(), 0);
+    }
+
+    #[test]
+    fn rows_are_found_by_their_first_labels() {
+        let mut rows = Builder::new(keys(&["namespace", "pod", "container"]), 10);
+        for (namespace, pod, container, value) in [
+            ("a", "p", "x", 1.0),
+            ("a", "p", "", 2.0),
+            ("a", "p", "x", 3.0),
+            ("a", "q", "x", 4.0),
+            ("ap", "", "x", 5.0),
+        ] {
+            let labels = [
+                ("namespace", namespace),
+                ("pod", pod),
+                ("container", container),
+            ];
+            rows.add(sample(&labels, value)).unwrap();
+        }
+        let rows = rows.finish(head());
+        let under = |values: &[&str]| {
+            let rows = rows
+                .under(values)
+                .map(|(it, point)| (it.to_owned(), point.value));
+            rows.collect::<Vec<_>>()
+        };
+        let row = |name: &str, value| (name.to_owned(), value);
+        assert_eq!(
+            under(&["a", "p"]),
+            [row("", 2.0), row("x", 1.0), row("x", 3.0)]
+        );
+        assert_eq!(under(&["a", "q"]), [row("x", 4.0)]);
+        assert_eq!(under(&["ap", "p"]), []);
+        assert!(rows.has(&["ap"]) && rows.has(&["a", "q"]) && !rows.has(&[""]));
+        assert_eq!(rows.of(&["a"]).count(), 0);
     }
 
     #[test]
@@ -269,7 +359,7 @@ mod tests {
             rows.add(sample(&[("namespace", &namespace), ("pod", &pod)], 1.0))
                 .unwrap();
         }
-        let rows = rows.finish(Kind::Vector, 0);
+        let rows = rows.finish(head());
         assert!(
             rows.bytes() / rows.len() <= 80,
             "{} bytes a row",
@@ -288,7 +378,7 @@ mod tests {
                 let value = f64::from(u32::try_from(number).unwrap());
                 rows.add(sample(&[("n", n), ("p", p)], value)).unwrap();
             }
-            let rows = rows.finish(Kind::Vector, 0);
+            let rows = rows.finish(head());
             for wanted in data.iter().chain([&asked]) {
                 let expected: Vec<f64> = (0_u32..)
                     .zip(&data)

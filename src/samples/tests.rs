@@ -1,3 +1,5 @@
+//! The promises, with a backend of virtual time.
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::FutureExt;
@@ -56,7 +58,12 @@ impl Backend {
             value,
         })
         .unwrap();
-        Ok(Arc::new(rows.finish(Kind::Vector, 0)))
+        Ok(Arc::new(rows.finish(Head {
+            kind: Kind::Vector,
+            histograms: 0,
+            at: timestamp,
+            took: TAKES,
+        })))
     }
 
     fn fetches(&self) -> usize {
@@ -70,6 +77,8 @@ fn query(promql: &str) -> Query {
         promql: promql.to_owned(),
         labels: Labels::All,
         rows_max: 10,
+        timeout: TAKES * 2,
+        offset: Duration::ZERO,
         policy: POLICY,
     }
 }
@@ -102,7 +111,7 @@ async fn callers_who_hang_up_leave_the_last_one_answered() {
     sleep(TAKES / 2).await;
     let last = tasks.pop().unwrap();
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
-    assert_eq!(last.await.unwrap().unwrap(), Freshness::Fetched);
+    assert_eq!(last.await.unwrap().unwrap(), Freshness::Shared);
     assert_eq!(backend.fetches(), 1);
 }
 
@@ -258,9 +267,30 @@ async fn what_is_kept_is_bounded() {
 
 #[test]
 fn pauses_double_up_to_a_limit_below_five_seconds() {
-    assert!(pause(1) <= FIRST_PAUSE && pause(1) >= FIRST_PAUSE * 9 / 10);
-    assert!(pause(2) > pause(1));
+    assert!(pause(POLICY, 1) <= FIRST_PAUSE && pause(POLICY, 1) >= FIRST_PAUSE * 9 / 10);
+    assert!(pause(POLICY, 2) > pause(POLICY, 1));
     for failures in [4, 10, u32::MAX] {
-        assert!(pause(failures) <= LONGEST_PAUSE, "{failures}");
+        assert!(pause(POLICY, failures) <= LONGEST_PAUSE, "{failures}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_ttl_each_ask_is_a_fetch_and_no_failure_is_remembered() {
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    let policy = Policy {
+        ttl: Duration::ZERO,
+        stale_grace: Duration::ZERO,
+    };
+    let ask = || Query {
+        policy,
+        ..query("up")
+    };
+    for number in 1..20 {
+        backend.fails.store(number % 2 == 0, Ordering::SeqCst);
+        let answer = samples.rows(ask(), soon()).await;
+        assert_eq!(answer.is_ok(), number % 2 == 1);
+        assert_eq!(backend.fetches(), number);
+        sleep(Duration::from_secs(1)).await;
     }
 }

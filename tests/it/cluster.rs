@@ -18,7 +18,7 @@ use std::time::Duration;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::adapter::{self, Adapter, Answer};
+use crate::support::adapter::{self, Adapter, Answer, EACH_ASK};
 use crate::support::apiserver::{ApiServer, Call, Conduct};
 use crate::support::pki::{Authority, Pair};
 use crate::support::poll;
@@ -87,7 +87,7 @@ impl World {
 
     /// A server that listens.
     async fn listening(&self, flags: &[&str]) -> Adapter {
-        Adapter::over(&self.api, RULES, &self.tap.url, flags)
+        Adapter::over(&self.api, RULES, &self.tap.url, &[EACH_ASK, flags].concat())
             .await
             .unwrap()
     }

@@ -32,7 +32,11 @@ const OBJECTS: &str = include_str!("../data/recorded/objects.yaml");
 const SERIES: &str = include_str!("../data/recorded/series.prom");
 
 /// A debug build takes its time over a large answer: the limit is reached sooner.
-const FLAGS: &[&str] = &["--prometheus-max-response-bytes=1MiB"];
+const FLAGS: &[&str] = &[
+    "--prometheus-max-response-bytes=1MiB",
+    "--query-ttl=0s",
+    "--stale-grace=0s",
+];
 
 /// Every cluster has these from its start, so no manifest of the recording names them.
 const BUILT_IN_NAMESPACES: &str = "

@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::adapter::Adapter;
+use crate::support::adapter::{Adapter, EACH_ASK};
 use crate::support::exporter::Exporter;
 use crate::support::prometheus::{Prometheus, TargetLabels};
 use crate::support::tap::{Behaviour, Tap};
@@ -98,7 +98,7 @@ impl World {
         let prometheus = Prometheus::start(&[exporter.address], TargetLabels::Dropped).await;
         prometheus.wait_for(&["cpu_cores"]).await;
         let tap = Tap::start(&prometheus.url).await;
-        let adapter = Adapter::standalone(&objects(), &rules(cpu), &tap.url, &[]).await;
+        let adapter = Adapter::standalone(&objects(), &rules(cpu), &tap.url, EACH_ASK).await;
         World {
             _exporter: exporter,
             _prometheus: prometheus,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::adapter::Adapter;
+use crate::support::adapter::{Adapter, EACH_ASK};
 use crate::support::exporter::{self, Exporter};
 use crate::support::prometheus::{Prometheus, TargetLabels};
 use crate::support::tap::Tap;
@@ -41,7 +41,7 @@ async fn a_cluster_scoped_object_is_found_below_the_namespace_of_the_autoscaler(
         .wait_for(&["node_temp", "class_iops", "class_used"])
         .await;
     let tap = Tap::start(&prometheus.url).await;
-    let adapter = Adapter::standalone(OBJECTS, RULES, &tap.url, &[]).await;
+    let adapter = Adapter::standalone(OBJECTS, RULES, &tap.url, EACH_ASK).await;
     let mut adapter = adapter.unwrap_or_else(|refusal| panic!("{}", refusal.stderr));
     adapter.ready().await.unwrap();
     let at = "/apis/custom.metrics.k8s.io/v1beta2";

@@ -23,6 +23,8 @@ const DISCOVERY: &str = "/apis/custom.metrics.k8s.io/v1beta2";
 
 /// Small limits, so that they are reached soon.
 const LIMITS: &[&str] = &[
+    "--query-ttl=0s",
+    "--stale-grace=0s",
     "--prometheus-timeout=2s",
     "--prometheus-max-response-bytes=1MiB",
 ];

@@ -16,6 +16,9 @@ const START: Duration = Duration::from_secs(30);
 /// How the line begins that says which port it took.
 const LISTENING: &str = "listening on ";
 
+/// With these each ask is a query to Prometheus, for tests of which queries are sent.
+pub const EACH_ASK: &[&str] = &["--query-ttl=0s", "--stale-grace=0s"];
+
 /// A running adapter that serves on loopback. Dropping it ends it.
 pub struct Adapter {
     /// `http://127.0.0.1:PORT`, and `https://` over a cluster.

@@ -24,6 +24,9 @@ pub struct PodsQuery {
     pub promql: String,
     /// The namespace of all rows; `None`: each row names its own.
     pub namespace: Option<Arc<str>>,
+    /// The labels that tell its rows apart, in the order in which [`Samples`](super::Samples)
+    /// expects them.
+    pub labels: Vec<String>,
 }
 
 /// The PromQL for all containers of `pods`: one query for all namespaces, or one for each.
@@ -79,6 +82,7 @@ fn pods_of_one(
     Ok(PodsQuery {
         promql: containers(metric, matchers, group_by.to_vec())?,
         namespace: Some(Arc::clone(namespace)),
+        labels: group_by.to_vec(),
     })
 }
 
@@ -100,6 +104,9 @@ fn all_pods(metric: &ResourceMetric, labels: Labels<'_>, pods: &Pods) -> Result<
     Ok(PodsQuery {
         promql: containers(metric, matchers, group_by.to_vec())?,
         namespace: None,
+        labels: [labels.namespace, labels.pod, container]
+            .map(str::to_owned)
+            .to_vec(),
     })
 }
 

@@ -1,13 +1,16 @@
 //! Usage out of rows: the cases of the Go adapter's own test, and what must never be told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::kinds::Kinds;
-use crate::registry::{Listings, ResourceMetrics, Snapshot};
+use crate::prometheus::{Kind, Sample};
+use crate::registry::{Listings, ResourceMetric, ResourceMetrics, Snapshot};
 use crate::rules;
+use crate::samples::{Builder, Head, Labels};
 
 /// `resourceRules` of Go's `DefaultConfig(1m, "")` (`cmd/config-gen/utils/default.go`), by meaning.
 const RULES: &str = r#"
@@ -46,15 +49,26 @@ fn strings(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn row(labels: &[(&str, &str)], value: f64, milliseconds: i64) -> Sample {
-    Sample {
-        labels: labels
-            .iter()
-            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-            .collect(),
-        timestamp: jiff::Timestamp::from_millisecond(milliseconds).unwrap(),
-        value,
+/// Rows that are told apart by these labels; each row is its values of them, a sample and the
+/// milliseconds of its time.
+fn rows(labels: &[String], rows: &[(&[&str], f64, i64)]) -> Rows {
+    let mut builder = Builder::new(Labels::Keys(labels.to_vec()), rows.len());
+    for (values, value, milliseconds) in rows {
+        let labels = labels.iter().cloned();
+        let labels = labels.zip(values.iter().map(|value| (*value).to_owned()));
+        let sample = Sample {
+            labels: labels.collect(),
+            timestamp: jiff::Timestamp::from_millisecond(*milliseconds).unwrap(),
+            value: *value,
+        };
+        builder.add(sample).unwrap();
     }
+    builder.finish(Head {
+        kind: Kind::Vector,
+        histograms: 0,
+        at: jiff::Timestamp::UNIX_EPOCH,
+        took: Duration::ZERO,
+    })
 }
 
 fn texts(names: &[&str]) -> BTreeSet<Arc<str>> {
@@ -65,11 +79,17 @@ fn texts(names: &[&str]) -> BTreeSet<Arc<str>> {
 fn pods(names: &[&str], rows: &[(&str, &str, f64, i64)]) -> Samples {
     let (cpu, wanted) = (metrics().cpu, Pods::from([("ns".into(), texts(names))]));
     let queries = pods_queries(&cpu, &wanted).unwrap();
-    let mut samples = Samples::of_pods(&cpu, &queries[0], &Arc::new(wanted));
-    for (pod, container, value, at) in rows {
-        samples.add(&row(&[("pod", pod), ("container", container)], *value, *at));
-    }
-    samples
+    let query = &queries[0];
+    let keys: Vec<[&str; 2]> = rows
+        .iter()
+        .map(|(pod, container, ..)| [*pod, *container])
+        .collect();
+    let rows: Vec<(&[&str], f64, i64)> = keys
+        .iter()
+        .zip(rows)
+        .map(|(key, (.., value, at))| (key.as_slice(), *value, *at))
+        .collect();
+    Samples::of_pods(&tests::rows(&query.labels, &rows), query, &wanted)
 }
 
 fn pod_usage(cpu: &Samples, memory: &Samples, name: &str) -> Result<PodUsage, Missing> {
@@ -81,11 +101,14 @@ fn node_usage(cpu: &Samples, memory: &Samples, name: &str) -> Result<Usage, Miss
 }
 
 fn nodes(names: &[&str], rows: &[(&str, f64, i64)]) -> Samples {
-    let mut samples = Samples::of_nodes(&metrics().cpu, &strings(names));
-    for (node, value, at) in rows {
-        samples.add(&row(&[("instance", node)], *value, *at));
-    }
-    samples
+    let keys: Vec<[&str; 1]> = rows.iter().map(|(node, ..)| [*node]).collect();
+    let rows: Vec<(&[&str], f64, i64)> = keys
+        .iter()
+        .zip(rows)
+        .map(|(key, (_, value, at))| (key.as_slice(), *value, *at))
+        .collect();
+    let rows = tests::rows(&strings(&["instance"]), &rows);
+    Samples::of_nodes(&rows, &strings(names))
 }
 
 /// Containers as `name cpu memory` and the earliest time, or what is missing.

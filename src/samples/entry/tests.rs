@@ -1,6 +1,8 @@
+//! What an ask is told to do, moment by moment.
+
 use proptest::prelude::*;
 
-use super::super::rows::{Builder, Labels};
+use super::super::rows::{Builder, Head, Labels};
 use super::*;
 use crate::prometheus::Kind;
 
@@ -8,10 +10,16 @@ const POLICY: Policy = Policy {
     ttl: Duration::from_secs(5),
     stale_grace: Duration::from_secs(60),
 };
+const HEAD: Head = Head {
+    kind: Kind::Vector,
+    histograms: 0,
+    at: jiff::Timestamp::UNIX_EPOCH,
+    took: Duration::ZERO,
+};
 const PAUSE: Duration = Duration::from_secs(2);
 
 fn rows() -> Arc<Rows> {
-    Arc::new(Builder::new(Labels::All, 1).finish(Kind::Vector, 0))
+    Arc::new(Builder::new(Labels::All, 1).finish(HEAD))
 }
 
 fn failure() -> Outcome {
@@ -190,7 +198,7 @@ proptest! {
                     prop_assert!(failing);
                     prop_assert!(age.unwrap() < POLICY.ttl + POLICY.stale_grace);
                 }
-                Step::Serve(_, Freshness::Fetched) => prop_assert!(false, "nobody waited"),
+                Step::Serve(_, Freshness::Fetched | Freshness::Shared) => prop_assert!(false, "nobody waited"),
                 Step::Fail(_) => prop_assert!(failing),
                 Step::Wait | Step::Fetch => prop_assert!(age.is_none_or(|age| age >= POLICY.ttl)),
             }

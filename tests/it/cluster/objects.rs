@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::{DEPTH, RULES, World, ask, status};
-use crate::support::adapter::Adapter;
+use crate::support::adapter::{Adapter, EACH_ASK};
 use crate::support::apiserver::{Call, Conduct, End, Watches};
 use crate::support::pki::Pair;
 use crate::support::poll;
@@ -201,7 +201,7 @@ async fn equal_asks_at_one_time_are_one_list() {
 async fn asks_for_the_pods_of_all_namespaces_wait_for_the_list_that_the_watch_begins_with() {
     let world = World::new().await;
     let rules = RULES.to_owned() + RESOURCE_RULES;
-    let mut adapter = Adapter::over(&world.api, &rules, &world.tap.url, &[])
+    let mut adapter = Adapter::over(&world.api, &rules, &world.tap.url, EACH_ASK)
         .await
         .unwrap();
     adapter.ready().await.unwrap();
@@ -513,7 +513,7 @@ async fn of_pods_that_ended_there_are_no_resource_metrics_and_no_list() {
         body: body.to_string(),
     });
     let rules = RULES.to_owned() + RESOURCE_RULES;
-    let mut adapter = Adapter::over(&world.api, &rules, &world.tap.url, &[])
+    let mut adapter = Adapter::over(&world.api, &rules, &world.tap.url, EACH_ASK)
         .await
         .unwrap();
     adapter.ready().await.unwrap();

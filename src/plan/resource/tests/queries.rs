@@ -81,11 +81,19 @@ fn all_namespaces_are_asked_for_at_once_and_each_row_goes_to_its_own() {
         "sum(rate(container_cpu_usage_seconds_total{namespace=~\"a|b\",pod=\"p\"}[1m])) \
          by (pod,container,namespace)"
     );
-    let mut samples = Samples::of_pods(&cpu, query, &wanted());
-    for (namespace, pod, value) in ROWS {
-        let labels = [("namespace", *namespace), ("pod", *pod), ("container", "c")];
-        samples.add(&row(&labels, *value, 0));
-    }
+    let keys = ROWS
+        .iter()
+        .map(|(namespace, pod, _)| [*namespace, *pod, "c"]);
+    let keys: Vec<[&str; 3]> = keys.chain([["", "p", "c"]]).collect();
+    let values = ROWS.iter().map(|(.., value)| *value).chain([8.0]);
+    let rows = keys.iter().zip(values);
+    let mut rows: Vec<(&[&str], f64, i64)> =
+        rows.map(|(key, value)| (&key[..], value, 0)).collect();
+    let samples =
+        |rows: &[_]| Samples::of_pods(&super::rows(&query.labels, rows), query, &wanted());
+    let with_a_stranger = samples(&rows);
+    rows.pop();
+    let samples = samples(&rows);
     let of = |samples: &Samples, namespace: &str, pod: &str| {
         let (namespace, pod) = (namespace.into(), pod.into());
         told(resource::pod_usage(samples, samples, &namespace, &pod)).0
@@ -96,9 +104,8 @@ fn all_namespaces_are_asked_for_at_once_and_each_row_goes_to_its_own() {
     assert_eq!(of(&samples, "a", "q"), ["there is no sample of it"]);
     assert_eq!(of(&samples, "b", "q"), ["there is no sample of it"]);
     assert!(!samples.is_without_namespace());
-    samples.add(&row(&[("pod", "p"), ("container", "c")], 8.0, 0));
-    assert!(samples.is_without_namespace());
-    assert_eq!(of(&samples, "a", "p"), ["c 1 1"]);
+    assert!(with_a_stranger.is_without_namespace());
+    assert_eq!(of(&with_a_stranger, "a", "p"), ["c 1 1"]);
 }
 
 #[test]
@@ -116,9 +123,8 @@ fn a_query_that_would_mix_namespaces_is_asked_for_each() {
     // What the answers say is put together.
     let mut all = Samples::default();
     for (query, (_, pod, value)) in asked.iter().zip(ROWS) {
-        let mut samples = Samples::of_pods(&cpu, query, &wanted());
-        samples.add(&row(&[("pod", pod), ("container", "c")], *value, 0));
-        all.absorb(samples);
+        let rows = rows(&query.labels, &[(&[pod, "c"], *value, 0)]);
+        all.absorb(Samples::of_pods(&rows, query, &wanted()));
     }
     for (namespace, usage) in [("a", "c 1 1"), ("b", "c 2 2")] {
         let found = resource::pod_usage(&all, &all, &namespace.into(), &"p".into());
