@@ -67,6 +67,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     let mut rules = load_rules(rules)?;
     switch_off(&mut rules, &api.groups);
+    if rules.asked().iter().any(|backend| *backend != 0) {
+        bail!("the rules file has rules with a `backend`, and only the one of the flags is asked");
+    }
     let rules = Arc::new(rules);
     let listener = bind(serving)?;
     let mut tasks = JoinSet::new();
@@ -132,7 +135,7 @@ fn load_rules(path: &Path) -> anyhow::Result<Rules> {
         rules::render_findings(findings, text, &name, color)
     };
     let text = rules::decode(&bytes)
-        .map_err(|finding| anyhow::anyhow!(shown(&[finding], &String::from_utf8_lossy(&bytes))))?;
+        .map_err(|found| anyhow::anyhow!(shown(&found, &String::from_utf8_lossy(&bytes))))?;
     match rules::parse(text) {
         Ok((rules, warnings)) => {
             if !warnings.is_empty() {

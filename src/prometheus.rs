@@ -17,6 +17,7 @@ mod answer;
 /// One sample at a time out of an answer.
 pub mod decode;
 mod error;
+mod partial;
 mod settings;
 
 use std::time::Duration;
@@ -29,7 +30,10 @@ use tokio::time::Instant;
 
 pub use decode::{Kind, Notes, Refusal, Sample};
 pub use error::Error;
-pub use settings::{Auth, Settings, SetupError, Verb};
+pub use partial::Partial;
+pub use settings::{
+    Auth, Settings, SetupError, Verb, check_header, check_url, has_user, is_server_name,
+};
 
 use crate::kubernetes::transport::{Live, Transport};
 use answer::Limits;

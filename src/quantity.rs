@@ -9,6 +9,30 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+/// A number of bytes above zero: `1048576`, `512KiB`, `64MiB`, `1GiB`.
+///
+/// # Errors
+/// What is expected, where `text` is something else.
+pub fn parse_bytes(text: &str) -> Result<u64, &'static str> {
+    let (number, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
+    let scale: u64 = match unit {
+        "" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => 0,
+    };
+    let size = number
+        .parse::<u64>()
+        .ok()
+        .and_then(|it| it.checked_mul(scale));
+    size.filter(|size| *size > 0)
+        .ok_or("must be a size above zero in bytes, KiB, MiB or GiB, such as 64MiB")
+}
+
 #[cfg(test)]
 mod tests;
 

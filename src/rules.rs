@@ -7,27 +7,30 @@
 //! known here.
 
 mod association;
+mod backend;
 mod file;
 mod located;
 mod naming;
 mod query;
 mod reader;
 mod report;
+mod resource;
 mod yaml;
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use association::{Association, LabelError, LabelTemplate, Override};
+pub use backend::{AuthSpec, BackendSpec, DEFAULT_BACKEND, TlsSpec};
 pub use located::{Located, Style};
 pub use naming::Naming;
 pub use query::Query;
 pub use report::{Finding, Severity, render_findings};
+pub use resource::{ResourceRule, ResourceRules};
 
-use crate::go;
-use file::{RawFile, RawResourceRule, RawResourceRules, RawRule};
+use crate::prometheus::Partial;
+use backend::Names;
+use file::{RawFile, RawRule};
 use report::Report;
 
 /// A rules file, ready for use.
@@ -39,6 +42,8 @@ pub struct Rules {
     pub external: Vec<Arc<Rule>>,
     /// `resourceRules`; `None` where the file has none, and the resource metrics API is not served.
     pub resource: Option<ResourceRules>,
+    /// `backends`, in the order of the file.
+    pub backends: Vec<BackendSpec>,
 }
 
 /// One entry of `rules` or `externalRules`.
@@ -56,6 +61,10 @@ pub struct Rule {
     pub association: Association,
     /// What to ask Prometheus for a value.
     pub query: Query,
+    /// Whom to ask: 0 is the backend of the flags, 1 the first of [`Rules::backends`], and so on.
+    pub backend: usize,
+    /// What becomes of answers that the backend calls incomplete.
+    pub partial: Partial,
 }
 
 /// Where a rule stands: its name in logs, metrics and messages.
@@ -85,32 +94,6 @@ pub struct Origin {
     pub line: usize,
 }
 
-/// `resourceRules`: CPU and memory of pods and nodes.
-#[derive(Debug)]
-pub struct ResourceRules {
-    /// CPU, in cores.
-    pub cpu: Arc<ResourceRule>,
-    /// Memory, in bytes.
-    pub memory: Arc<ResourceRule>,
-    /// The window told to clients; no query depends on it.
-    pub window: Duration,
-}
-
-/// `resourceRules.cpu` or `resourceRules.memory`.
-#[derive(Debug)]
-pub struct ResourceRule {
-    /// Which of the two, and where it begins.
-    pub origin: Origin,
-    /// Usage of containers.
-    pub container_query: Query,
-    /// Usage of nodes.
-    pub node_query: Query,
-    /// Which labels are the namespace, the pod and the node.
-    pub association: Association,
-    /// The label that names the container.
-    pub container_label: String,
-}
-
 /// Reads a rules file. With the rules come the warnings.
 ///
 /// # Errors
@@ -131,19 +114,14 @@ pub fn parse(text: &str) -> Result<(Rules, Vec<Finding>), Vec<Finding>> {
 ///
 /// # Errors
 /// Where `bytes` are not UTF-8. The finding is about `String::from_utf8_lossy` of them.
-pub fn decode(bytes: &[u8]) -> Result<&str, Finding> {
+pub fn decode(bytes: &[u8]) -> Result<&str, Vec<Finding>> {
     str::from_utf8(bytes).map_err(|error| {
         let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let text = String::from_utf8_lossy(bytes);
         let at = good.len();
-        Finding::new(
-            Severity::Error,
-            &text,
-            at..at + 1,
-            "",
-            "this file is not UTF-8",
-        )
-        .with_help("save it as UTF-8")
+        let message = "this file is not UTF-8";
+        let finding = Finding::new(Severity::Error, &text, at..at + 1, "", message);
+        vec![finding.with_help("save it as UTF-8")]
     })
 }
 
@@ -164,26 +142,61 @@ impl fmt::Display for List {
 
 /// Every part is compiled before any is given up, to find all errors.
 fn compile(raw: &RawFile, report: &mut Report<'_>) -> Option<Rules> {
-    let custom = compile_list(List::Custom, &raw.rules, report);
-    let external = compile_list(List::External, &raw.external, report);
+    let names = Names(&raw.backends);
+    let backends: Vec<Option<BackendSpec>> = raw
+        .backends
+        .iter()
+        .map(|raw| BackendSpec::compile(raw, report))
+        .collect();
+    let custom = compile_list(List::Custom, &raw.rules, &names, report);
+    let external = compile_list(List::External, &raw.external, &names, report);
     let resource = match &raw.resource {
-        Some(raw) => ResourceRules::compile(raw, report).map(Some),
+        Some(raw) => ResourceRules::compile(raw, &names, report).map(Some),
         None => Some(None),
     };
-    Some(Rules {
+    let rules = Rules {
         custom: custom?,
         external: external?,
         resource: resource?,
-    })
+        backends: backends.into_iter().collect::<Option<_>>()?,
+    };
+    backend::check_use(&raw.backends, &rules.asked(), report);
+    Some(rules)
 }
 
-fn compile_list(list: List, raw: &[RawRule], report: &mut Report<'_>) -> Option<Vec<Arc<Rule>>> {
+fn compile_list(
+    list: List,
+    raw: &[RawRule],
+    names: &Names<'_>,
+    report: &mut Report<'_>,
+) -> Option<Vec<Arc<Rule>>> {
     let rules: Vec<Option<Arc<Rule>>> = raw
         .iter()
         .enumerate()
-        .map(|(index, raw)| Rule::compile(RuleId { list, index }, raw, report).map(Arc::new))
+        .map(|(index, raw)| Rule::compile(RuleId { list, index }, raw, names, report).map(Arc::new))
         .collect();
     rules.into_iter().collect()
+}
+
+impl Rules {
+    /// The backends that some rule asks, by the numbers of [`Rule::backend`].
+    pub fn asked(&self) -> Vec<usize> {
+        let rules = self.custom.iter().chain(&self.external);
+        let resource = self.resource.iter().flat_map(|it| [&it.cpu, &it.memory]);
+        let mut asked: Vec<usize> = rules
+            .map(|rule| rule.backend)
+            .chain(resource.map(|rule| rule.backend))
+            .collect();
+        asked.sort_unstable();
+        asked.dedup();
+        asked
+    }
+
+    /// What the backend of this number is called.
+    pub fn backend_name(&self, backend: usize) -> &str {
+        let spec = backend.checked_sub(1).and_then(|at| self.backends.get(at));
+        spec.map_or(DEFAULT_BACKEND, |spec| &spec.name)
+    }
 }
 
 impl Rule {
@@ -195,7 +208,12 @@ impl Rule {
         }
     }
 
-    fn compile(id: RuleId, raw: &RawRule, report: &mut Report<'_>) -> Option<Rule> {
+    fn compile(
+        id: RuleId,
+        raw: &RawRule,
+        names: &Names<'_>,
+        report: &mut Report<'_>,
+    ) -> Option<Rule> {
         let path = id.to_string();
         let missing = Located {
             span: raw.span.clone(),
@@ -216,8 +234,10 @@ impl Rule {
         if let (Some(association), false) = (&association, raw.malformed) {
             check_association(id.list, association, raw, &path, report);
         }
+        let source = names.source(&raw.source, &path, report);
         let line = report.line(&raw.span);
         let (naming, association, query) = (naming?, association?, query?);
+        let (backend, partial) = source?;
         Some(Rule {
             id,
             line,
@@ -225,6 +245,8 @@ impl Rule {
             naming,
             association,
             query,
+            backend,
+            partial,
         })
     }
 }
@@ -274,110 +296,6 @@ fn check_association(
         ),
     };
     report.warning(span, &field, message, help);
-}
-
-impl ResourceRules {
-    fn compile(raw: &RawResourceRules, report: &mut Report<'_>) -> Option<ResourceRules> {
-        let cpu = ResourceRule::compile(&raw.cpu, raw, "resourceRules.cpu", report);
-        let memory = ResourceRule::compile(&raw.memory, raw, "resourceRules.memory", report);
-        let window = match &raw.window {
-            None => Some(Duration::ZERO),
-            Some(window) => go::duration::parse_prometheus(&window.text)
-                .map_err(|error| {
-                    let help = "write numbers with their units, largest first, as `1m` or `1h30m`";
-                    let span = window.span.clone();
-                    let message = error.to_string();
-                    report.error(span, "resourceRules.window", message, help.to_owned());
-                })
-                .ok(),
-        };
-        Some(ResourceRules {
-            cpu: Arc::new(cpu?),
-            memory: Arc::new(memory?),
-            window: window?,
-        })
-    }
-}
-
-impl ResourceRule {
-    fn compile(
-        raw: &RawResourceRule,
-        parent: &RawResourceRules,
-        path: &str,
-        report: &mut Report<'_>,
-    ) -> Option<ResourceRule> {
-        let span = raw.span.clone().unwrap_or_else(|| parent.span.clone());
-        let missing = Located {
-            span: span.clone(),
-            ..Located::default()
-        };
-        let absent = raw.span.is_none();
-        let quiet = absent || parent.malformed;
-        if absent && !parent.malformed {
-            let message = "without this rule no pod and no node has resource metrics";
-            let help =
-                "add it with `containerQuery`, `nodeQuery`, `containerLabel` and `resources`";
-            report.warning(span.clone(), path, message, help.to_owned());
-        }
-        let association = Association::compile(&raw.resources, path, report);
-        let mut query = |raw: &Option<Located>, field: &str| {
-            Query::compile(
-                raw.as_ref(),
-                &missing,
-                quiet,
-                &format!("{path}.{field}"),
-                report,
-            )
-        };
-        let container_query = query(&raw.container_query, "containerQuery");
-        let node_query = query(&raw.node_query, "nodeQuery");
-        let container_label = raw.container_label.clone().unwrap_or_default().text;
-        let origin = Origin {
-            rule: path.to_owned(),
-            line: report.line(&span),
-        };
-        if let (Some(association), false) = (&association, quiet) {
-            let span = raw.resources.span.clone().unwrap_or(span);
-            check_resource_labels(association, &container_label, span, path, report);
-        }
-        Some(ResourceRule {
-            origin,
-            container_query: container_query?,
-            node_query: node_query?,
-            association: association?,
-            container_label,
-        })
-    }
-}
-
-fn check_resource_labels(
-    association: &Association,
-    container_label: &str,
-    span: Range<usize>,
-    path: &str,
-    report: &mut Report<'_>,
-) {
-    for (kind, plural) in [
-        ("namespace", "namespaces"),
-        ("pod", "pods"),
-        ("node", "nodes"),
-    ] {
-        if !association.maps(&[kind, plural]) {
-            let message = format!("no label is mapped to the {kind}: asks that need it fail");
-            let help = format!("add `overrides: {{{kind}: {{resource: {kind}}}}}`");
-            report.warning(span.clone(), &format!("{path}.resources"), message, help);
-        }
-    }
-    if container_label.is_empty() {
-        let message = "there is no `containerLabel`: containers have no names";
-        let help = "add the label that names the container, as `containerLabel: container`";
-        report.warning(
-            span,
-            &format!("{path}.containerLabel"),
-            message,
-            help.to_owned(),
-        );
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 
 use crate::go::boolean::parse_bool;
 use crate::go::duration;
+use crate::quantity;
 
 /// Shape of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,24 +44,7 @@ pub(super) fn above_zero(text: &str) -> Result<Duration, String> {
 
 /// A number of bytes above zero: `1048576`, `512KiB`, `64MiB`, `1GiB`.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
-    let (number, unit) = text.split_at(
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len()),
-    );
-    let scale: u64 = match unit {
-        "" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => 0,
-    };
-    let size = number
-        .parse::<u64>()
-        .ok()
-        .and_then(|it| it.checked_mul(scale));
-    size.filter(|size| *size > 0).ok_or_else(|| {
-        "must be a size above zero in bytes, KiB, MiB or GiB, such as 64MiB".to_owned()
-    })
+    quantity::parse_bytes(text).map_err(str::to_owned)
 }
 
 /// `text` or `json`.

@@ -86,6 +86,10 @@ pub enum Error {
          --prometheus-max-response-bytes"
     )]
     TooLarge(u64),
+    /// The server says that its answer is incomplete, and the rule wants none such. Its first
+    /// warning, if it gives one.
+    #[error("the backend says its answer is partial{}", after_colon(.0.as_deref()))]
+    Partial(Option<String>),
     /// A result no metric can be made of. The text is Go's for `string`.
     #[error("unexpected value type {0:?}: the query must give an instant vector or a scalar")]
     UnexpectedType(String),
@@ -114,6 +118,7 @@ impl Error {
             Self::Malformed(_) => "malformed",
             Self::Truncated(_) => "truncated",
             Self::TooLarge(_) => "too_large",
+            Self::Partial(_) => "partial",
             Self::UnexpectedType(_) => "unexpected_type",
             Self::Declined(_) => "declined",
         }
@@ -170,6 +175,10 @@ impl Error {
 /// A duration in seconds, as in the flag.
 fn shown(duration: Duration) -> String {
     format!("{}s", duration.as_secs_f64())
+}
+
+fn after_colon(text: Option<&str>) -> String {
+    text.map(|text| format!(": {text}")).unwrap_or_default()
 }
 
 fn advice(status: StatusCode) -> &'static str {

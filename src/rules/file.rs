@@ -13,20 +13,33 @@ use super::reader::Reader;
 use super::report::{Report, quoted};
 use super::yaml::{self, NodeId};
 
-const TOP: &[&str] = &["rules", "externalRules", "resourceRules"];
+mod backends;
+
+pub(super) use backends::{Pair, RawAuth, RawBackend};
+
+const TOP: &[&str] = &["rules", "externalRules", "resourceRules", "backends"];
 const RULE: &[&str] = &[
     "seriesQuery",
     "seriesFilters",
     "resources",
     "name",
     "metricsQuery",
+    "backend",
+    "partial",
 ];
 const FILTER: &[&str] = &["is", "isNot"];
 const RESOURCES: &[&str] = &["template", "overrides", "namespaced"];
 const OVERRIDE: &[&str] = &["group", "resource"];
 const NAME: &[&str] = &["matches", "as"];
 const RESOURCE_RULES: &[&str] = &["cpu", "memory", "window"];
-const RESOURCE_RULE: &[&str] = &["containerQuery", "nodeQuery", "resources", "containerLabel"];
+const RESOURCE_RULE: &[&str] = &[
+    "containerQuery",
+    "nodeQuery",
+    "resources",
+    "containerLabel",
+    "backend",
+    "partial",
+];
 
 /// Where a field belongs that stands in the wrong mapping.
 const HOMES: &[(&[&str], &str)] = &[
@@ -39,6 +52,9 @@ const HOMES: &[(&[&str], &str)] = &[
         "`resourceRules.cpu` and `resourceRules.memory`",
     ),
     (TOP, "the top level"),
+    (backends::BACKEND, "an entry of `backends`"),
+    (backends::TLS, "`tls` of a backend"),
+    (backends::AUTH, "`auth` of a backend"),
 ];
 
 #[derive(Debug, Default)]
@@ -46,6 +62,7 @@ pub(super) struct RawFile {
     pub(super) rules: Vec<RawRule>,
     pub(super) external: Vec<RawRule>,
     pub(super) resource: Option<RawResourceRules>,
+    pub(super) backends: Vec<RawBackend>,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +76,14 @@ pub(super) struct RawRule {
     pub(super) matches: Option<Located>,
     pub(super) name_as: Option<Located>,
     pub(super) metrics_query: Option<Located>,
+    pub(super) source: RawSource,
+}
+
+/// Where a rule's samples come from.
+#[derive(Debug, Default)]
+pub(super) struct RawSource {
+    pub(super) backend: Option<Located>,
+    pub(super) partial: Option<Located>,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +128,7 @@ pub(super) struct RawResourceRule {
     pub(super) node_query: Option<Located>,
     pub(super) resources: RawResources,
     pub(super) container_label: Option<Located>,
+    pub(super) source: RawSource,
 }
 
 /// Reads what can be read; what cannot is in `report`.
@@ -111,6 +137,9 @@ pub(super) fn read(report: &mut Report<'_>) -> RawFile {
     let document = match yaml::compose(report.text()) {
         Ok(document) => document,
         Err(error) => {
+            if let Some(secret) = backends::secret_in_broken(report.text(), error.at) {
+                report.hide(secret);
+            }
             report.error(error.at..error.at + 1, "", error.message, error.help);
             return file;
         }
@@ -137,6 +166,7 @@ impl Reader<'_, '_> {
         self.mapping(id, "", what, TOP, &mut |me, key, value, path| match key {
             "rules" => me.rules(value, path, &mut file.rules),
             "externalRules" => me.rules(value, path, &mut file.external),
+            "backends" => me.backends(value, path, &mut file.backends),
             _ => me.resource_rules(value, path, &mut file.resource),
         });
     }
@@ -184,6 +214,8 @@ impl Reader<'_, '_> {
                 "seriesFilters" => me.filters(value, path, &mut rule.filters),
                 "resources" => me.resources(value, path, &mut rule.resources),
                 "name" => me.name(value, path, rule),
+                "backend" => me.text(value, path, &mut rule.source.backend),
+                "partial" => me.text(value, path, &mut rule.source.partial),
                 _ => me.text(value, path, &mut rule.metrics_query),
             },
         );
@@ -331,6 +363,8 @@ impl Reader<'_, '_> {
                 "containerQuery" => me.text(value, path, &mut rule.container_query),
                 "nodeQuery" => me.text(value, path, &mut rule.node_query),
                 "resources" => me.resources(value, path, &mut rule.resources),
+                "backend" => me.text(value, path, &mut rule.source.backend),
+                "partial" => me.text(value, path, &mut rule.source.partial),
                 _ => me.text(value, path, &mut rule.container_label),
             },
         );

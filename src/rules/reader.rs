@@ -1,6 +1,6 @@
 //! Walks a YAML tree as Go's yaml.v2 fills structs (`decode.go`, strict), noting every mistake.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::located::Located;
@@ -19,6 +19,10 @@ pub(super) struct Reader<'a, 't> {
     merges: usize,
     /// Fields of the whole file with the mapping they belong to, to help when one is misplaced.
     homes: &'a [(&'a [&'a str], &'a str)],
+    /// Whether what is read may hold secrets: then no value is repeated in a message.
+    guarded: bool,
+    /// Values that may be secrets.
+    hidden: HashSet<NodeId>,
 }
 
 /// What a mapping is made of.
@@ -45,11 +49,41 @@ impl<'a, 't> Reader<'a, 't> {
             budget,
             merges: 0,
             homes,
+            guarded: false,
+            hidden: HashSet::new(),
         }
     }
 
     pub(super) fn span(&self, id: NodeId) -> Range<usize> {
         self.document.node(id).span.clone()
+    }
+
+    /// Reads something that may hold secrets: where it is not as it should be, its values are shown
+    /// neither in messages nor in code frames.
+    pub(super) fn guarded(&mut self, read: impl FnOnce(&mut Self)) {
+        let before = std::mem::replace(&mut self.guarded, true);
+        read(self);
+        self.guarded = before;
+    }
+
+    /// This value and all values in it are shown nowhere.
+    pub(super) fn hide(&mut self, id: NodeId) {
+        let mut left = vec![id];
+        while let Some(id) = left.pop() {
+            if !self.hidden.insert(id) {
+                continue;
+            }
+            match self.content(id) {
+                Content::Null => {}
+                Content::Scalar { .. } => self.report.hide(self.document.node(id).span.clone()),
+                Content::Mapping(entries) => left.extend(entries.iter().map(|(_, value)| value)),
+                Content::Sequence(items) => left.extend(items),
+            }
+        }
+    }
+
+    pub(super) fn is_list(&self, id: NodeId) -> bool {
+        matches!(self.content(id), Content::Sequence(_))
     }
 
     pub(super) fn is_null(&self, id: NodeId) -> bool {
@@ -97,6 +131,9 @@ impl<'a, 't> Reader<'a, 't> {
                 return me.error(key, path, message, None);
             };
             let path = join(path, name);
+            if me.guarded && (!known.contains(&name) || seen.contains_key(name)) {
+                me.hide(value);
+            }
             if !known.contains(&name) {
                 let help = me.suggest(name, known);
                 me.error(key, &path, format!("unknown field {}", quoted(name)), help);
@@ -255,6 +292,9 @@ impl<'a, 't> Reader<'a, 't> {
     }
 
     fn mismatch(&mut self, id: NodeId, path: &str, what: &str) {
+        if self.guarded {
+            self.hide(id);
+        }
         let span = self.span(id);
         let flow = self
             .report
@@ -264,6 +304,7 @@ impl<'a, 't> Reader<'a, 't> {
             .starts_with(['{', '[']);
         let (found, help) = match self.content(id) {
             Content::Null => ("nothing".to_owned(), None),
+            Content::Scalar { .. } if self.guarded => ("other text".to_owned(), None),
             Content::Scalar { text, .. } => (quoted(text), None),
             Content::Mapping(_) | Content::Sequence(_) if what == "text" && flow => {
                 let help = "put the value in single quotes: unquoted, `{` and `[` begin a mapping \
@@ -277,17 +318,7 @@ impl<'a, 't> Reader<'a, 't> {
     }
 
     fn suggest(&self, name: &str, known: &[&str]) -> Option<String> {
-        let lower = name.to_lowercase();
-        let distance = |field: &str| {
-            let allowed = field.len() / 4;
-            (lower.len() <= field.len() + allowed)
-                .then(|| strsim::damerau_levenshtein(&field.to_lowercase(), &lower))
-                .filter(|distance| *distance <= allowed)
-        };
-        let near = known
-            .iter()
-            .filter_map(|field| Some((distance(field)?, field)));
-        if let Some((_, nearest)) = near.min() {
+        if let Some(nearest) = nearest(name, known) {
             return Some(format!("did you mean `{nearest}`?"));
         }
         if let Some((_, home)) = self.homes.iter().find(|(fields, _)| fields.contains(&name)) {
@@ -296,6 +327,21 @@ impl<'a, 't> Reader<'a, 't> {
         let fields: Vec<String> = known.iter().map(|field| format!("`{field}`")).collect();
         Some(format!("the fields here are {}", fields.join(", ")))
     }
+}
+
+/// The one of `known` that was meant, capitals aside.
+pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let lower = name.to_lowercase();
+    let distance = |field: &str| {
+        let allowed = field.len() / 4;
+        (lower.len() <= field.len() + allowed)
+            .then(|| strsim::damerau_levenshtein(&field.to_lowercase(), &lower))
+            .filter(|distance| *distance <= allowed)
+    };
+    let near = known
+        .iter()
+        .filter_map(|field| Some((distance(field)?, *field)));
+    near.min().map(|(_, nearest)| nearest)
 }
 
 fn join(path: &str, name: &str) -> String {

@@ -45,6 +45,8 @@ pub struct Finding {
     pub help: Option<String>,
     /// The bytes of the file it is about.
     pub span: Range<usize>,
+    /// Bytes of its lines that may be secrets: a frame shows asterisks in their place.
+    pub hidden: Vec<Range<usize>>,
 }
 
 impl Finding {
@@ -69,6 +71,7 @@ impl Finding {
             message: message.into(),
             help: None,
             span: start..end,
+            hidden: Vec::new(),
         }
     }
 
@@ -122,6 +125,7 @@ fn frame(renderer: &Renderer, finding: &Finding, text: &str, file_name: &str) ->
         .get(first..last)
         .unwrap_or_default()
         .trim_end_matches('\r');
+    let source = &masked(source, first, &finding.hidden);
     // A frame shows one line: the rest of a long value adds nothing to where it begins.
     let begin = (start - first).min(source.len());
     let end = finding
@@ -150,6 +154,20 @@ fn frame(renderer: &Renderer, finding: &Finding, text: &str, file_name: &str) ->
     renderer.render(&[group])
 }
 
+/// `source`, which begins at the byte `first` of its file, with asterisks in the place of the bytes
+/// `hidden` of that file: as many, so that what is pointed at stays where it is.
+fn masked(source: &str, first: usize, hidden: &[Range<usize>]) -> String {
+    let mut shown = String::with_capacity(source.len());
+    for (at, c) in source.char_indices() {
+        if hidden.iter().any(|hidden| hidden.contains(&(first + at))) {
+            shown.extend(std::iter::repeat_n('*', c.len_utf8()));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 /// Collects the findings of one file.
 #[derive(Debug)]
 pub(super) struct Report<'t> {
@@ -158,6 +176,9 @@ pub(super) struct Report<'t> {
     lines: Vec<usize>,
     findings: Vec<Finding>,
     left_out: usize,
+    errors: usize,
+    /// What no frame shows.
+    hidden: Vec<Range<usize>>,
 }
 
 impl<'t> Report<'t> {
@@ -168,7 +189,14 @@ impl<'t> Report<'t> {
             lines,
             findings: Vec::new(),
             left_out: 0,
+            errors: 0,
+            hidden: Vec::new(),
         }
+    }
+
+    /// No frame of this file shows these bytes.
+    pub(super) fn hide(&mut self, span: Range<usize>) {
+        self.hidden.push(span);
     }
 
     pub(super) fn text(&self) -> &'t str {
@@ -208,8 +236,12 @@ impl<'t> Report<'t> {
         message: String,
         help: Option<String>,
     ) {
+        self.errors += usize::from(severity == Severity::Error);
         // Errors are few beside warnings in a file that is nearly right: keep one of each at least.
-        let has_error = self.has_errors();
+        let has_error = self
+            .findings
+            .iter()
+            .any(|it| it.severity == Severity::Error);
         if self.findings.len() >= MAX_FINDINGS && (has_error || severity == Severity::Warning) {
             self.left_out += 1;
             return;
@@ -223,15 +255,29 @@ impl<'t> Report<'t> {
         self.findings.len() + self.left_out
     }
 
+    /// How many of them are errors, to see whether compiling something has added any.
+    pub(super) fn count_errors(&self) -> usize {
+        self.errors
+    }
+
     pub(super) fn has_errors(&self) -> bool {
-        self.findings
-            .iter()
-            .any(|finding| finding.severity == Severity::Error)
+        self.errors > 0
     }
 
     /// The findings in the order of the file.
     pub(super) fn finish(mut self) -> Vec<Finding> {
         self.findings.sort_by_key(|finding| finding.span.start);
+        for finding in &mut self.findings {
+            let line = finding.line;
+            let begin = line
+                .checked_sub(2)
+                .and_then(|at| self.lines.get(at))
+                .copied();
+            let end = self.lines.get(line - 1).copied();
+            let (begin, end) = (begin.unwrap_or(0), end.unwrap_or(self.text.len()));
+            let shown = |span: &&Range<usize>| span.start < end && span.end > begin;
+            finding.hidden = self.hidden.iter().filter(shown).cloned().collect();
+        }
         if let (Some(last), left_out @ 1..) = (self.findings.last_mut(), self.left_out) {
             last.message
                 .push_str(&format!(" (and {left_out} more findings, not shown)"));

@@ -36,7 +36,7 @@ pub fn rules(data: &[u8]) {
     };
     let text = match rules::decode(data) {
         Ok(text) => text,
-        Err(finding) => return show(&[finding], &String::from_utf8_lossy(data)),
+        Err(findings) => return show(&findings, &String::from_utf8_lossy(data)),
     };
     match rules::parse(text) {
         Ok((rules, warnings)) => {
