@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::go::template::Data;
 use crate::quantity::Quantity;
+use crate::registry::separable::Scope;
 use crate::registry::{LabelError, Metric};
 use crate::rules::{Origin, Query};
 use crate::samples::{Point, Rows};
@@ -77,34 +78,59 @@ impl Error {
     }
 }
 
-/// The PromQL for a metric of objects: all of one kind, named `names`, in `namespace` unless at the
-/// root.
+/// A query for objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectsQuery {
+    /// The text.
+    pub promql: String,
+    /// The labels that tell whose a row is: the namespace, where it is for all of them, and the
+    /// object.
+    pub labels: Vec<String>,
+    /// The namespace of the objects that are asked about, where rows name theirs.
+    pub namespace: Option<String>,
+}
+
+/// The query for a metric of objects: all of one kind, named `names`, in `namespace` unless at the
+/// root. For [`Scope::Exact`] it is Go's. A wider one is about more objects of that kind, and the
+/// same for each ask; it stands for the exact one where the metric's
+/// [verdict](Metric::verdict) says so.
 pub fn custom_query(
     metric: &Metric,
+    scope: Scope,
     namespace: Option<&str>,
     names: &[String],
     selector: &Selector,
-) -> Result<String, Error> {
+) -> Result<ObjectsQuery, Error> {
     let origin = metric.rule.origin();
     let no_label = |cause: &LabelError| no_label(&origin, cause);
     let mut matchers = Matchers::of(selector)?;
+    let (mut group_by, mut labels) = (Vec::new(), Vec::new());
+    let of_all = namespace.filter(|_| scope == Scope::Cluster);
     if let Some(namespace) = namespace {
         let label = metric.labels.namespace.as_ref().map_err(no_label)?;
-        matchers.equal(label, namespace);
+        match of_all {
+            Some(_) => {
+                matchers.present(label);
+                labels.push(label.clone());
+            }
+            None => matchers.equal(label, namespace),
+        }
     }
-    let mut group_by = Vec::new();
     if let Some(object) = &metric.labels.object {
         let label = object.as_ref().map_err(no_label)?;
-        matchers.one_of(label, names);
-        group_by.push(label.clone());
+        match scope {
+            Scope::Exact => matchers.one_of(label, names),
+            Scope::Namespace | Scope::Cluster => matchers.present(label),
+        }
+        labels.push(label.clone());
+        group_by.extend(labels.iter().rev().cloned());
     }
-    render(
-        &origin,
-        &metric.rule.query,
-        &metric.series,
-        matchers,
-        group_by,
-    )
+    let (query, series) = (&metric.rule.query, &metric.series);
+    Ok(ObjectsQuery {
+        promql: render(&origin, query, series, matchers, group_by)?,
+        labels,
+        namespace: of_all.map(str::to_owned),
+    })
 }
 
 /// The PromQL for an external metric; `namespace` as the path names it.
@@ -210,8 +236,8 @@ pub enum Found<T = Value> {
 }
 
 impl ObjectValues {
-    /// The values of the objects `names` among `rows`, which are kept by the object's label.
-    pub fn of(rows: &Rows, names: &[String]) -> ObjectValues {
+    /// The values of the objects `names` among the rows of `query`.
+    pub fn of(rows: &Rows, query: &ObjectsQuery, names: &[String]) -> ObjectValues {
         let mut values = ObjectValues {
             found: HashMap::with_capacity(names.len()),
             dropped: Dropped {
@@ -220,7 +246,12 @@ impl ObjectValues {
             },
         };
         for name in names {
-            for point in rows.of(&[name]) {
+            let key = [query.namespace.as_deref().unwrap_or_default(), name];
+            let key = match query.namespace {
+                Some(_) => &key[..],
+                None => &key[1..],
+            };
+            for point in rows.of(key) {
                 values.add(name, point);
             }
         }

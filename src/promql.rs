@@ -36,6 +36,42 @@ pub fn is_label_name(name: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
+/// Whether PromQL reads `name` as the name of a series wherever it stands: one of the classic form,
+/// `[a-zA-Z_:][a-zA-Z0-9_:]*` (Prometheus data model), that is no word of the language itself
+/// (`promql/parser/lex.go`).
+pub fn is_series_name(name: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "and",
+        "anchored",
+        "atan2",
+        "bool",
+        "by",
+        "end",
+        "fill",
+        "fill_left",
+        "fill_right",
+        "group_left",
+        "group_right",
+        "ignoring",
+        "inf",
+        "nan",
+        "offset",
+        "on",
+        "or",
+        "range",
+        "smoothed",
+        "start",
+        "step",
+        "unless",
+        "without",
+    ];
+    let is_letter = |b: u8| b.is_ascii_alphabetic() || b == b'_' || b == b':';
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(is_letter)
+        && bytes.all(|b| is_letter(b) || b.is_ascii_digit())
+        && !WORDS.iter().any(|word| word.eq_ignore_ascii_case(name))
+}
+
 /// How many levels a syntax tree may have. Trees are walked, written and taken apart recursively,
 /// on stacks of two megabytes.
 const LEVELS_MAX: usize = 250;

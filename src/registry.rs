@@ -5,15 +5,15 @@
 //! once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
-use crate::kinds::{GroupResource, Kind, Kinds, NoMatch};
-use crate::rules::{List, Rule, RuleId, Rules};
+use crate::kinds::{GroupResource, Kind, Kinds};
+use crate::rules::{List, Rule, Rules};
 use builder::Builder;
+use separable::{AtOnce, Verdict};
 
 mod association;
 mod builder;
@@ -21,12 +21,14 @@ mod resource;
 /// What one query may be asked for at once.
 pub mod separable;
 mod survey;
+mod trouble;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use association::{Binding, LabelError};
 pub use resource::{ResourceLabels, ResourceMetric, ResourceMetrics};
 pub use survey::{Answers, Question, Survey};
+pub use trouble::{Disabled, Shadowed, Unlisted};
 
 /// Series names that a rule's `seriesQuery` finds, each with those of its labels that could name a
 /// Kubernetes object. External rules do not look at labels.
@@ -72,6 +74,20 @@ pub struct Metric {
     pub series: String,
     /// The rule's labels for the objects of this metric.
     pub labels: Labels,
+    /// What its query may be asked for at once. `None` where it is asked exactly: for an external
+    /// metric, which is of no objects, and without a label for them.
+    pub at_once: Option<Arc<AtOnce>>,
+}
+
+impl Metric {
+    /// The verdict on its query, for asks that name a namespace or for those that name none.
+    pub fn verdict(&self, in_namespace: bool) -> Option<&Verdict> {
+        let at_once = self.at_once.as_ref()?;
+        match in_namespace {
+            true => at_once.in_namespace.as_ref(),
+            false => Some(&at_once.at_root),
+        }
+    }
 }
 
 /// Which labels of a metric's series name Kubernetes objects.
@@ -81,73 +97,6 @@ pub struct Labels {
     pub object: Option<Result<String, LabelError>>,
     /// The label whose value is the object's namespace.
     pub namespace: Result<String, LabelError>,
-}
-
-/// Two rules that make the same metrics: the later one answers, as in the Go adapter.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Shadowed {
-    /// The rule that loses, with its line.
-    pub loser: (RuleId, usize),
-    /// The rule that answers, with its line.
-    pub winner: (RuleId, usize),
-    /// One of the metrics, as discovery lists it.
-    pub metric: String,
-    /// How many there are.
-    pub count: usize,
-}
-
-impl fmt::Display for Shadowed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ((loser, loser_line), (winner, winner_line)) = (&self.loser, &self.winner);
-        let metric = &self.metric;
-        write!(
-            f,
-            "{winner} (line {winner_line}) and {loser} (line {loser_line}) both make {metric:?}"
-        )?;
-        if self.count > 1 {
-            write!(f, " and {} more", self.count - 1)?;
-        }
-        write!(
-            f,
-            ": {winner} answers, as the later one; give one of them another name.as"
-        )
-    }
-}
-
-/// A rule that was never listed, so that what it would make is not known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unlisted {
-    /// The rule.
-    pub rule: RuleId,
-    /// Its line.
-    pub line: usize,
-    /// The one metric that it can make, where that can be told.
-    pub makes: Option<String>,
-    /// Whether Prometheus has answered, and called its selector wrong.
-    pub answered: bool,
-    /// Why, once that is known.
-    pub cause: Option<String>,
-}
-
-/// A rule that cannot serve because the cluster lacks a kind that one of its overrides names.
-#[derive(Clone, Debug)]
-pub struct Disabled {
-    /// The rule, as `rules[2]`.
-    pub rule: String,
-    /// The line of the override.
-    pub line: usize,
-    /// What is missing.
-    pub cause: NoMatch,
-}
-
-impl fmt::Display for Disabled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} is off: line {}: {}",
-            self.rule, self.line, self.cause
-        )
-    }
 }
 
 /// Why a metric was not found.

@@ -8,6 +8,7 @@ use crate::kinds::{GroupResource, Kind};
 use crate::kubernetes;
 use crate::plan::{self, Found, ObjectValues, Value};
 use crate::prometheus;
+use crate::registry::separable::Scope;
 use crate::registry::{Metric, NotFound, Snapshot};
 use crate::rules::List;
 use crate::samples::Labels;
@@ -54,17 +55,15 @@ pub(super) async fn answer(
     if names.is_empty() {
         return render(ask, &described, &[], form);
     }
-    let query = plan::custom_query(metric, namespace, &names, &series)
+    let query = plan::custom_query(metric, Scope::Exact, namespace, &names, &series)
         .map_err(|error| unplanned(metric, &error, ask))?;
-    let label = metric.labels.object.as_ref();
-    let label = label.and_then(|label| label.clone().ok());
-    let labels = Labels::Keys(label.into_iter().collect());
-    let rows = api.rows(query, labels, deadline).await?;
+    let labels = Labels::Keys(query.labels.clone());
+    let rows = api.rows(query.promql.clone(), labels, deadline).await?;
     if rows.head().kind == prometheus::Kind::Scalar {
         let cause = "the query gives a scalar, which belongs to no object";
         return Err(Failure::internal("unable to fetch metrics", cause));
     }
-    let values = ObjectValues::of(&rows, &names);
+    let values = ObjectValues::of(&rows, &query, &names);
     api.count_dropped(&metric.rule.origin(), values.dropped());
     if let (Objects::Named(_), [name]) = (&ask.objects, names.as_slice()) {
         let value = one(ask, name, values.found(name))?;

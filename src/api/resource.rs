@@ -20,6 +20,7 @@ use crate::plan::resource::{
     Missing, PodUsage, Pods, Samples, node_usage, nodes_query, pod_usage, pods_queries,
 };
 use crate::prometheus;
+use crate::registry::separable::Scope;
 use crate::registry::{ResourceMetric, ResourceMetrics, Snapshot};
 use crate::samples::{Labels, Rows};
 use crate::selector::Selector;
@@ -155,7 +156,8 @@ impl Asked<'_> {
         metric: &ResourceMetric,
         pods: &Arc<Pods>,
     ) -> Result<Samples, Failure> {
-        let queries = pods_queries(metric, pods).map_err(|error| Failure::plan(&error))?;
+        let queries =
+            pods_queries(metric, Scope::Exact, pods).map_err(|error| Failure::plan(&error))?;
         stream::iter(queries)
             .map(async |query| {
                 let labels = query.labels.clone();

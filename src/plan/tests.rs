@@ -39,12 +39,18 @@ fn ask(
         .custom(&GroupResource::core("pods"), true, "foo")
         .unwrap();
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    custom_query(
-        metric,
-        namespace,
-        &names,
-        &Selector::parse(selector).unwrap(),
-    )
+    asked(metric, Scope::Exact, namespace, &names, selector).map(|query| query.promql)
+}
+
+fn asked(
+    metric: &Metric,
+    scope: Scope,
+    namespace: Option<&str>,
+    names: &[String],
+    selector: &str,
+) -> Result<ObjectsQuery, Error> {
+    let selector = Selector::parse(selector).unwrap();
+    custom_query(metric, scope, namespace, names, &selector)
 }
 
 /// `TestBuildSelector` of the Go adapter's `pkg/naming/metrics_query_test.go`.
@@ -221,11 +227,55 @@ fn the_default_rules_make_gos_queries() {
             .custom(&resource, namespace.is_some(), metric)
             .unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let selector = Selector::parse(selector).unwrap();
-        assert_eq!(
-            custom_query(found, namespace, &names, &selector).as_deref(),
-            Ok(query)
-        );
+        let found = asked(found, Scope::Exact, namespace, &names, selector);
+        assert_eq!(found.unwrap().promql, query);
+    }
+}
+
+/// Whatever the names, the text is one: that is what makes it worth asking.
+#[test]
+fn a_wider_query_lets_in_all_objects_that_have_a_name() {
+    let rules = custom("sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)");
+    let (_, metric) = rules
+        .custom(&GroupResource::core("pods"), true, "foo")
+        .unwrap();
+    let (_, of_namespaces) = rules
+        .custom(&GroupResource::core("namespaces"), false, "foo")
+        .unwrap();
+    let names = ["bar".to_owned(), "baz".to_owned()];
+    for (metric, scope, namespace, promql, keys) in [
+        (
+            metric,
+            Scope::Namespace,
+            Some("shop"),
+            r#"sum(foo{a="b",namespace="shop",pod!=""}) by (pod)"#,
+            &["pod"][..],
+        ),
+        (
+            metric,
+            Scope::Cluster,
+            Some("shop"),
+            r#"sum(foo{a="b",namespace!="",pod!=""}) by (pod,namespace)"#,
+            &["namespace", "pod"],
+        ),
+        (
+            metric,
+            Scope::Exact,
+            Some("shop"),
+            r#"sum(foo{a="b",namespace="shop",pod=~"bar|baz"}) by (pod)"#,
+            &["pod"],
+        ),
+        (
+            of_namespaces,
+            Scope::Namespace,
+            None,
+            r#"sum(foo{a="b",namespace!=""}) by (namespace)"#,
+            &["namespace"],
+        ),
+    ] {
+        let query = asked(metric, scope, namespace, &names, "a=b").unwrap();
+        assert_eq!(query.promql, promql);
+        assert_eq!(query.labels, keys);
     }
 }
 
@@ -295,15 +345,15 @@ fn a_query_that_cannot_be_made_names_rule_and_cause() {
     );
 }
 
-/// Rows that are told apart by the label `pod`.
-fn rows(samples: &[(&str, f64)]) -> Rows {
-    let labels = Labels::Keys(vec!["pod".to_owned()]);
+/// Rows of `query`, each with the values of its labels.
+fn rows(query: &ObjectsQuery, samples: &[(&[&str], f64)]) -> Rows {
+    let labels = Labels::Keys(query.labels.clone());
     let timestamp = jiff::Timestamp::from_second(1_700_000_000).unwrap();
     let mut rows = Builder::new(labels, samples.len());
-    for (pod, value) in samples {
-        let labels = vec![("pod".to_owned(), (*pod).to_owned())];
+    for (values, value) in samples {
+        let values = values.iter().map(|value| (*value).to_owned());
         rows.add(Sample {
-            labels,
+            labels: query.labels.iter().cloned().zip(values).collect(),
             timestamp,
             value: *value,
         })
@@ -320,8 +370,18 @@ fn rows(samples: &[(&str, f64)]) -> Rows {
 #[test]
 fn rows_become_values_and_what_is_no_number_is_none() {
     let names: Vec<String> = ["a", "b", "c"].map(str::to_owned).to_vec();
-    let rows = rows(&[("a", 1.0), ("b", f64::NAN), ("stranger", 9.0), ("a", 2.5)]);
-    let values = ObjectValues::of(&rows, &names);
+    let rules = custom("foo{<<.LabelMatchers>>}");
+    let (_, metric) = rules
+        .custom(&GroupResource::core("pods"), true, "foo")
+        .unwrap();
+    let query = asked(metric, Scope::Namespace, Some("shop"), &names, "").unwrap();
+    let of_two_a: &[(&[&str], f64)] = &[
+        (&["a"], 1.0),
+        (&["b"], f64::NAN),
+        (&["stranger"], 9.0),
+        (&["a"], 2.5),
+    ];
+    let values = ObjectValues::of(&rows(&query, of_two_a), &query, &names);
     let Found::Value(a) = values.found("a") else {
         panic!("a must have a value")
     };
@@ -336,6 +396,20 @@ fn rows_become_values_and_what_is_no_number_is_none() {
             ambiguous: 1
         }
     );
+    // Of all namespaces, those of one.
+    let query = asked(metric, Scope::Cluster, Some("shop"), &names, "").unwrap();
+    let of_many: &[(&[&str], f64)] = &[
+        (&["bank", "a"], 1.0),
+        (&["shop", "a"], 2.0),
+        (&["", "a"], 3.0),
+        (&["bank", "b"], 4.0),
+    ];
+    let values = ObjectValues::of(&rows(&query, of_many), &query, &names);
+    let Found::Value(a) = values.found("a") else {
+        panic!("a must have a value")
+    };
+    assert_eq!(a.quantity.to_string(), "2");
+    assert_eq!(values.found("b"), &Found::Nothing);
 }
 
 proptest! {

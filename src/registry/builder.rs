@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::separable::AtOnce;
 use super::{
     Binding, CustomMetrics, Disabled, Known, Labels, Listing, Metric, Shadowed, Survey, Unlisted,
 };
@@ -51,19 +52,29 @@ impl<'a> Builder<'a> {
             return;
         };
         let namespace = binding.label_of(&GroupResource::core("namespaces"));
+        // Once for each label: a rule may have thousands of series.
+        let mut judged: BTreeMap<String, Arc<AtOnce>> = BTreeMap::new();
         for (series, labels) in &*known_or_assumed(rule, known) {
             let Some(name) = api_name(rule, series) else {
                 continue;
             };
             for resource in labels.iter().filter_map(|label| binding.resource_of(label)) {
-                let labels = Labels {
-                    object: Some(binding.label_of(&resource)),
-                    namespace: namespace.clone(),
-                };
+                let object = binding.label_of(&resource);
+                let at_once = object.as_ref().ok().map(|object| {
+                    let judged = judged.entry(object.clone()).or_insert_with(|| {
+                        let namespace = namespace.as_deref().ok();
+                        Arc::new(AtOnce::new(&rule.query, namespace, object))
+                    });
+                    judged.of_series(&rule.query, series)
+                });
                 let metric = Metric {
                     rule: Arc::clone(rule),
                     series: series.clone(),
-                    labels,
+                    labels: Labels {
+                        object: Some(object),
+                        namespace: namespace.clone(),
+                    },
+                    at_once,
                 };
                 let listed = format!("{resource}/{name}");
                 let metrics = self.custom.entry(resource).or_default();
@@ -91,6 +102,7 @@ impl<'a> Builder<'a> {
                 rule: Arc::clone(rule),
                 series: series.clone(),
                 labels,
+                at_once: None,
             };
             let former = self.external.insert(name.clone(), metric);
             self.note_shadowed(name, former, rule);

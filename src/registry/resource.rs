@@ -97,7 +97,7 @@ impl ResourceMetrics {
 fn at_once(rule: &ResourceRule, labels: &ResourceLabels) -> Option<Verdict> {
     rule.container_query.template.as_ref()?;
     let keys = Keys {
-        namespace: labels.namespace.as_ref().ok()?,
+        namespace: Some(labels.namespace.as_ref().ok()?),
         object: labels.pod.as_ref().ok()?,
         parts: std::slice::from_ref(&rule.container_label),
     };

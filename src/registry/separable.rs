@@ -3,10 +3,16 @@
 //!
 //! The Go adapter asks for the objects of one namespace, by name. One query for *many namespaces*
 //! has a matcher that lets them all in and groups by the namespace's label as well; a query without
-//! the names has no matcher on objects. Either can stand for Go's queries only where it gives the
-//! same rows for the objects that are asked about, and fails only where one of theirs does. This is
-//! shown by induction over the syntax tree (`judge.rs`), for what is understood; all else
-//! is [`Inseparable`], and is asked as Go asks.
+//! the names lets in all objects that have one. Either can stand for Go's queries only where it
+//! gives the same rows for the objects that are asked about, and fails only where one of theirs
+//! does. This is shown by induction over the syntax tree (`judge.rs`), for what is understood; all
+//! else is [`Inseparable`], and is asked as Go asks.
+//!
+//! What holds for a query holds with more matchers on the series, as those of a metric selector:
+//! they stand in each query alike, and only take series away. A server may still refuse the larger
+//! query for its size alone, which no proof can tell: whoever asks it must be able to go back.
+
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -15,11 +21,24 @@ use crate::promql;
 use crate::rules::Query;
 
 mod judge;
+mod known;
 #[cfg(test)]
 mod tests;
 
-pub use judge::{AGGREGATIONS, PER_SERIES};
-use judge::{GROUPED_BY_NAMESPACE, Judge, NAMESPACES, OBJECTS, Scope};
+use judge::{GROUPED_BY_NAMESPACE, Judge, Lets, NAMESPACES, OBJECTS, RESERVED, SERIES};
+pub use known::{AGGREGATIONS, PER_SERIES};
+
+/// Which objects one query is about. Those of the same kind whose labels do not name them never
+/// count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// Those that are asked about, by name, as the Go adapter asks.
+    Exact,
+    /// All of one namespace; at the root, where objects have none, all.
+    Namespace,
+    /// All of all namespaces.
+    Cluster,
+}
 
 /// What a query may be asked for at once, and where it may not, why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +52,22 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// The widest scope in which the query gives what it gives for each ask.
+    pub fn widest(&self) -> Scope {
+        match (&self.others, &self.namespaces) {
+            (Err(_), _) => Scope::Exact,
+            (Ok(()), Err(_)) => Scope::Namespace,
+            (Ok(()), Ok(())) => Scope::Cluster,
+        }
+    }
+
+    fn refused(error: Inseparable) -> Verdict {
+        Verdict {
+            namespaces: Err(error.clone()),
+            others: Err(error),
+        }
+    }
+
     /// Why many namespaces cannot be asked for at once, with whatever objects they have.
     pub fn forbids(&self) -> Option<&Inseparable> {
         let causes = [&self.namespaces, &self.others];
@@ -93,61 +128,133 @@ pub enum Reason {
     /// A number that stands for no object.
     #[error("a value without labels")]
     Constant,
+    /// Objects that are not in a namespace.
+    #[error("objects at the root have no namespace")]
+    Root,
+    /// A series' name that is not plainly one where PromQL is read.
+    #[error("the name of the series may be read as something else")]
+    Series,
 }
 
 /// The labels that tell the rows of a query apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Keys<'a> {
-    /// Names namespaces.
-    pub namespace: &'a str,
+    /// Names namespaces; `None`: the query is asked without a matcher on them, for objects at the
+    /// root.
+    pub namespace: Option<&'a str>,
     /// Names objects.
     pub object: &'a str,
     /// What `.GroupBy` names beside the object, such as the label of containers.
     pub parts: &'a [String],
 }
 
-/// The verdict on `query`, whose rows are told apart by `keys`.
+/// The verdict on `query`, whose rows are told apart by `keys`. A query for resource metrics is
+/// rendered without a series' name.
 pub fn verdict(query: &Query, keys: Keys<'_>) -> Verdict {
-    let tree = match syntax(query, keys) {
+    judged(query, "", keys)
+}
+
+fn judged(query: &Query, series: &str, keys: Keys<'_>) -> Verdict {
+    let tree = match syntax(query, series, keys) {
         Ok(tree) => tree,
-        Err(error) => {
-            return Verdict {
-                namespaces: Err(error.clone()),
-                others: Err(error),
-            };
-        }
+        Err(error) => return Verdict::refused(error),
     };
-    let judged = |scope| Judge::new(keys, scope).query(&tree);
+    let judged = |lets| Judge::new(keys, lets).query(&tree);
     Verdict {
-        namespaces: judged(Scope::Namespaces),
-        others: judged(Scope::Objects),
+        namespaces: match keys.namespace {
+            Some(_) => judged(Lets::Namespaces),
+            None => Err(whole(query, Reason::Root)),
+        },
+        others: judged(Lets::Objects),
+    }
+}
+
+/// The verdicts on the query of a rule for one kind of object, whatever the series is called.
+#[derive(Debug)]
+pub struct AtOnce {
+    /// For asks that name a namespace; `None` where the rule has no label for it.
+    pub in_namespace: Option<Verdict>,
+    /// For asks at the root.
+    pub at_root: Verdict,
+}
+
+impl AtOnce {
+    /// Of a query that finds objects by the label `object`, and their namespaces by `namespace`.
+    pub fn new(query: &Query, namespace: Option<&str>, object: &str) -> AtOnce {
+        let of = |namespace| {
+            let parts = &[];
+            judged(
+                query,
+                SERIES,
+                Keys {
+                    namespace,
+                    object,
+                    parts,
+                },
+            )
+        };
+        AtOnce {
+            in_namespace: namespace.map(|label| of(Some(label))),
+            at_root: of(None),
+        }
+    }
+
+    /// The same for the series of this name: where it is no plain one, what the template makes of
+    /// it is not known.
+    pub fn of_series(self: &Arc<AtOnce>, query: &Query, series: &str) -> Arc<AtOnce> {
+        let template = query.template.as_ref();
+        let reads = template.is_some_and(|it| it.reads("Series"));
+        if !reads || promql::is_series_name(series) {
+            return Arc::clone(self);
+        }
+        let refused = || {
+            Verdict::refused(Inseparable {
+                reason: Reason::Series,
+                expression: series.to_owned(),
+            })
+        };
+        Arc::new(AtOnce {
+            in_namespace: self.in_namespace.as_ref().map(|_| refused()),
+            at_root: refused(),
+        })
+    }
+}
+
+fn whole(query: &Query, reason: Reason) -> Inseparable {
+    Inseparable {
+        reason,
+        expression: query.source.text.clone(),
     }
 }
 
 /// The syntax tree of an ask with values that no ask has.
-fn syntax(query: &Query, keys: Keys<'_>) -> Result<promql::Expr, Inseparable> {
+fn syntax(query: &Query, series: &str, keys: Keys<'_>) -> Result<promql::Expr, Inseparable> {
     let source = query.source.text.as_str();
-    let whole = |reason| Inseparable {
-        reason,
-        expression: source.to_owned(),
-    };
-    let (namespace, object) = (keys.namespace, keys.object);
+    let whole = |reason| whole(query, reason);
+    let object = keys.object;
     let is_part = |label: &str| keys.parts.iter().any(|part| part == label);
     let has_two_meanings = |label| is_part(label) || label == "__name__";
-    if namespace == object || has_two_meanings(namespace) || has_two_meanings(object) {
+    if keys.namespace == Some(object)
+        || keys.namespace.is_some_and(has_two_meanings)
+        || has_two_meanings(object)
+    {
         return Err(whole(Reason::Labels));
     }
     let template = query.template.as_ref().filter(|it| Template::is_plain(it));
     let template = template.ok_or_else(|| whole(Reason::Template))?;
-    let reserved = [NAMESPACES, OBJECTS, GROUPED_BY_NAMESPACE];
-    if reserved.into_iter().any(|text| source.contains(text)) {
+    if RESERVED.into_iter().any(|text| source.contains(text)) {
         return Err(whole(Reason::Text));
     }
     let mut group_by = vec![object];
     group_by.extend(keys.parts.iter().map(String::as_str));
-    group_by.push(GROUPED_BY_NAMESPACE);
+    let mut label_matchers = format!("{object}=~\"{OBJECTS}\"");
+    if let Some(namespace) = keys.namespace {
+        label_matchers = format!("{namespace}=~\"{NAMESPACES}\",{label_matchers}");
+        group_by.push(GROUPED_BY_NAMESPACE);
+    }
     let data = Data {
-        label_matchers: format!("{namespace}=~\"{NAMESPACES}\",{object}=~\"{OBJECTS}\""),
+        series: series.to_owned(),
+        label_matchers,
         group_by: group_by.join(","),
         ..Data::default()
     };

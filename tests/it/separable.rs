@@ -14,13 +14,14 @@ use serde_json::Value;
 use tidegauge::go::template::Data;
 use tidegauge::kinds::Kinds;
 use tidegauge::plan::resource::{Pods, pods_queries};
-use tidegauge::registry::separable::{AGGREGATIONS, PER_SERIES, Reason};
+use tidegauge::registry::separable::{AGGREGATIONS, PER_SERIES, Reason, Scope};
 use tidegauge::registry::{Listings, ResourceMetric, Snapshot};
 use tidegauge::rules;
 
 use crate::support::exporter::{self, Exporter};
 use crate::support::prometheus::{Prometheus, TargetLabels};
 
+mod custom;
 mod made_up;
 
 /// Sets of random series; each has names of its own.
@@ -156,21 +157,28 @@ const FIXED: &str = "fixed_a{namespace=\"x\",pod=\"p\",container=\"c\",id=\"1\"}
                      fixed_b{namespace=\"x\",pod=\"p\",container=\"c\",id=\"1\"} 10\n\
                      fixed_b{namespace=\"y\",pod=\"p\",container=\"c\",id=\"1\"} 20\n";
 
-/// The rule of a query over the names of a world.
-fn metric(query: &str, world: &str) -> ResourceMetric {
+/// A query over the names of a world, with the fields of a template.
+fn written(query: &str, world: &str) -> String {
     let mut text = String::new();
     let words = query.split_inclusive(|c: char| !c.is_alphanumeric() && c != '_');
     for word in words {
         let name = word.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '_');
         let named = match name {
             "a" | "b" | "c_total" => format!("{world}_{word}"),
-            "W_" => word.replace('W', world),
+            _ if name.starts_with("W_") => word.replacen('W', world, 1),
             "M" => word.replace('M', "<<.LabelMatchers>>"),
             "G" => word.replace('G', "<<.GroupBy>>"),
+            "S" => word.replace('S', "<<.Series>>"),
             _ => word.to_owned(),
         };
         text.push_str(&named);
     }
+    text
+}
+
+/// The rule of a query over the names of a world.
+fn metric(query: &str, world: &str) -> ResourceMetric {
+    let text = written(query, world);
     let file = format!(
         "resourceRules: {{cpu: {{containerLabel: container, containerQuery: '{text}', resources: \
          {{overrides: {{namespace: {{resource: namespace}}, pod: {{resource: pod}}}}}}}}}}"
@@ -216,7 +224,7 @@ async fn each(
     let mut all = Rows::new();
     for (namespace, names) in pods {
         let one = Pods::from([(Arc::clone(namespace), names.clone())]);
-        let query = pods_queries(metric, &one).unwrap().remove(0);
+        let query = pods_queries(metric, Scope::Exact, &one).unwrap().remove(0);
         let answer = prometheus.query_at(&query.promql, at).await;
         all.extend(fold(answer, Some(namespace), pods)?);
     }
@@ -266,7 +274,7 @@ async fn a_query_for_all_namespaces_gives_what_it_gives_for_each() {
         let templates = SEPARABLE.iter().map(ToString::to_string);
         for template in templates.chain(of_tables()) {
             let metric = metric(&template, world);
-            let queries = pods_queries(&metric, &pods).unwrap();
+            let queries = pods_queries(&metric, Scope::Exact, &pods).unwrap();
             let [wide] = queries.as_slice() else {
                 panic!("{template}: {:?}", metric.at_once)
             };
@@ -299,7 +307,7 @@ async fn each_kind_of_query_that_is_refused_would_give_something_else() {
     let pods = wanted(&["x", "y", "z"], &["p"]);
     for (template, reason) in REFUSED {
         let metric = metric(template, "fixed");
-        let queries = pods_queries(&metric, &pods).unwrap();
+        let queries = pods_queries(&metric, Scope::Exact, &pods).unwrap();
         assert_eq!(queries.len(), 3, "{template}");
         let verdict = metric.at_once.as_ref().unwrap();
         let found = verdict.namespaces.as_ref().unwrap_err();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::super::{Error, Matchers, no_label, render};
 use crate::registry::ResourceMetric;
+use crate::registry::separable::{Scope, Verdict};
 
 /// The names that a query lists, in bytes: some five hundred pods. Beyond it a query asks for all
 /// pods, or all namespaces, and the rows of others are ignored. (Go lists tens of thousands of
@@ -29,11 +30,17 @@ pub struct PodsQuery {
     pub labels: Vec<String>,
 }
 
-/// The PromQL for all containers of `pods`: one query for all namespaces, or one for each.
+/// The PromQL for all containers of `pods`: one query for all namespaces, or one for each. A wider
+/// `scope` than exact is about all pods, and the same for each ask; it stands for the exact one
+/// where the metric's verdict says so.
 ///
 /// # Errors
 /// A rule without the labels, or whose template fails; never where no pods are asked about.
-pub fn pods_queries(metric: &ResourceMetric, pods: &Pods) -> Result<Vec<PodsQuery>, Error> {
+pub fn pods_queries(
+    metric: &ResourceMetric,
+    scope: Scope,
+    pods: &Pods,
+) -> Result<Vec<PodsQuery>, Error> {
     if pods.is_empty() {
         return Ok(Vec::new());
     }
@@ -43,16 +50,17 @@ pub fn pods_queries(metric: &ResourceMetric, pods: &Pods) -> Result<Vec<PodsQuer
         namespace: label(&metric.labels.namespace)?,
         pod: label(&metric.labels.pod)?,
     };
-    let verdict = metric.at_once.as_ref();
+    let widest = metric
+        .at_once
+        .as_ref()
+        .map_or(Scope::Exact, Verdict::widest);
     // Even with names, a query for several namespaces lets others in: one that is asked about in
     // one namespace is a pod of another as well.
-    let is_wide = verdict.is_some_and(|it| it.forbids().is_none());
-    if pods.len() > 1 && is_wide {
-        return Ok(vec![all_pods(metric, labels, pods)?]);
+    if scope == Scope::Cluster || (pods.len() > 1 && widest == Scope::Cluster) {
+        return Ok(vec![all_pods(metric, labels, scope, pods)?]);
     }
-    let takes_others = verdict.is_some_and(|it| it.others.is_ok());
     let one = |(namespace, names)| {
-        let listed = are_few(names) || !takes_others;
+        let listed = scope == Scope::Exact && (are_few(names) || widest == Scope::Exact);
         pods_of_one(metric, labels, namespace, names, listed)
     };
     pods.iter().map(one).collect()
@@ -77,6 +85,8 @@ fn pods_of_one(
     matchers.equal(labels.namespace, namespace);
     if listed {
         matchers.one_of(labels.pod, &texts(names));
+    } else {
+        matchers.present(labels.pod);
     }
     let group_by = [labels.pod, &metric.rule.container_label].map(str::to_owned);
     Ok(PodsQuery {
@@ -87,18 +97,20 @@ fn pods_of_one(
 }
 
 /// For the pods of all namespaces.
-fn all_pods(metric: &ResourceMetric, labels: Labels<'_>, pods: &Pods) -> Result<PodsQuery, Error> {
+fn all_pods(
+    metric: &ResourceMetric,
+    labels: Labels<'_>,
+    scope: Scope,
+    pods: &Pods,
+) -> Result<PodsQuery, Error> {
     let mut matchers = Matchers::default();
-    let namespaces = pods.keys().cloned().collect();
-    if are_few(&namespaces) {
-        matchers.one_of(labels.namespace, &texts(&namespaces));
-    } else {
-        matchers.present(labels.namespace);
-    }
-    let names = pods.values().flatten().cloned().collect();
-    if are_few(&names) {
-        matchers.one_of(labels.pod, &texts(&names));
-    }
+    let mut add = |label, names: &BTreeSet<Arc<str>>| match scope == Scope::Exact && are_few(names)
+    {
+        true => matchers.one_of(label, &texts(names)),
+        false => matchers.present(label),
+    };
+    add(labels.namespace, &pods.keys().cloned().collect());
+    add(labels.pod, &pods.values().flatten().cloned().collect());
     let container = &metric.rule.container_label;
     let group_by = [labels.pod, container, labels.namespace].map(str::to_owned);
     Ok(PodsQuery {

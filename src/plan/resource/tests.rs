@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::kinds::Kinds;
 use crate::prometheus::{Kind, Sample};
+use crate::registry::separable::Scope;
 use crate::registry::{Listings, ResourceMetric, ResourceMetrics, Snapshot};
 use crate::rules;
 use crate::samples::{Builder, Head, Labels};
@@ -78,7 +79,7 @@ fn texts(names: &[&str]) -> BTreeSet<Arc<str>> {
 /// Rows of pods of the namespace `ns`, asked for on its own.
 fn pods(names: &[&str], rows: &[(&str, &str, f64, i64)]) -> Samples {
     let (cpu, wanted) = (metrics().cpu, Pods::from([("ns".into(), texts(names))]));
-    let queries = pods_queries(&cpu, &wanted).unwrap();
+    let queries = pods_queries(&cpu, Scope::Exact, &wanted).unwrap();
     let query = &queries[0];
     let keys: Vec<[&str; 2]> = rows
         .iter()

@@ -10,16 +10,19 @@ use promql_parser::parser::{
     AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality, VectorSelector,
 };
 
+use super::known::{AGGREGATIONS, BUCKET, PER_SERIES, QUANTILE_OF_BUCKETS};
 use super::{Inseparable, Keys, Reason};
 
 /// Stands in a query for the values and for the grouping that an ask would put in; never sent.
 pub(super) const NAMESPACES: &str = "NAMESPACES-OF-AN-ASK";
 pub(super) const OBJECTS: &str = "OBJECTS-OF-AN-ASK";
 pub(super) const GROUPED_BY_NAMESPACE: &str = "__namespace_of_an_ask__";
+pub(super) const SERIES: &str = "series_of_an_ask";
+pub(super) const RESERVED: [&str; 4] = [NAMESPACES, OBJECTS, GROUPED_BY_NAMESPACE, SERIES];
 
 /// What is let into a query, beyond what Go lets in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(super) enum Lets {
     /// Series of many namespaces.
     Namespaces,
     /// Series of objects that nobody asks about, in whatever namespaces are asked for.
@@ -57,15 +60,15 @@ enum Match<'a> {
 /// Judges one query for one scope.
 pub(super) struct Judge<'a> {
     keys: Keys<'a>,
-    scope: Scope,
+    lets: Lets,
 }
 
 /// The rows; `None` for a number that depends on no series.
 type Judged = Result<Option<Rows>, Inseparable>;
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(keys: Keys<'a>, scope: Scope) -> Judge<'a> {
-        Judge { keys, scope }
+    pub(super) fn new(keys: Keys<'a>, lets: Lets) -> Judge<'a> {
+        Judge { keys, lets }
     }
 
     pub(super) fn query(&self, it: &Expr) -> Result<(), Inseparable> {
@@ -106,22 +109,28 @@ impl<'a> Judge<'a> {
         let is = |matcher: &Matcher, label: &str, value: &str| {
             matcher.name == label && matcher.value == value && matches!(matcher.op, MatchOp::Re(_))
         };
-        let (namespace, object) = (self.keys.namespace, self.keys.object);
-        let of_ask =
-            |matcher: &Matcher| is(matcher, namespace, NAMESPACES) || is(matcher, object, OBJECTS);
-        let takes = |label: &str, value: &str| {
+        let namespace = self.keys.namespace.map(|label| (label, NAMESPACES));
+        let of_ask = || namespace.into_iter().chain([(self.keys.object, OBJECTS)]);
+        let takes = |(label, value)| {
             let mut all = matchers.matchers.iter();
             all.any(|matcher| is(matcher, label, value))
         };
-        let all = takes(namespace, NAMESPACES) && takes(object, OBJECTS);
-        if !all || !matchers.or_matchers.is_empty() {
+        if !of_ask().all(takes) || !matchers.or_matchers.is_empty() {
             return Err(forbid(Reason::Selector, it));
         }
-        let others = matchers.matchers.iter().filter(|matcher| !of_ask(matcher));
-        let texts = others.flat_map(|matcher| [&matcher.name, &matcher.value]);
-        let reserved = [NAMESPACES, OBJECTS, GROUPED_BY_NAMESPACE];
-        let depends = |text: &String| reserved.iter().any(|reserved| text.contains(reserved));
-        if texts.chain(&selector.name).any(depends) {
+        let is_own = |matcher: &&Matcher| !of_ask().any(|(label, value)| is(matcher, label, value));
+        let own = matchers.matchers.iter().filter(is_own);
+        // The series' name is the same in each ask, but a label that is made of it may be one of
+        // those that matter.
+        let names_series = |matcher: &Matcher| matcher.name.contains(SERIES);
+        let depends = |text: &String| {
+            let mut reserved = RESERVED.iter().filter(|it| **it != SERIES);
+            reserved.any(|reserved| text.contains(reserved))
+        };
+        let texts = own
+            .clone()
+            .flat_map(|matcher| [&matcher.name, &matcher.value]);
+        if own.clone().any(names_series) || texts.chain(&selector.name).any(depends) {
             return Err(forbid(Reason::Text, it));
         }
         let names_one = |matcher: &Matcher| {
@@ -153,7 +162,7 @@ impl<'a> Judge<'a> {
             Some(LabelModifier::Include(by)) if self.keeps_apart(by) => {
                 whole(by, it)?;
                 Ok(Rows {
-                    has_namespace: of.has_namespace && has(by, self.keys.namespace),
+                    has_namespace: of.has_namespace && self.has_namespace(by),
                     labels: match has(by, METRIC_NAME) {
                         true => Told::ByName,
                         false => Told::Among(by.labels.iter().cloned().collect()),
@@ -180,6 +189,14 @@ impl<'a> Judge<'a> {
         let mut rows = arguments.into_iter().flatten();
         match (rows.next(), rows.next()) {
             (Some(rows), None) if PER_SERIES.contains(&name) => self.unnamed(rows, it).map(Some),
+            (Some(rows), None) if name == QUANTILE_OF_BUCKETS && !self.is_key(BUCKET) => {
+                let mut rows = self.unnamed(rows, it)?;
+                // It makes one row of those that differ in this label alone.
+                if let Told::Among(labels) = &mut rows.labels {
+                    labels.remove(BUCKET);
+                }
+                Ok(Some(rows))
+            }
             (None, _) if matches!(name, "time" | "pi") => Ok(None),
             _ => Err(forbid(Reason::Function(name), it)),
         }
@@ -193,7 +210,7 @@ impl<'a> Judge<'a> {
         right: Rows,
         it: &Expr,
     ) -> Result<Rows, Inseparable> {
-        if self.scope == Scope::Namespaces && left.has_namespace != right.has_namespace {
+        if self.lets == Lets::Namespaces && left.has_namespace != right.has_namespace {
             return Err(forbid(Reason::Sides, it));
         }
         let modifier = binary.modifier.as_ref();
@@ -248,7 +265,7 @@ impl<'a> Judge<'a> {
                 one(&right)?;
                 return Ok(match matching {
                     Match::On(on) => Rows {
-                        has_namespace: left.has_namespace && has(on, self.keys.namespace),
+                        has_namespace: left.has_namespace && self.has_namespace(on),
                         labels: Told::Among(on.labels.iter().cloned().collect()),
                     },
                     Match::Ignoring(_) => left,
@@ -274,14 +291,14 @@ impl<'a> Judge<'a> {
     /// The rows without their names, which must not be what tells them apart.
     fn unnamed(&self, rows: Rows, it: &Expr) -> Result<Rows, Inseparable> {
         match rows.labels {
-            Told::ByName if self.scope == Scope::Objects => Err(forbid(Reason::Name, it)),
+            Told::ByName if self.lets == Lets::Objects => Err(forbid(Reason::Name, it)),
             _ => Ok(rows),
         }
     }
 
     /// Where objects that nobody asks about are let in, theirs must not be able to fail a query.
     fn certainly(&self, holds: bool, it: &Expr) -> Result<(), Inseparable> {
-        match holds || self.scope == Scope::Namespaces {
+        match holds || self.lets == Lets::Namespaces {
             true => Ok(()),
             false => Err(forbid(Reason::Duplicates, it)),
         }
@@ -289,13 +306,21 @@ impl<'a> Judge<'a> {
 
     /// Rows that differ in what must be kept apart differ in these labels.
     fn keeps_apart(&self, labels: &Labels) -> bool {
-        let namespace = has(labels, self.keys.namespace) || has(labels, GROUPED_BY_NAMESPACE);
-        has(labels, self.keys.object) && (namespace || self.scope == Scope::Objects)
+        let namespace = self.has_namespace(labels) || has(labels, GROUPED_BY_NAMESPACE);
+        has(labels, self.keys.object) && (namespace || self.lets == Lets::Objects)
+    }
+
+    fn is_key(&self, label: &str) -> bool {
+        self.keys.object == label || self.keys.namespace == Some(label)
+    }
+
+    fn has_namespace(&self, labels: &Labels) -> bool {
+        self.keys.namespace.is_some_and(|label| has(labels, label))
     }
 
     /// Whether one of these labels tells what must be kept apart.
     fn touches(&self, labels: &Labels) -> bool {
-        let namespace = has(labels, self.keys.namespace) && self.scope == Scope::Namespaces;
+        let namespace = self.has_namespace(labels) && self.lets == Lets::Namespaces;
         namespace || has(labels, self.keys.object) || has(labels, GROUPED_BY_NAMESPACE)
     }
 }
@@ -325,11 +350,14 @@ fn united(left: Rows, right: Rows) -> Rows {
     Rows { labels, ..left }
 }
 
-/// A label that is made of `.GroupBy` and more is another one in each ask.
+/// A label that is made of `.GroupBy` and more is another one in each ask, and one that is made of
+/// `.Series` may be any.
 fn whole(labels: &Labels, it: &Expr) -> Result<(), Inseparable> {
-    let mut labels = labels.labels.iter();
-    match labels.any(|label| label.contains(GROUPED_BY_NAMESPACE) && label != GROUPED_BY_NAMESPACE)
-    {
+    let is_made = |label: &String| {
+        let is_grouping = label.contains(GROUPED_BY_NAMESPACE) && label != GROUPED_BY_NAMESPACE;
+        is_grouping || label.contains(SERIES)
+    };
+    match labels.labels.iter().any(is_made) {
         true => Err(forbid(Reason::Text, it)),
         false => Ok(()),
     }
@@ -345,45 +373,3 @@ fn forbid(reason: Reason, it: &Expr) -> Inseparable {
         expression: it.to_string(),
     }
 }
-
-/// Aggregations that make one row of each group, whatever other groups there are.
-pub const AGGREGATIONS: &[&str] = &[
-    "avg", "count", "group", "max", "min", "quantile", "stddev", "stdvar", "sum",
-];
-
-/// Functions that make a row of each series by itself, with its labels but for the name.
-pub const PER_SERIES: &[&str] = &[
-    "abs",
-    "avg_over_time",
-    "ceil",
-    "changes",
-    "clamp",
-    "clamp_max",
-    "clamp_min",
-    "count_over_time",
-    "delta",
-    "deriv",
-    "exp",
-    "floor",
-    "idelta",
-    "increase",
-    "irate",
-    "last_over_time",
-    "ln",
-    "log10",
-    "log2",
-    "max_over_time",
-    "min_over_time",
-    "predict_linear",
-    "present_over_time",
-    "quantile_over_time",
-    "rate",
-    "resets",
-    "round",
-    "sgn",
-    "sqrt",
-    "stddev_over_time",
-    "stdvar_over_time",
-    "sum_over_time",
-    "timestamp",
-];

@@ -32,7 +32,7 @@ fn verdict_of(query: &str, namespace: &str, object: &str) -> Verdict {
     let (rules, _) = rules::parse(&text).expect("test rules must parse");
     let query = &rules.resource.unwrap().cpu.container_query;
     let keys = Keys {
-        namespace,
+        namespace: Some(namespace),
         object,
         parts: &["container".to_owned()],
     };
@@ -183,6 +183,8 @@ fn objects_that_nobody_asks_about_are_let_in_where_they_cannot_fail_the_query() 
     for query in [
         "a{M}",
         "sum by (G) (rate(a{M}[1m]))",
+        "histogram_quantile(0.9, sum by (G, le) (rate(a_bucket{M}[1m])))",
+        "histogram_quantile(0.9, sum by (G, le) (a{M})) / on (G) sum by (G) (b{M})",
         // Of one namespace, so that it need not be told.
         "sum(a{M}) by (pod, container)",
         "sum(a{M}) without (namespace, id)",
@@ -239,6 +241,18 @@ fn objects_that_nobody_asks_about_are_let_in_where_they_cannot_fail_the_query() 
             Reason::Name,
         ),
         ("-(a{M} or {__name__=~\"a|b\",M})", Reason::Name),
+        (
+            "histogram_quantile(0.9, rate({__name__=~\"a|b\",M}[1m]))",
+            Reason::Name,
+        ),
+        (
+            "histogram_quantile(0.9, sum by (G, le) (a{M})) * on (pod) sum by (G) (b{M})",
+            Reason::Duplicates,
+        ),
+        (
+            "histogram_quantile(scalar(a{M}), a{M})",
+            Reason::Function("scalar"),
+        ),
         ("topk(1, a{M})", Reason::Aggregation),
         ("sum(a{M}) by (container)", Reason::Grouping),
         ("sum(a{M}) by (pod, G_x)", Reason::Text),
@@ -252,6 +266,110 @@ fn objects_that_nobody_asks_about_are_let_in_where_they_cannot_fail_the_query() 
     assert_eq!(joined.forbids(), joined.others.as_ref().err());
     let merged = both("sum(a{M}) by (pod, container)");
     assert_eq!(merged.forbids(), merged.namespaces.as_ref().err());
+}
+
+/// The verdicts on a custom metric's query, for pods found by `pod` in namespaces by `namespace`.
+fn custom(query: &str) -> Arc<AtOnce> {
+    let query = query.replace('M', "<<.LabelMatchers>>");
+    let query = query.replace('G', "<<.GroupBy>>");
+    let query = query.replace('S', "<<.Series>>").replace('\'', "''");
+    let text = format!("rules: [{{seriesQuery: a, metricsQuery: '{query}'}}]");
+    let (rules, _) = rules::parse(&text).expect("test rules must parse");
+    Arc::new(AtOnce::new(
+        &rules.custom[0].query,
+        Some("namespace"),
+        "pod",
+    ))
+}
+
+#[test]
+fn custom_metrics_have_a_verdict_for_each_place_they_are_asked_at() {
+    for (query, in_namespace, at_root) in [
+        ("sum(S{M}) by (G)", Scope::Cluster, Scope::Namespace),
+        ("S{M}", Scope::Cluster, Scope::Namespace),
+        (
+            "sum by (G) (rate({__name__=~\"^S_.*\",M}[1m]))",
+            Scope::Exact,
+            Scope::Exact,
+        ),
+        (
+            "max(S_x{M, s=\"S\"}) by (G)",
+            Scope::Cluster,
+            Scope::Namespace,
+        ),
+        (
+            "sum by (G) (S{M}) / on (G) sum by (G) (x{M})",
+            Scope::Cluster,
+            Scope::Namespace,
+        ),
+        // Its rows do not tell namespaces apart.
+        ("sum(S{M}) by (pod)", Scope::Namespace, Scope::Namespace),
+        (
+            "sum(S{M}) by (G) * on (pod) max(x{M}) by (pod)",
+            Scope::Exact,
+            Scope::Namespace,
+        ),
+        ("S{M} * on (pod) x{M}", Scope::Exact, Scope::Exact),
+        ("topk(1, S{M})", Scope::Exact, Scope::Exact),
+        // The same for each ask.
+        ("sum(S) by (pod)", Scope::Exact, Scope::Exact),
+        ("vector(1)", Scope::Exact, Scope::Exact),
+    ] {
+        let verdicts = custom(query);
+        let found = verdicts.in_namespace.as_ref().unwrap();
+        assert_eq!(found.widest(), in_namespace, "{query}: {found:?}");
+        let found = &verdicts.at_root;
+        assert_eq!(found.widest(), at_root, "{query}: {found:?}");
+        let root = found.namespaces.as_ref().unwrap_err();
+        assert!(found.others.is_err() || root.reason == Reason::Root);
+    }
+}
+
+#[test]
+fn a_series_name_is_not_taken_for_a_label_nor_for_a_word_of_the_language() {
+    for query in [
+        "sum(a{M}) by (G, S)",
+        "sum(a{M}) by (G, x_S)",
+        "sum(a{M}) without (S)",
+        "a{M} * on (namespace, pod, S) b{M}",
+        "a{M} * ignoring (S) b{M}",
+        "a{M} * on (G) group_left (S) max by (G) (b{M})",
+        "a{M, S=\"x\"}",
+    ] {
+        let verdicts = custom(query);
+        for verdict in [&verdicts.in_namespace.as_ref().unwrap(), &&verdicts.at_root] {
+            let reason = &verdict.others.as_ref().unwrap_err().reason;
+            assert_eq!(*reason, Reason::Text, "{query}");
+        }
+    }
+    let query = "sum(S{M}) by (G)";
+    let text = query.replace('S', "<<.Series>>");
+    let (rules, _) = rules::parse(&format!(
+        "rules: [{{seriesQuery: a, metricsQuery: \"{text}\"}}]"
+    ))
+    .expect("test rules must parse");
+    let verdicts = custom(query);
+    for (series, plain) in [
+        ("http_requests_total", true),
+        ("job:requests:rate5m", true),
+        ("sum", true),
+        ("bool", false),
+        ("Offset", false),
+        ("requests.total", false),
+        ("a} or b", false),
+        ("", false),
+    ] {
+        let of_series = verdicts.of_series(&rules.custom[0].query, series);
+        assert_eq!(Arc::ptr_eq(&of_series, &verdicts), plain, "{series}");
+        let found = of_series.in_namespace.as_ref().unwrap();
+        let widest = if plain { Scope::Cluster } else { Scope::Exact };
+        assert_eq!(found.widest(), widest, "{series}");
+    }
+    let unread = custom("sum(a{M}) by (G)");
+    let (rules, _) =
+        rules::parse("rules: [{seriesQuery: a, metricsQuery: 'a{<<.LabelMatchers>>}'}]").unwrap();
+    let of_series = unread.of_series(&rules.custom[0].query, "requests.total");
+    assert!(Arc::ptr_eq(&of_series, &unread));
 }
 
 proptest! {

@@ -2,14 +2,14 @@
 
 use super::super::super::resource;
 use super::*;
-use crate::registry::separable::Reason;
+use crate::registry::separable::{Reason, Scope};
 
 /// The texts of the queries for these pods, by namespace.
 fn asked(metric: &ResourceMetric, pods: &[(&str, &[&str])]) -> Vec<String> {
     let pods = pods
         .iter()
         .map(|(namespace, names)| (Arc::from(*namespace), texts(names)));
-    let queries = pods_queries(metric, &pods.collect()).unwrap();
+    let queries = pods_queries(metric, Scope::Exact, &pods.collect()).unwrap();
     queries.into_iter().map(|query| query.promql).collect()
 }
 
@@ -72,7 +72,7 @@ fn wanted() -> Arc<Pods> {
 #[test]
 fn all_namespaces_are_asked_for_at_once_and_each_row_goes_to_its_own() {
     let cpu = metrics().cpu;
-    let asked = pods_queries(&cpu, &wanted()).unwrap();
+    let asked = pods_queries(&cpu, Scope::Exact, &wanted()).unwrap();
     let [query] = asked.as_slice() else {
         panic!("{asked:?}")
     };
@@ -112,7 +112,7 @@ fn all_namespaces_are_asked_for_at_once_and_each_row_goes_to_its_own() {
 fn a_query_that_would_mix_namespaces_is_asked_for_each() {
     let text = RULES.replacen("by (<<.GroupBy>>)", "by (pod, container)", 1);
     let cpu = snapshot(&text).resource().unwrap().cpu.clone();
-    let asked = pods_queries(&cpu, &wanted()).unwrap();
+    let asked = pods_queries(&cpu, Scope::Exact, &wanted()).unwrap();
     let namespaces: Vec<_> = asked.iter().map(|it| it.namespace.as_deref()).collect();
     assert_eq!(namespaces, [Some("a"), Some("b")]);
     assert!(asked[1].promql.contains("{namespace=\"b\",pod=\"p\"}"));
@@ -133,6 +133,36 @@ fn a_query_that_would_mix_namespaces_is_asked_for_each() {
 }
 
 #[test]
+fn a_wider_query_is_about_all_pods() {
+    let cpu = metrics().cpu;
+    for (scope, matchers, grouping) in [
+        (
+            Scope::Namespace,
+            "namespace=\"a\",pod!=\"\"",
+            "pod,container",
+        ),
+        (
+            Scope::Cluster,
+            "namespace!=\"\",pod!=\"\"",
+            "pod,container,namespace",
+        ),
+    ] {
+        let pods = Pods::from([("a".into(), texts(&["p"]))]);
+        let queries = pods_queries(&cpu, scope, &pods).unwrap();
+        let [query] = queries.as_slice() else {
+            panic!("{queries:?}")
+        };
+        assert_eq!(
+            query.promql,
+            format!(
+                "sum(rate(container_cpu_usage_seconds_total{{{matchers}}}[1m])) by ({grouping})"
+            )
+        );
+        assert_eq!(query.namespace.is_none(), scope == Scope::Cluster);
+    }
+}
+
+#[test]
 fn names_are_listed_up_to_a_limit() {
     let cpu = metrics().cpu;
     let many: Vec<String> = (0..50_000).map(|i| format!("pod-{i:05}")).collect();
@@ -141,11 +171,11 @@ fn names_are_listed_up_to_a_limit() {
     let head = "sum(rate(container_cpu_usage_seconds_total{namespace";
     assert_eq!(
         asked(&cpu, &[("a", &many)]),
-        [format!("{head}=\"a\"}}{all})")]
+        [format!("{head}=\"a\",pod!=\"\"}}{all})")]
     );
     assert_eq!(
         asked(&cpu, &[("a", &many), ("b", &["p"])]),
-        [format!("{head}=~\"a|b\"}}{all},namespace)")]
+        [format!("{head}=~\"a|b\",pod!=\"\"}}{all},namespace)")]
     );
     let each: Vec<(&str, &[&str])> = many.iter().map(|it| (*it, &["p"][..])).collect();
     assert_eq!(
@@ -163,7 +193,9 @@ fn names_are_listed_up_to_a_limit() {
     let cpu_of_one = snapshot(&text).resource().unwrap().cpu.clone();
     assert_eq!(
         asked(&cpu_of_one, &[("a", &many)]),
-        [format!("{head}=\"a\"}}[1m])) by (pod, container)")]
+        [format!(
+            "{head}=\"a\",pod!=\"\"}}[1m])) by (pod, container)"
+        )]
     );
     // Where other pods would change the answer, or fail it, all names are listed, as Go does.
     let text = RULES.replacen(
@@ -177,5 +209,8 @@ fn names_are_listed_up_to_a_limit() {
     let text = RULES.replacen("sum(rate(", "topk(9, rate(", 1);
     let cpu = snapshot(&text).resource().unwrap().cpu.clone();
     assert!(asked(&cpu, &[("a", &many)])[0].contains("|pod-49999\""));
-    assert_eq!(pods_queries(&cpu, &Pods::new()).unwrap(), []);
+    assert_eq!(
+        pods_queries(&cpu, Scope::Cluster, &Pods::new()).unwrap(),
+        []
+    );
 }
