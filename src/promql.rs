@@ -5,11 +5,14 @@
 //! byte for byte. Syntax is judged on the AST of `promql-parser`; where that parser refuses what
 //! Prometheus may accept, the answer is "unknown", never a guess.
 
+mod alternatives;
+
 use std::fmt::Write as _;
 
 use promql_parser::label::{METRIC_NAME, MatchOp, Matcher};
 use promql_parser::parser::VectorSelector;
 
+pub use alternatives::alternatives;
 pub use promql_parser::parser::Expr;
 
 pub use crate::go::quote;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Error;
-use crate::promql::{escape_regex, is_label_name, quote};
+use crate::promql::{alternatives, is_label_name, quote};
 use crate::selector::{Operator, Requirement, Selector};
 
 /// `.LabelMatchers` and `.LabelValuesByName` as they grow.
@@ -80,12 +80,4 @@ impl Matchers {
             None => Ok(()),
         }
     }
-}
-
-fn alternatives(values: &[String]) -> String {
-    values
-        .iter()
-        .map(|value| escape_regex(value))
-        .collect::<Vec<_>>()
-        .join("|")
 }
