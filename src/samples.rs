@@ -30,7 +30,7 @@ pub use fetch::from_prometheus;
 pub use rows::{Builder, Head, Labels, Point, Rows};
 
 use crate::pace;
-use crate::prometheus::Error;
+use crate::prometheus::{Error, Partial};
 use entry::{State, Step};
 
 /// The first pause after a failure; each further one doubles it.
@@ -58,6 +58,8 @@ pub struct Query {
     pub timeout: Duration,
     /// How long before now it is evaluated for.
     pub offset: Duration,
+    /// What becomes of it if the backend calls it incomplete.
+    pub partial: Partial,
     /// How long they hold.
     pub policy: Policy,
 }

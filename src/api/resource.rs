@@ -10,6 +10,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::route::{ApiGroup, GroupVersion, ListQuery, ResourceAsk, UsageOf};
+use super::rows::Wanted;
 use super::status::Failure;
 use super::wire::Form;
 use super::wire::resource::{Item, Measured};
@@ -161,7 +162,7 @@ impl Asked<'_> {
         stream::iter(queries)
             .map(async |query| {
                 let labels = query.labels.clone();
-                let rows = self.rows(query.promql.clone(), labels).await?;
+                let rows = self.rows(metric, query.promql.clone(), labels).await?;
                 self.told(metric, Samples::of_pods(&rows, &query, pods))
             })
             .buffered(NAMESPACES_AT_ONCE)
@@ -176,15 +177,20 @@ impl Asked<'_> {
         let samples = async |metric: &ResourceMetric| {
             let query = nodes_query(metric, names).map_err(|error| Failure::plan(&error))?;
             let label = metric.labels.node.clone().unwrap_or_default();
-            let rows = self.rows(query, vec![label]).await?;
+            let rows = self.rows(metric, query, vec![label]).await?;
             self.told(metric, Samples::of_nodes(&rows, names))
         };
         tokio::try_join!(samples(&self.rules.cpu), samples(&self.rules.memory))
     }
 
-    async fn rows(&self, promql: String, labels: Vec<String>) -> Result<Arc<Rows>, Failure> {
-        let labels = Labels::Keys(labels);
-        let rows = self.api.rows(promql, labels, self.deadline).await?;
+    async fn rows(
+        &self,
+        metric: &ResourceMetric,
+        promql: String,
+        labels: Vec<String>,
+    ) -> Result<Arc<Rows>, Failure> {
+        let wanted = Wanted::by_resource(&metric.rule, promql, Labels::Keys(labels));
+        let rows = self.api.rows(wanted, self.deadline).await?;
         if rows.head().kind == prometheus::Kind::Scalar {
             let cause = "the query gives a scalar, which belongs to no object";
             return Err(Failure::internal("unable to fetch metrics", cause));

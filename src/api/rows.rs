@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::status::Failure;
 use super::{Api, Deadline};
 use crate::plan::Dropped;
-use crate::rules::Origin;
+use crate::prometheus::Partial;
+use crate::rules::{Origin, ResourceRule, Rule, Terms};
 use crate::samples::{Labels, Policy, Query, Rows};
 use crate::telemetry::RuleLabel;
 
-/// How queries are asked.
+/// How queries are wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Asking {
     /// How long their rows hold, and for how much longer they may stand in for newer ones
@@ -22,27 +23,72 @@ pub struct Asking {
     pub rows_max: usize,
 }
 
-impl Api {
-    /// The rows of `promql`, of whose labels `labels` matter.
-    pub(super) async fn rows(
-        &self,
-        promql: String,
-        labels: Labels,
-        deadline: Deadline,
-    ) -> Result<Arc<Rows>, Failure> {
-        let Asking {
-            policy,
-            timeout,
-            rows_max,
-        } = self.asking;
-        let query = Query {
-            backend: 0,
+/// Rows that are wanted, on a rule's terms.
+pub(super) struct Wanted<'a> {
+    promql: String,
+    /// Which labels of the rows matter.
+    labels: Labels,
+    backend: usize,
+    partial: Partial,
+    terms: &'a Terms,
+    /// The rows that it may give; never more than `--max-rows`.
+    rows_max: usize,
+}
+
+impl<'a> Wanted<'a> {
+    /// The same with another limit of rows.
+    pub(super) fn at_most(self, rows_max: usize) -> Wanted<'a> {
+        Wanted { rows_max, ..self }
+    }
+
+    pub(super) fn by(rule: &'a Rule, promql: String, labels: Labels) -> Wanted<'a> {
+        Wanted {
             promql,
             labels,
-            rows_max,
-            timeout,
-            offset: Duration::ZERO,
-            policy,
+            backend: rule.backend,
+            partial: rule.partial,
+            terms: &rule.terms,
+            rows_max: usize::MAX,
+        }
+    }
+
+    pub(super) fn by_resource(
+        rule: &'a ResourceRule,
+        promql: String,
+        labels: Labels,
+    ) -> Wanted<'a> {
+        Wanted {
+            promql,
+            labels,
+            backend: rule.backend,
+            partial: rule.partial,
+            terms: &rule.terms,
+            rows_max: usize::MAX,
+        }
+    }
+}
+
+impl Api {
+    /// The rows of what is wanted.
+    pub(super) async fn rows(
+        &self,
+        wanted: Wanted<'_>,
+        deadline: Deadline,
+    ) -> Result<Arc<Rows>, Failure> {
+        let Policy { ttl, stale_grace } = self.asking.policy;
+        let terms = wanted.terms;
+        let query = Query {
+            backend: wanted.backend,
+            promql: wanted.promql,
+            labels: wanted.labels,
+            rows_max: wanted.rows_max.min(self.asking.rows_max),
+            timeout: terms.timeout.unwrap_or(self.asking.timeout),
+            offset: terms.offset,
+            partial: wanted.partial,
+            policy: Policy {
+                ttl: terms.ttl.unwrap_or(ttl),
+                stale_grace: terms.stale_grace.unwrap_or(stale_grace),
+            },
         };
         match self.rooms.samples.rows(query, deadline.0).await {
             Ok((rows, freshness)) => {

@@ -26,6 +26,18 @@ pub struct Query {
 }
 
 impl Query {
+    /// Whether its text is the same for every ask.
+    pub fn is_fixed(&self) -> bool {
+        const OF_ASKS: [&str; 4] = [
+            "LabelMatchers",
+            "LabelValuesByName",
+            "GroupBy",
+            "GroupBySlice",
+        ];
+        let template = self.template.as_ref();
+        template.is_some_and(|template| !OF_ASKS.iter().any(|field| template.reads(field)))
+    }
+
     /// `None` where `report` has an error about it. `missing` is where the field would belong;
     /// where it is absent for a reason already told, `quiet` says no more.
     pub(super) fn compile(
@@ -44,8 +56,13 @@ impl Query {
             }
             let field = path.rsplit('.').next().unwrap_or(path);
             let message = format!("there is no `{field}`: every ask for it fails");
+            let series = if field == "query" {
+                "a_series"
+            } else {
+                "<<.Series>>"
+            };
             let help = format!(
-                "add one, as `{field}: 'sum(<<.Series>>{{<<.LabelMatchers>>}}) by (<<.GroupBy>>)'`"
+                "add one, as `{field}: 'sum({series}{{<<.LabelMatchers>>}}) by (<<.GroupBy>>)'`"
             );
             let source = raw.unwrap_or(missing).clone();
             report.warning(source.span.clone(), path, message, help);

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::rows::{Builder, Head, Rows};
 use super::{Fetch, Query};
-use crate::prometheus::{Client, Error};
+use crate::prometheus::{Client, Error, Partial};
 use crate::telemetry::Metrics;
 
 /// Asks `client`, and counts in `metrics`.
@@ -33,14 +33,19 @@ async fn fetch(client: &Client, metrics: &Metrics, query: &Query) -> Result<Rows
         .query(promql, at, query.timeout, rows, Builder::add)
         .await;
     metrics.count_upstream("query", answer.as_ref().err().map(Error::class));
+    let answer = answer.and_then(|answer| {
+        let notes = &answer.notes;
+        metrics.count_notes(notes.warnings.count, notes.partial);
+        query.partial.check(notes)?;
+        Ok(answer)
+    });
     match answer {
         Ok(answer) => {
             tracing::debug!(promql, samples = answer.samples, "query");
-            let notes = &answer.notes;
-            metrics.count_notes(notes.warnings.count, notes.partial);
             Ok(answer.value.finish(Head {
                 kind: answer.kind,
                 histograms: answer.histograms,
+                partial: Partial::Refuse.check(&answer.notes).is_err(),
                 at,
                 took: began.elapsed(),
             }))

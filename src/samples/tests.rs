@@ -61,6 +61,7 @@ impl Backend {
         Ok(Arc::new(rows.finish(Head {
             kind: Kind::Vector,
             histograms: 0,
+            partial: false,
             at: timestamp,
             took: TAKES,
         })))
@@ -79,6 +80,7 @@ fn query(promql: &str) -> Query {
         rows_max: 10,
         timeout: TAKES * 2,
         offset: Duration::ZERO,
+        partial: Partial::Accept,
         policy: POLICY,
     }
 }
