@@ -7,88 +7,67 @@ use super::status::Failure;
 use super::{Api, Deadline};
 use crate::plan::Dropped;
 use crate::prometheus::Partial;
-use crate::rules::{Origin, ResourceRule, Rule, Terms};
+use crate::rules::{Origin, ResourceRule, Rule};
 use crate::samples::{Labels, Policy, Query, Rows};
 use crate::telemetry::RuleLabel;
 
-/// How queries are wanted.
-#[derive(Clone, Copy, Debug)]
+/// How queries are asked.
+#[derive(Clone, Debug)]
 pub struct Asking {
     /// How long their rows hold, and for how much longer they may stand in for newer ones
     /// (`--query-ttl`, `--stale-grace`).
     pub policy: Policy,
-    /// When one is given up (`--prometheus-timeout`).
-    pub timeout: Duration,
+    /// When one is given up, for each backend by its number (`--prometheus-timeout`).
+    pub timeouts: Vec<Duration>,
     /// The rows that one may give (`--max-rows`).
     pub rows_max: usize,
 }
 
-/// Rows that are wanted, on a rule's terms.
-pub(super) struct Wanted<'a> {
-    promql: String,
-    /// Which labels of the rows matter.
-    labels: Labels,
+/// Where the samples of a rule come from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source {
     backend: usize,
     partial: Partial,
-    terms: &'a Terms,
-    /// The rows that it may give; never more than `--max-rows`.
-    rows_max: usize,
 }
 
-impl<'a> Wanted<'a> {
-    /// The same with another limit of rows.
-    pub(super) fn at_most(self, rows_max: usize) -> Wanted<'a> {
-        Wanted { rows_max, ..self }
-    }
-
-    pub(super) fn by(rule: &'a Rule, promql: String, labels: Labels) -> Wanted<'a> {
-        Wanted {
-            promql,
-            labels,
+impl From<&Rule> for Source {
+    fn from(rule: &Rule) -> Source {
+        Source {
             backend: rule.backend,
             partial: rule.partial,
-            terms: &rule.terms,
-            rows_max: usize::MAX,
         }
     }
+}
 
-    pub(super) fn by_resource(
-        rule: &'a ResourceRule,
-        promql: String,
-        labels: Labels,
-    ) -> Wanted<'a> {
-        Wanted {
-            promql,
-            labels,
+impl From<&ResourceRule> for Source {
+    fn from(rule: &ResourceRule) -> Source {
+        Source {
             backend: rule.backend,
             partial: rule.partial,
-            terms: &rule.terms,
-            rows_max: usize::MAX,
         }
     }
 }
 
 impl Api {
-    /// The rows of what is wanted.
+    /// The rows of `promql`, of whose labels `labels` matter.
     pub(super) async fn rows(
         &self,
-        wanted: Wanted<'_>,
+        source: Source,
+        promql: String,
+        labels: Labels,
         deadline: Deadline,
     ) -> Result<Arc<Rows>, Failure> {
-        let Policy { ttl, stale_grace } = self.asking.policy;
-        let terms = wanted.terms;
+        let asking = &self.asking;
+        let timeout = asking.timeouts.get(source.backend);
         let query = Query {
-            backend: wanted.backend,
-            promql: wanted.promql,
-            labels: wanted.labels,
-            rows_max: wanted.rows_max.min(self.asking.rows_max),
-            timeout: terms.timeout.unwrap_or(self.asking.timeout),
-            offset: terms.offset,
-            partial: wanted.partial,
-            policy: Policy {
-                ttl: terms.ttl.unwrap_or(ttl),
-                stale_grace: terms.stale_grace.unwrap_or(stale_grace),
-            },
+            backend: source.backend,
+            promql,
+            labels,
+            rows_max: asking.rows_max,
+            timeout: *timeout.expect("the backends of the rules must all have been made"),
+            offset: Duration::ZERO,
+            partial: source.partial,
+            policy: asking.policy,
         };
         match self.rooms.samples.rows(query, deadline.0).await {
             Ok((rows, freshness)) => {

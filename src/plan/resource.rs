@@ -122,8 +122,12 @@ impl Samples {
     }
 
     fn from(rows: &Rows) -> Samples {
+        let dropped = Dropped {
+            not_a_number: rows.head().histograms,
+            ambiguous: 0,
+        };
         Samples {
-            dropped: Dropped::from(rows),
+            dropped,
             ..Samples::default()
         }
     }

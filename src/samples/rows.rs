@@ -44,8 +44,6 @@ pub struct Head {
     pub kind: Kind,
     /// How many rows were native histograms, which have no single value and were passed over.
     pub histograms: u64,
-    /// Whether the backend says that its answer may lack something.
-    pub partial: bool,
     /// The time the query was evaluated for.
     pub at: Timestamp,
     /// How long the fetch took.
@@ -153,7 +151,7 @@ impl Rows {
 }
 
 /// Gathers the rows of one answer, up to a limit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Builder {
     labels: Labels,
     rows_max: usize,
@@ -181,7 +179,7 @@ impl Builder {
     pub fn add(&mut self, sample: Sample) -> Result<(), Refusal> {
         if self.whole.len() + self.keyed.len() >= self.rows_max {
             let text = format!(
-                "the query gives more than {} series: aggregate them",
+                "the query gives more than {} series: aggregate them, or raise --max-rows",
                 self.rows_max
             );
             return Err(Refusal(text));
@@ -271,7 +269,6 @@ mod tests {
         Head {
             kind: Kind::Vector,
             histograms: 0,
-            partial: false,
             at: Timestamp::UNIX_EPOCH,
             took: Duration::ZERO,
         }
