@@ -5,16 +5,14 @@
 //! expression are escaped in names and selector values, so that `eu.west` no longer finds
 //! `euXwest`.
 
-use std::collections::{BTreeMap, HashMap};
-
 use thiserror::Error;
 
 use crate::go::template::Data;
-use crate::quantity::Quantity;
+use crate::prometheus::Sample;
 use crate::registry::separable::Scope;
 use crate::registry::{LabelError, Metric};
 use crate::rules::{Origin, Query};
-use crate::samples::{Point, Rows};
+use crate::samples::Labels;
 use crate::selector::Selector;
 
 mod matchers;
@@ -22,8 +20,13 @@ mod matchers;
 pub mod resource;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use matchers::Matchers;
+pub use values::{
+    Dropped, ExternalValue, ExternalValues, Found, ITEMS_MAX, ObjectValues, Value, number_word,
+};
+use values::{label_value, value};
 
 /// Why an ask cannot become a query.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -88,6 +91,48 @@ pub struct ObjectsQuery {
     pub labels: Vec<String>,
     /// The namespace of the objects that are asked about, where rows name theirs.
     pub namespace: Option<String>,
+    /// What else the labels of rows must satisfy, where the text does not say it.
+    pub selector: Selector,
+}
+
+impl ObjectsQuery {
+    /// Which labels of its rows matter.
+    pub fn kept(&self) -> Labels {
+        match self.selector.is_empty() {
+            true => Labels::Keys(self.labels.clone()),
+            false => Labels::All,
+        }
+    }
+
+    /// Whether a row is one of those that are asked for, and of the object with this key.
+    fn takes(&self, sample: &Sample, key: &[&str]) -> bool {
+        let labels = self.labels.iter().map(|label| label_value(sample, label));
+        labels.eq(key.iter().copied()) && satisfies(sample, &self.selector)
+    }
+}
+
+/// A query for an external metric.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExternalQuery {
+    /// The text.
+    pub promql: String,
+    /// A label and the value that rows must have, where the text does not say it: the namespace.
+    pub namespace: Option<(String, String)>,
+    /// What else their labels must satisfy.
+    pub selector: Selector,
+}
+
+impl ExternalQuery {
+    /// Whether a row is one of those that are asked for.
+    fn takes(&self, sample: &Sample) -> bool {
+        let namespace = self.namespace.as_ref();
+        namespace.is_none_or(|(label, value)| label_value(sample, label) == value)
+            && satisfies(sample, &self.selector)
+    }
+}
+
+fn satisfies(sample: &Sample, selector: &Selector) -> bool {
+    selector.holds(|label| Some(label_value(sample, label)).filter(|value| !value.is_empty()))
 }
 
 /// The query for a metric of objects: all of one kind, named `names`, in `namespace` unless at the
@@ -103,6 +148,9 @@ pub fn custom_query(
 ) -> Result<ObjectsQuery, Error> {
     let origin = metric.rule.origin();
     let no_label = |cause: &LabelError| no_label(&origin, cause);
+    if metric.rule.query.is_fixed() && metric.rule.metric.is_some() {
+        return fixed_query(metric, namespace, selector);
+    }
     let mut matchers = Matchers::of(selector)?;
     let (mut group_by, mut labels) = (Vec::new(), Vec::new());
     let of_all = namespace.filter(|_| scope == Scope::Cluster);
@@ -130,32 +178,59 @@ pub fn custom_query(
         promql: render(&origin, query, series, matchers, group_by)?,
         labels,
         namespace: of_all.map(str::to_owned),
+        selector: Selector::default(),
     })
 }
 
-/// The PromQL for an external metric; `namespace` as the path names it.
+/// A rule's `query` that depends on no ask: its rows say whose they are.
+fn fixed_query(
+    metric: &Metric,
+    namespace: Option<&str>,
+    selector: &Selector,
+) -> Result<ObjectsQuery, Error> {
+    let origin = metric.rule.origin();
+    let namespace_label = namespace.map(|_| metric.labels.namespace.as_ref());
+    let labels = namespace_label.into_iter();
+    let labels = labels.chain(metric.labels.object.iter().map(Result::as_ref));
+    let labels: Result<Vec<&String>, _> = labels.collect();
+    let labels = labels.map_err(|cause| no_label(&origin, cause))?;
+    let query = &metric.rule.query;
+    Ok(ObjectsQuery {
+        promql: render(&origin, query, "", Matchers::default(), Vec::new())?,
+        labels: labels.into_iter().cloned().collect(),
+        namespace: namespace.map(str::to_owned),
+        selector: selector.clone(),
+    })
+}
+
+/// The query for an external metric; `namespace` as the path names it.
 pub fn external_query(
     metric: &Metric,
     namespace: &str,
     selector: &Selector,
-) -> Result<String, Error> {
+) -> Result<ExternalQuery, Error> {
     let origin = metric.rule.origin();
+    let query = &metric.rule.query;
+    if query.is_fixed() && metric.rule.metric.is_some() {
+        // It is the same in every namespace, unless its rows name theirs.
+        let label = metric.labels.namespace.as_ref().ok();
+        let label = label.filter(|_| !namespace.is_empty());
+        return Ok(ExternalQuery {
+            promql: render(&origin, query, "", Matchers::default(), Vec::new())?,
+            namespace: label.map(|label| (label.clone(), namespace.to_owned())),
+            selector: selector.clone(),
+        });
+    }
     let mut matchers = Matchers::of(selector)?;
     if metric.rule.association.namespaced && !namespace.is_empty() {
-        let label = metric
-            .labels
-            .namespace
-            .as_ref()
-            .map_err(|cause| no_label(&origin, cause))?;
+        let label = metric.labels.namespace.as_ref();
+        let label = label.map_err(|cause| no_label(&origin, cause))?;
         matchers.equal(label, namespace);
     }
-    render(
-        &origin,
-        &metric.rule.query,
-        &metric.series,
-        matchers,
-        Vec::new(),
-    )
+    Ok(ExternalQuery {
+        promql: render(&origin, query, &metric.series, matchers, Vec::new())?,
+        ..ExternalQuery::default()
+    })
 }
 
 fn no_label(origin: &Origin, cause: &LabelError) -> Error {
@@ -196,160 +271,4 @@ fn render(
     } else {
         Ok(query)
     }
-}
-
-/// A value at the time it was evaluated for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Value {
-    /// Exact.
-    pub quantity: Quantity,
-    /// By Prometheus' clock.
-    pub timestamp: jiff::Timestamp,
-}
-
-/// Rows that became no value, by cause.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Dropped {
-    /// NaN or infinite.
-    pub not_a_number: u64,
-    /// A second or further row for one object: the last one counts.
-    pub ambiguous: u64,
-}
-
-/// The values of some objects, out of the rows of a custom query.
-#[derive(Debug)]
-pub struct ObjectValues {
-    found: HashMap<String, Found>,
-    dropped: Dropped,
-}
-
-/// What the rows said about one object.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Found<T = Value> {
-    /// No row.
-    #[default]
-    Nothing,
-    /// The row that counts has NaN or an infinity.
-    NotANumber(f64),
-    /// What the row that counts says.
-    Value(T),
-}
-
-impl ObjectValues {
-    /// The values of the objects `names` among the rows of `query`.
-    pub fn of(rows: &Rows, query: &ObjectsQuery, names: &[String]) -> ObjectValues {
-        let mut values = ObjectValues {
-            found: HashMap::with_capacity(names.len()),
-            dropped: Dropped {
-                not_a_number: rows.head().histograms,
-                ambiguous: 0,
-            },
-        };
-        for name in names {
-            let key = [query.namespace.as_deref().unwrap_or_default(), name];
-            let key = match query.namespace {
-                Some(_) => &key[..],
-                None => &key[1..],
-            };
-            for point in rows.of(key) {
-                values.add(name, point);
-            }
-        }
-        values
-    }
-
-    fn add(&mut self, name: &str, point: Point) {
-        let (found, dropped) = (&mut self.found, &mut self.dropped);
-        let found = found.entry(name.to_owned()).or_default();
-        if *found != Found::Nothing {
-            dropped.ambiguous += 1;
-        }
-        *found = match value(point) {
-            Some(value) => Found::Value(value),
-            None => {
-                dropped.not_a_number += 1;
-                Found::NotANumber(point.value)
-            }
-        };
-    }
-
-    /// What was found for this object.
-    pub fn found(&self, name: &str) -> &Found {
-        self.found.get(name).unwrap_or(&Found::Nothing)
-    }
-
-    /// What was dropped.
-    pub fn dropped(&self) -> Dropped {
-        self.dropped
-    }
-}
-
-/// Items of an external metric. An autoscaler adds them all up; more are a query that lacks its
-/// aggregation, and each would be held until the answer is written.
-pub const ITEMS_MAX: usize = 10_000;
-
-/// One item of an external metric: its labels and value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExternalValue {
-    /// All labels of the row.
-    pub labels: BTreeMap<String, String>,
-    /// The value.
-    pub value: Value,
-}
-
-/// The items of an external metric, in the order of the answer.
-#[derive(Debug)]
-pub struct ExternalValues {
-    items: Vec<ExternalValue>,
-    dropped: Dropped,
-}
-
-impl ExternalValues {
-    /// What `rows` say, which are kept whole.
-    pub fn of(rows: &Rows) -> ExternalValues {
-        let mut values = ExternalValues {
-            items: Vec::with_capacity(rows.len()),
-            dropped: Dropped {
-                not_a_number: rows.head().histograms,
-                ambiguous: 0,
-            },
-        };
-        for sample in rows.whole() {
-            match value(sample.into()) {
-                None => values.dropped.not_a_number += 1,
-                Some(value) => {
-                    let labels = sample.labels.iter().cloned().collect();
-                    values.items.push(ExternalValue { labels, value });
-                }
-            }
-        }
-        values
-    }
-
-    /// The items.
-    pub fn items(&self) -> &[ExternalValue] {
-        &self.items
-    }
-
-    /// What was dropped.
-    pub fn dropped(&self) -> Dropped {
-        self.dropped
-    }
-}
-
-/// How PromQL writes what is not a number.
-pub fn number_word(sample: f64) -> &'static str {
-    match sample {
-        f64::INFINITY => "+Inf",
-        f64::NEG_INFINITY => "-Inf",
-        _ => "NaN",
-    }
-}
-
-fn value(point: Point) -> Option<Value> {
-    let quantity = Quantity::from_sample(point.value)?;
-    Some(Value {
-        quantity,
-        timestamp: point.timestamp,
-    })
 }

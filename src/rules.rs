@@ -8,7 +8,6 @@
 
 mod association;
 mod backend;
-mod enforced;
 mod file;
 mod located;
 mod naming;
@@ -16,6 +15,8 @@ mod query;
 mod reader;
 mod report;
 mod resource;
+mod rule;
+mod terms;
 mod yaml;
 
 use std::fmt;
@@ -28,6 +29,7 @@ pub use naming::Naming;
 pub use query::Query;
 pub use report::{Finding, Severity, render_findings};
 pub use resource::{ResourceRule, ResourceRules};
+pub use terms::{NonFinite, OnEmpty, Terms};
 
 use crate::prometheus::Partial;
 use backend::Names;
@@ -62,10 +64,15 @@ pub struct Rule {
     pub association: Association,
     /// What to ask Prometheus for a value.
     pub query: Query,
+    /// What its one metric is called, where it has a `query` instead of a `seriesQuery`: then no
+    /// series decides what it makes.
+    pub metric: Option<String>,
     /// Whom to ask: 0 is the backend of the flags, 1 the first of [`Rules::backends`], and so on.
     pub backend: usize,
     /// What becomes of answers that the backend calls incomplete.
     pub partial: Partial,
+    /// How its queries are asked.
+    pub terms: Terms,
 }
 
 /// Where a rule stands: its name in logs, metrics and messages.
@@ -207,52 +214,6 @@ impl Rule {
             rule: self.id.to_string(),
             line: self.line,
         }
-    }
-
-    fn compile(
-        id: RuleId,
-        raw: &RawRule,
-        names: &Names<'_>,
-        report: &mut Report<'_>,
-    ) -> Option<Rule> {
-        let path = id.to_string();
-        let missing = Located {
-            span: raw.span.clone(),
-            ..Located::default()
-        };
-        let series_query = raw.series_query.clone().unwrap_or_else(|| missing.clone());
-        if series_query.text.is_empty() && !raw.malformed {
-            let message = "there is no `seriesQuery`: this rule finds no series";
-            let help = "add one, as `seriesQuery: 'http_requests_total{namespace!=\"\"}'`";
-            let field = format!("{path}.seriesQuery");
-            report.warning(series_query.span.clone(), &field, message, help.to_owned());
-        }
-        let naming = Naming::compile(raw, &path, report);
-        let association = Association::compile(&raw.resources, &path, report);
-        let query = raw.metrics_query.as_ref();
-        let field = format!("{path}.metricsQuery");
-        let query = Query::compile(query, &missing, raw.malformed, &field, report);
-        if let (Some(association), false) = (&association, raw.malformed) {
-            check_association(id.list, association, raw, &path, report);
-        }
-        let source = names.source(&raw.source, &path, report);
-        let line = report.line(&raw.span);
-        let (naming, association, query) = (naming?, association?, query?);
-        let (backend, partial) = source?;
-        if let Some(enforced) = names.enforced(backend) {
-            enforced.check(&series_query, &format!("{path}.seriesQuery"), report);
-            enforced.check_query(&query, &field, report);
-        }
-        Some(Rule {
-            id,
-            line,
-            series_query,
-            naming,
-            association,
-            query,
-            backend,
-            partial,
-        })
     }
 }
 

@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::TaskTracker;
 
 pub use entry::{Answer, Freshness, Policy};
-pub use fetch::from_backends;
+pub use fetch::from_prometheus;
 pub use rows::{Builder, Head, Labels, Point, Rows};
 
 use crate::pace;
@@ -58,7 +58,7 @@ pub struct Query {
     pub timeout: Duration,
     /// How long before now it is evaluated for.
     pub offset: Duration,
-    /// What becomes of an answer that the backend calls incomplete.
+    /// What becomes of it if the backend calls it incomplete.
     pub partial: Partial,
     /// How long they hold.
     pub policy: Policy,

@@ -18,6 +18,12 @@
 // The files of `tests/support` and of `benches/support` are shared with programs that use the rest.
 #![allow(unreachable_pub, dead_code)]
 
+#[path = "../support/client.rs"]
+mod client;
+#[path = "../support/control.rs"]
+mod control;
+#[path = "../support/latency.rs"]
+mod latency;
 #[path = "../support/procfs.rs"]
 mod procfs;
 #[path = "../../tests/support/lib.rs"]
@@ -25,12 +31,13 @@ mod support;
 #[path = "../support/table.rs"]
 mod table;
 
-mod client;
-mod control;
 mod report;
 
 use std::fmt::Write as _;
 use std::time::Instant;
+
+use hyper::HeaderMap;
+use hyper::header::HeaderValue;
 
 use client::{Client, Fetched};
 use control::Control;
@@ -93,7 +100,9 @@ const DOCUMENTS: [Document; 5] = [
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let Some(("control", rest)) = arguments.get(1).map(String::as_str).zip(arguments.get(2..)) {
+    if let Some((control::ARGUMENT, rest)) =
+        arguments.get(1).map(String::as_str).zip(arguments.get(2..))
+    {
         return control::run(rest).await;
     }
     // The one input of this program; cargo starts it, with flags of its own.
@@ -143,15 +152,13 @@ async fn measure(rounds: u32, fetches: usize) -> String {
             let mut times = [Vec::new(), Vec::new()];
             for _ in 0..fetches {
                 let started = Instant::now();
-                let fetched = ours.get(document.path, document.accept, etag).await;
+                let fetched = get(&ours, document.path, *document, etag).await;
                 times[0].push(started.elapsed());
                 assert_eq!((fetched.status, &fetched.body), (known.status, &known.body));
             }
             for _ in 0..fetches {
                 let started = Instant::now();
-                let fetched = theirs
-                    .get(&format!("/{number}"), document.accept, None)
-                    .await;
+                let fetched = get(&theirs, &format!("/{number}"), *document, None).await;
                 times[1].push(started.elapsed());
                 assert_eq!((fetched.status, &fetched.body), (known.status, &known.body));
             }
@@ -166,8 +173,24 @@ async fn measure(rounds: u32, fetches: usize) -> String {
     report.finish(&load)
 }
 
+/// As kube-aggregator asks.
+async fn get(client: &Client, path: &str, document: Document, etag: Option<&str>) -> Fetched {
+    let mut headers = HeaderMap::new();
+    let mut add = |name: &'static str, value: &str| {
+        headers.insert(name, HeaderValue::from_str(value).unwrap());
+    };
+    add("accept", document.accept);
+    add("accept-encoding", "gzip");
+    add("x-remote-user", "system:kube-aggregator");
+    add("x-remote-group", "system:masters");
+    if let Some(etag) = etag {
+        add("if-none-match", etag);
+    }
+    client.get(path, headers).await.unwrap()
+}
+
 async fn fetch(client: &Client, document: Document) -> Fetched {
-    let fetched = client.get(document.path, document.accept, None).await;
+    let fetched = get(client, document.path, document, None).await;
     if !document.known {
         return fetched;
     }
@@ -175,9 +198,7 @@ async fn fetch(client: &Client, document: Document) -> Fetched {
         .etag()
         .expect("the document must have an ETag")
         .to_owned();
-    let mut known = client
-        .get(document.path, document.accept, Some(&etag))
-        .await;
+    let mut known = get(client, document.path, document, Some(&etag)).await;
     known.headers.insert("etag", etag.parse().unwrap());
     known
 }

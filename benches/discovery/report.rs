@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::latency::Latency;
 use super::table::{self, bytes, milliseconds, nanoseconds, thousands};
 use super::{Document, procfs};
 
@@ -23,28 +24,7 @@ struct Row {
     document: Document,
     bytes: usize,
     /// The adapter's and the control's, each round.
-    rounds: [Vec<Round>; 2],
-}
-
-/// Nanoseconds of one round.
-#[derive(Clone, Copy)]
-struct Round {
-    p50: u64,
-    p99: u64,
-    max: u64,
-}
-
-impl Round {
-    fn of(mut times: Vec<Duration>) -> Round {
-        times.sort_unstable();
-        let at =
-            |percent: usize| nanoseconds(times[(times.len() * percent / 100).min(times.len() - 1)]);
-        Round {
-            p50: at(50),
-            p99: at(99),
-            max: at(100),
-        }
-    }
+    rounds: [Vec<Latency>; 2],
 }
 
 impl Report {
@@ -71,7 +51,7 @@ impl Report {
             self.rows.len() - 1
         });
         for (rounds, times) in self.rows[at].rounds.iter_mut().zip(times) {
-            rounds.push(Round::of(times));
+            rounds.push(Latency::of(times));
         }
     }
 
@@ -90,7 +70,7 @@ impl Report {
         );
         text.push_str(&table::table(&self.lines()));
         let worst = self.rows.iter().map(|row| {
-            let p99 = table::median(row.rounds[0].iter().map(|round| round.p99));
+            let p99 = table::median(row.rounds[0].iter().map(|it| it.p99));
             (p99, row.document.title)
         });
         let (p99, title) = worst.max().unwrap();
@@ -124,14 +104,14 @@ impl Report {
         for row in &self.rows {
             for (server, rounds) in ["tidegauge", "control"].into_iter().zip(&row.rounds) {
                 let spread =
-                    |of: fn(&Round) -> u64| table::spread(rounds.iter().map(of), milliseconds);
+                    |of: fn(&Latency) -> u64| table::spread(rounds.iter().map(of), milliseconds);
                 lines.push(vec![
                     row.document.title.to_owned(),
                     bytes(row.bytes as u64),
                     server.to_owned(),
-                    spread(|round| round.p50),
-                    spread(|round| round.p99),
-                    spread(|round| round.max),
+                    spread(|it| it.p50),
+                    spread(|it| it.p99),
+                    spread(|it| it.max),
                 ]);
             }
         }

@@ -3,6 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
+/// Linux shows a hundred ticks a second to programs, whatever it counts in (`USER_HZ`).
+const TICK_MILLISECONDS: u64 = 10;
+
 /// A process, by its number.
 pub struct Process(u32);
 
@@ -10,6 +13,11 @@ impl Process {
     /// This one.
     pub fn own() -> Process {
         Process(std::process::id())
+    }
+
+    /// The one with this number.
+    pub fn of(id: u32) -> Process {
+        Process(id)
     }
 
     /// The one child with this name.
@@ -44,6 +52,18 @@ impl Process {
             used.parse::<u64>().unwrap_or_default()
         });
         Duration::from_nanos(nanoseconds.sum())
+    }
+
+    /// Time on a CPU, of all its threads, also of those that have ended.
+    ///
+    /// In ticks: for what lasts long, while threads come and go.
+    pub fn cpu_ever(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap_or_default();
+        let (_, tail) = stat.rsplit_once(") ").unwrap_or_default();
+        // `utime` and `stime` are the 14th and 15th of all, the 12th and 13th after the name.
+        let ticks = tail.split(' ').skip(11).take(2);
+        let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * TICK_MILLISECONDS)
     }
 
     /// The memory it holds now, in bytes (`VmRSS`).

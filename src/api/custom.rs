@@ -1,6 +1,7 @@
 //! `custom.metrics.k8s.io`: a metric of objects.
 
 use super::route::{CustomAsk, GroupVersion, Objects};
+use super::rows::Wanted;
 use super::status::Failure;
 use super::wire::{CustomVersion, Described, Form, label_selector, metric_value_list};
 use super::{Api, Body, Deadline};
@@ -11,7 +12,6 @@ use crate::prometheus;
 use crate::registry::separable::Scope;
 use crate::registry::{Metric, NotFound, Snapshot};
 use crate::rules::List;
-use crate::samples::Labels;
 use crate::selector::Selector;
 use crate::telemetry::with_causes;
 
@@ -57,18 +57,13 @@ pub(super) async fn answer(
     }
     let query = plan::custom_query(metric, Scope::Exact, namespace, &names, &series)
         .map_err(|error| unplanned(metric, &error, ask))?;
-    let (source, labels) = (
-        metric.rule.as_ref().into(),
-        Labels::Keys(query.labels.clone()),
-    );
-    let rows = api
-        .rows(source, query.promql.clone(), labels, deadline)
-        .await?;
+    let wanted = Wanted::by(&metric.rule, query.promql.clone(), query.kept());
+    let rows = api.rows(wanted, deadline).await?;
     if rows.head().kind == prometheus::Kind::Scalar {
         let cause = "the query gives a scalar, which belongs to no object";
         return Err(Failure::internal("unable to fetch metrics", cause));
     }
-    let values = ObjectValues::of(&rows, &query, &names);
+    let values = ObjectValues::of(&rows, &query, &metric.rule.terms, &names);
     api.count_dropped(&metric.rule.origin(), values.dropped());
     if let (Objects::Named(_), [name]) = (&ask.objects, names.as_slice()) {
         let value = one(ask, name, values.found(name))?;

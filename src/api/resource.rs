@@ -10,6 +10,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::route::{ApiGroup, GroupVersion, ListQuery, ResourceAsk, UsageOf};
+use super::rows::Wanted;
 use super::status::Failure;
 use super::wire::Form;
 use super::wire::resource::{Item, Measured};
@@ -188,8 +189,8 @@ impl Asked<'_> {
         promql: String,
         labels: Vec<String>,
     ) -> Result<Arc<Rows>, Failure> {
-        let (source, labels) = (metric.rule.as_ref().into(), Labels::Keys(labels));
-        let rows = self.api.rows(source, promql, labels, self.deadline).await?;
+        let wanted = Wanted::by_resource(&metric.rule, promql, Labels::Keys(labels));
+        let rows = self.api.rows(wanted, self.deadline).await?;
         if rows.head().kind == prometheus::Kind::Scalar {
             let cause = "the query gives a scalar, which belongs to no object";
             return Err(Failure::internal("unable to fetch metrics", cause));

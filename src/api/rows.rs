@@ -7,67 +7,88 @@ use super::status::Failure;
 use super::{Api, Deadline};
 use crate::plan::Dropped;
 use crate::prometheus::Partial;
-use crate::rules::{Origin, ResourceRule, Rule};
+use crate::rules::{Origin, ResourceRule, Rule, Terms};
 use crate::samples::{Labels, Policy, Query, Rows};
 use crate::telemetry::RuleLabel;
 
-/// How queries are asked.
-#[derive(Clone, Debug)]
+/// How queries are wanted.
+#[derive(Clone, Copy, Debug)]
 pub struct Asking {
     /// How long their rows hold, and for how much longer they may stand in for newer ones
     /// (`--query-ttl`, `--stale-grace`).
     pub policy: Policy,
-    /// When one is given up, for each backend by its number (`--prometheus-timeout`).
-    pub timeouts: Vec<Duration>,
+    /// When one is given up (`--prometheus-timeout`).
+    pub timeout: Duration,
     /// The rows that one may give (`--max-rows`).
     pub rows_max: usize,
 }
 
-/// Where the samples of a rule come from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Source {
+/// Rows that are wanted, on a rule's terms.
+pub(super) struct Wanted<'a> {
+    promql: String,
+    /// Which labels of the rows matter.
+    labels: Labels,
     backend: usize,
     partial: Partial,
+    terms: &'a Terms,
+    /// The rows that it may give; never more than `--max-rows`.
+    rows_max: usize,
 }
 
-impl From<&Rule> for Source {
-    fn from(rule: &Rule) -> Source {
-        Source {
+impl<'a> Wanted<'a> {
+    /// The same with another limit of rows.
+    pub(super) fn at_most(self, rows_max: usize) -> Wanted<'a> {
+        Wanted { rows_max, ..self }
+    }
+
+    pub(super) fn by(rule: &'a Rule, promql: String, labels: Labels) -> Wanted<'a> {
+        Wanted {
+            promql,
+            labels,
             backend: rule.backend,
             partial: rule.partial,
+            terms: &rule.terms,
+            rows_max: usize::MAX,
         }
     }
-}
 
-impl From<&ResourceRule> for Source {
-    fn from(rule: &ResourceRule) -> Source {
-        Source {
+    pub(super) fn by_resource(
+        rule: &'a ResourceRule,
+        promql: String,
+        labels: Labels,
+    ) -> Wanted<'a> {
+        Wanted {
+            promql,
+            labels,
             backend: rule.backend,
             partial: rule.partial,
+            terms: &rule.terms,
+            rows_max: usize::MAX,
         }
     }
 }
 
 impl Api {
-    /// The rows of `promql`, of whose labels `labels` matter.
+    /// The rows of what is wanted.
     pub(super) async fn rows(
         &self,
-        source: Source,
-        promql: String,
-        labels: Labels,
+        wanted: Wanted<'_>,
         deadline: Deadline,
     ) -> Result<Arc<Rows>, Failure> {
-        let asking = &self.asking;
-        let timeout = asking.timeouts.get(source.backend);
+        let Policy { ttl, stale_grace } = self.asking.policy;
+        let terms = wanted.terms;
         let query = Query {
-            backend: source.backend,
-            promql,
-            labels,
-            rows_max: asking.rows_max,
-            timeout: *timeout.expect("the backends of the rules must all have been made"),
-            offset: Duration::ZERO,
-            partial: source.partial,
-            policy: asking.policy,
+            backend: wanted.backend,
+            promql: wanted.promql,
+            labels: wanted.labels,
+            rows_max: wanted.rows_max.min(self.asking.rows_max),
+            timeout: terms.timeout.unwrap_or(self.asking.timeout),
+            offset: terms.offset,
+            partial: wanted.partial,
+            policy: Policy {
+                ttl: terms.ttl.unwrap_or(ttl),
+                stale_grace: terms.stale_grace.unwrap_or(stale_grace),
+            },
         };
         match self.rooms.samples.rows(query, deadline.0).await {
             Ok((rows, freshness)) => {

@@ -9,7 +9,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use reqwest::header::HeaderName;
 use serde::Deserialize;
 
 use super::exec::Exec;
@@ -32,8 +31,6 @@ pub struct Connection {
     pub certificate: Option<(Source, Source)>,
     /// What goes into `Authorization`.
     pub credentials: Credentials,
-    /// Further headers that prove who we are, each with where its value stands.
-    pub headers: Vec<(HeaderName, Source)>,
 }
 
 /// Whose certificates we accept.
@@ -58,8 +55,8 @@ pub enum Credentials {
     Basic {
         /// The user's name.
         username: String,
-        /// The password; of a file, white space around it trimmed.
-        password: Source,
+        /// The password, not shown by `Debug`.
+        password: Secret,
     },
     /// A plugin gives a token or a client certificate.
     Exec(Box<Exec>),
@@ -203,7 +200,6 @@ impl Connection {
                 "service account token",
                 account.join("token"),
             )),
-            headers: Vec::new(),
         })
     }
 

@@ -122,12 +122,8 @@ impl Samples {
     }
 
     fn from(rows: &Rows) -> Samples {
-        let dropped = Dropped {
-            not_a_number: rows.head().histograms,
-            ambiguous: 0,
-        };
         Samples {
-            dropped,
+            dropped: Dropped::from(rows),
             ..Samples::default()
         }
     }

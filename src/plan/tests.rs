@@ -9,8 +9,8 @@ use super::*;
 use crate::kinds::{GroupResource, Kinds};
 use crate::prometheus::{Kind, Sample};
 use crate::registry::{Listings, Snapshot};
-use crate::rules;
-use crate::samples::{Builder, Head, Labels};
+use crate::rules::{self, Terms};
+use crate::samples::{Builder, Head, Labels, Rows};
 
 fn snapshot(text: &str) -> Snapshot {
     let (rules, _) = rules::parse(text).expect("test rules must parse");
@@ -161,7 +161,9 @@ fn external_queries_are_those_of_gos_own_tests() {
         let metric = rules.external("foo").unwrap();
         let selector = Selector::parse(selector).unwrap();
         assert_eq!(
-            external_query(metric, namespace, &selector).as_deref(),
+            external_query(metric, namespace, &selector)
+                .as_ref()
+                .map(|it| it.promql.as_str()),
             Ok(query)
         );
     }
@@ -362,6 +364,7 @@ fn rows(query: &ObjectsQuery, samples: &[(&[&str], f64)]) -> Rows {
     rows.finish(Head {
         kind: Kind::Vector,
         histograms: 0,
+        partial: false,
         at: timestamp,
         took: Duration::ZERO,
     })
@@ -381,7 +384,7 @@ fn rows_become_values_and_what_is_no_number_is_none() {
         (&["stranger"], 9.0),
         (&["a"], 2.5),
     ];
-    let values = ObjectValues::of(&rows(&query, of_two_a), &query, &names);
+    let values = ObjectValues::of(&rows(&query, of_two_a), &query, &Terms::default(), &names);
     let Found::Value(a) = values.found("a") else {
         panic!("a must have a value")
     };
@@ -404,7 +407,7 @@ fn rows_become_values_and_what_is_no_number_is_none() {
         (&["", "a"], 3.0),
         (&["bank", "b"], 4.0),
     ];
-    let values = ObjectValues::of(&rows(&query, of_many), &query, &names);
+    let values = ObjectValues::of(&rows(&query, of_many), &query, &Terms::default(), &names);
     let Found::Value(a) = values.found("a") else {
         panic!("a must have a value")
     };

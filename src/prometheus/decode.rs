@@ -12,7 +12,6 @@ use std::fmt;
 use std::io::Read;
 
 use jiff::Timestamp;
-use reqwest::StatusCode;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -116,11 +115,11 @@ pub fn series(
     }
 }
 
-/// The kind and the text of the error that an answer states, if it does.
-pub(super) fn refusal(body: &[u8]) -> Option<(String, String)> {
+/// The error an answer states, if it does.
+pub(super) fn refusal(body: &[u8]) -> Option<Error> {
     let body = Body::Whole(bytes::Bytes::copy_from_slice(body));
     match envelope(body, &mut Ignored) {
-        Err(Error::Refused { kind, text, .. }) => Some((kind, text)),
+        Err(error @ Error::Refused { .. }) => Some(error),
         _ => None,
     }
 }
@@ -183,7 +182,6 @@ fn run<'de, R: serde_json::de::Read<'de>, T: Data<'de>>(
         return Err(Error::Refused {
             kind: shorten(answer.kind.as_deref().unwrap_or("unknown error")),
             text: shorten(answer.text.as_deref().unwrap_or("no reason given")),
-            status: StatusCode::OK,
         });
     }
     Ok((answer.notes, answer.found))

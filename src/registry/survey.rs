@@ -3,6 +3,7 @@
 //! The registry needs to know which series *names* carry which object labels, never the series
 //! themselves: a rule that matches 200,000 series is listed from a few hundred bytes. Per rule:
 //!
+//! - a `query` of its own: nothing, for no series decides what the rule makes;
 //! - a literal name: `/api/v1/labels` of the selector, which for one name says all (an external
 //!   rule asks for the name alone). It is listed before the answer and while it is quiet;
 //! - any other selector: `/api/v1/label/__name__/values` of the selector with `label!=""` added,
@@ -68,6 +69,10 @@ impl<'a> Survey<'a> {
     /// What is listed before Prometheus has answered, and while a literal series is quiet: the
     /// literal name with every label the rule names, or that the selector makes certain.
     pub fn assumed(&self) -> Listing {
+        if let Some(metric) = &self.rule.metric {
+            let labels = self.override_labels().map(str::to_owned);
+            return Listing::from([(metric.clone(), labels.collect())]);
+        }
         let Some(selector) = &self.selector else {
             return Listing::new();
         };
@@ -81,6 +86,9 @@ impl<'a> Survey<'a> {
 
     /// What to ask first.
     pub fn questions(&self) -> Vec<Question> {
+        if self.rule.metric.is_some() {
+            return Vec::new();
+        }
         let text = || self.rule.series_query.text.clone();
         let Some(selector) = &self.selector else {
             return vec![Question::Series(text())];
@@ -118,6 +126,9 @@ impl<'a> Survey<'a> {
     ///
     /// Every question of this survey must have its answer.
     pub fn listing(&self, binding: &Binding<'_>, answers: &Answers) -> Option<Listing> {
+        if self.rule.metric.is_some() {
+            return Some(self.assumed());
+        }
         let text = || self.rule.series_query.text.clone();
         let Some(selector) = &self.selector else {
             return answers.series.get(&Question::Series(text())).cloned();

@@ -14,8 +14,10 @@ use super::report::{Report, quoted};
 use super::yaml::{self, NodeId};
 
 mod backends;
+mod resource;
 
 pub(super) use backends::{Pair, RawAuth, RawBackend};
+pub(super) use resource::{RawResourceRule, RawResourceRules};
 
 const TOP: &[&str] = &["rules", "externalRules", "resourceRules", "backends"];
 const RULE: &[&str] = &[
@@ -24,22 +26,20 @@ const RULE: &[&str] = &[
     "resources",
     "name",
     "metricsQuery",
+    "query",
     "backend",
     "partial",
+    "ttl",
+    "staleGrace",
+    "timeout",
+    "offsetFromNow",
+    "onEmpty",
+    "nonFinite",
 ];
 const FILTER: &[&str] = &["is", "isNot"];
 const RESOURCES: &[&str] = &["template", "overrides", "namespaced"];
 const OVERRIDE: &[&str] = &["group", "resource"];
 const NAME: &[&str] = &["matches", "as"];
-const RESOURCE_RULES: &[&str] = &["cpu", "memory", "window"];
-const RESOURCE_RULE: &[&str] = &[
-    "containerQuery",
-    "nodeQuery",
-    "resources",
-    "containerLabel",
-    "backend",
-    "partial",
-];
 
 /// Where a field belongs that stands in the wrong mapping.
 const HOMES: &[(&[&str], &str)] = &[
@@ -48,7 +48,7 @@ const HOMES: &[(&[&str], &str)] = &[
     (NAME, "`name`"),
     (FILTER, "an entry of `seriesFilters`"),
     (
-        RESOURCE_RULE,
+        resource::RESOURCE_RULE,
         "`resourceRules.cpu` and `resourceRules.memory`",
     ),
     (TOP, "the top level"),
@@ -76,7 +76,9 @@ pub(super) struct RawRule {
     pub(super) matches: Option<Located>,
     pub(super) name_as: Option<Located>,
     pub(super) metrics_query: Option<Located>,
+    pub(super) query: Option<Located>,
     pub(super) source: RawSource,
+    pub(super) terms: RawTerms,
 }
 
 /// Where a rule's samples come from.
@@ -84,6 +86,17 @@ pub(super) struct RawRule {
 pub(super) struct RawSource {
     pub(super) backend: Option<Located>,
     pub(super) partial: Option<Located>,
+}
+
+/// How a rule's queries are asked.
+#[derive(Debug, Default)]
+pub(super) struct RawTerms {
+    pub(super) ttl: Option<Located>,
+    pub(super) stale_grace: Option<Located>,
+    pub(super) timeout: Option<Located>,
+    pub(super) offset_from_now: Option<Located>,
+    pub(super) on_empty: Option<Located>,
+    pub(super) non_finite: Option<Located>,
 }
 
 #[derive(Debug, Default)]
@@ -108,27 +121,6 @@ pub(super) struct RawOverride {
     pub(super) label: Located,
     pub(super) group: Option<Located>,
     pub(super) resource: Option<Located>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct RawResourceRules {
-    pub(super) span: Range<usize>,
-    /// As for a rule.
-    pub(super) malformed: bool,
-    pub(super) cpu: RawResourceRule,
-    pub(super) memory: RawResourceRule,
-    pub(super) window: Option<Located>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct RawResourceRule {
-    /// Where the rule stands, if it does.
-    pub(super) span: Option<Range<usize>>,
-    pub(super) container_query: Option<Located>,
-    pub(super) node_query: Option<Located>,
-    pub(super) resources: RawResources,
-    pub(super) container_label: Option<Located>,
-    pub(super) source: RawSource,
 }
 
 /// Reads what can be read; what cannot is in `report`.
@@ -216,9 +208,23 @@ impl Reader<'_, '_> {
                 "name" => me.name(value, path, rule),
                 "backend" => me.text(value, path, &mut rule.source.backend),
                 "partial" => me.text(value, path, &mut rule.source.partial),
-                _ => me.text(value, path, &mut rule.metrics_query),
+                "metricsQuery" => me.text(value, path, &mut rule.metrics_query),
+                "query" => me.text(value, path, &mut rule.query),
+                _ => me.term(key, value, path, &mut rule.terms),
             },
         );
+    }
+
+    fn term(&mut self, key: &str, value: NodeId, path: &str, terms: &mut RawTerms) {
+        let into = match key {
+            "ttl" => &mut terms.ttl,
+            "staleGrace" => &mut terms.stale_grace,
+            "timeout" => &mut terms.timeout,
+            "offsetFromNow" => &mut terms.offset_from_now,
+            "onEmpty" => &mut terms.on_empty,
+            _ => &mut terms.non_finite,
+        };
+        self.text(value, path, into);
     }
 
     fn filters(&mut self, id: NodeId, path: &str, filters: &mut Vec<RawFilter>) {
@@ -323,50 +329,5 @@ impl Reader<'_, '_> {
                 resources.overrides.push(raw);
             }
         });
-    }
-
-    fn resource_rules(&mut self, id: NodeId, path: &str, rules: &mut Option<RawResourceRules>) {
-        if self.is_null(id) {
-            *rules = None;
-            return;
-        }
-        let rules = rules.get_or_insert_default();
-        rules.span = self.span(id);
-        let before = self.count();
-        let what = "a mapping with `cpu`, `memory` and `window`";
-        self.mapping(
-            id,
-            path,
-            what,
-            RESOURCE_RULES,
-            &mut |me, key, value, path| match key {
-                "cpu" => me.resource_rule(value, path, &mut rules.cpu),
-                "memory" => me.resource_rule(value, path, &mut rules.memory),
-                _ => me.text(value, path, &mut rules.window),
-            },
-        );
-        rules.malformed |= self.count() > before;
-    }
-
-    fn resource_rule(&mut self, id: NodeId, path: &str, rule: &mut RawResourceRule) {
-        if self.is_null(id) {
-            *rule = RawResourceRule::default();
-        }
-        rule.span = Some(self.span(id));
-        let what = "a mapping with `containerQuery`, `nodeQuery`, `resources` and `containerLabel`";
-        self.mapping(
-            id,
-            path,
-            what,
-            RESOURCE_RULE,
-            &mut |me, key, value, path| match key {
-                "containerQuery" => me.text(value, path, &mut rule.container_query),
-                "nodeQuery" => me.text(value, path, &mut rule.node_query),
-                "resources" => me.resources(value, path, &mut rule.resources),
-                "backend" => me.text(value, path, &mut rule.source.backend),
-                "partial" => me.text(value, path, &mut rule.source.partial),
-                _ => me.text(value, path, &mut rule.container_label),
-            },
-        );
     }
 }

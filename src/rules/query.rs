@@ -26,6 +26,18 @@ pub struct Query {
 }
 
 impl Query {
+    /// Whether its text is the same for every ask.
+    pub fn is_fixed(&self) -> bool {
+        const OF_ASKS: [&str; 4] = [
+            "LabelMatchers",
+            "LabelValuesByName",
+            "GroupBy",
+            "GroupBySlice",
+        ];
+        let template = self.template.as_ref();
+        template.is_some_and(|template| !OF_ASKS.iter().any(|field| template.reads(field)))
+    }
+
     /// `None` where `report` has an error about it. `missing` is where the field would belong;
     /// where it is absent for a reason already told, `quiet` says no more.
     pub(super) fn compile(
@@ -44,8 +56,13 @@ impl Query {
             }
             let field = path.rsplit('.').next().unwrap_or(path);
             let message = format!("there is no `{field}`: every ask for it fails");
+            let series = if field == "query" {
+                "a_series"
+            } else {
+                "<<.Series>>"
+            };
             let help = format!(
-                "add one, as `{field}: 'sum(<<.Series>>{{<<.LabelMatchers>>}}) by (<<.GroupBy>>)'`"
+                "add one, as `{field}: 'sum({series}{{<<.LabelMatchers>>}}) by (<<.GroupBy>>)'`"
             );
             let source = raw.unwrap_or(missing).clone();
             report.warning(source.span.clone(), path, message, help);
@@ -69,10 +86,11 @@ impl Query {
     }
 }
 
-/// How the query reads for some object; `None` where it depends on the values of an ask.
-pub(super) fn sample(template: &Template) -> Option<String> {
+/// Says where the query is no PromQL once rendered, for some object. What depends on the values of
+/// an ask cannot be told.
+fn doubt(template: &Template, source: &Located, path: &str, report: &mut Report<'_>) {
     if template.reads("LabelValuesByName") {
-        return None;
+        return;
     }
     let data = template::Data {
         series: "some_series".to_owned(),
@@ -81,13 +99,7 @@ pub(super) fn sample(template: &Template) -> Option<String> {
         group_by_slice: vec!["pod".to_owned()],
         ..template::Data::default()
     };
-    template.render(&data).ok()
-}
-
-/// Says where the query is no PromQL once rendered, for some object. What depends on the values of
-/// an ask cannot be told.
-fn doubt(template: &Template, source: &Located, path: &str, report: &mut Report<'_>) {
-    let Some(query) = sample(template) else {
+    let Ok(query) = template.render(&data) else {
         return;
     };
     if let Some(doubt) = promql::doubt(&query) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::backend::Names;
 use super::file::{RawResourceRule, RawResourceRules};
 use super::report::Report;
-use super::{Association, Located, Origin, Query};
+use super::{Association, Located, Origin, Query, Terms};
 use crate::go;
 use crate::prometheus::Partial;
 
@@ -39,6 +39,8 @@ pub struct ResourceRule {
     pub backend: usize,
     /// What becomes of answers that the backend calls incomplete.
     pub partial: Partial,
+    /// How its queries are asked.
+    pub terms: Terms,
 }
 
 impl ResourceRules {
@@ -91,6 +93,7 @@ impl ResourceRule {
         }
         let association = Association::compile(&raw.resources, path, report);
         let source = names.source(&raw.source, path, report);
+        let terms = Terms::compile(&raw.terms, path, report);
         let mut query = |raw: &Option<Located>, field: &str| {
             Query::compile(
                 raw.as_ref(),
@@ -112,20 +115,15 @@ impl ResourceRule {
             check_resource_labels(association, &container_label, span, path, report);
         }
         let (backend, partial) = source?;
-        let (container_query, node_query) = (container_query?, node_query?);
-        if let Some(enforced) = names.enforced(backend) {
-            let field = format!("{path}.containerQuery");
-            enforced.check_query(&container_query, &field, report);
-            enforced.check_query(&node_query, &format!("{path}.nodeQuery"), report);
-        }
         Some(ResourceRule {
             origin,
-            container_query,
-            node_query,
+            container_query: container_query?,
+            node_query: node_query?,
             association: association?,
             container_label,
             backend,
             partial,
+            terms: terms?,
         })
     }
 }

@@ -44,6 +44,8 @@ pub struct Head {
     pub kind: Kind,
     /// How many rows were native histograms, which have no single value and were passed over.
     pub histograms: u64,
+    /// Whether the backend says that its answer may lack something.
+    pub partial: bool,
     /// The time the query was evaluated for.
     pub at: Timestamp,
     /// How long the fetch took.
@@ -151,7 +153,7 @@ impl Rows {
 }
 
 /// Gathers the rows of one answer, up to a limit.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Builder {
     labels: Labels,
     rows_max: usize,
@@ -179,7 +181,7 @@ impl Builder {
     pub fn add(&mut self, sample: Sample) -> Result<(), Refusal> {
         if self.whole.len() + self.keyed.len() >= self.rows_max {
             let text = format!(
-                "the query gives more than {} series: aggregate them, or raise --max-rows",
+                "the query gives more than {} series: aggregate them",
                 self.rows_max
             );
             return Err(Refusal(text));
@@ -269,6 +271,7 @@ mod tests {
         Head {
             kind: Kind::Vector,
             histograms: 0,
+            partial: false,
             at: Timestamp::UNIX_EPOCH,
             took: Duration::ZERO,
         }

@@ -61,6 +61,7 @@ impl Backend {
         Ok(Arc::new(rows.finish(Head {
             kind: Kind::Vector,
             histograms: 0,
+            partial: false,
             at: timestamp,
             took: TAKES,
         })))
@@ -73,13 +74,13 @@ impl Backend {
 
 fn query(promql: &str) -> Query {
     Query {
-        partial: Partial::Accept,
         backend: 0,
         promql: promql.to_owned(),
         labels: Labels::All,
         rows_max: 10,
         timeout: TAKES * 2,
         offset: Duration::ZERO,
+        partial: Partial::Accept,
         policy: POLICY,
     }
 }

@@ -3,7 +3,8 @@
 //! `recorded` replays what clients and the Go adapter said to each other; `aggregator` and `kubectl`
 //! stand where the API server and a person stand; `harness` shows that the
 //! servers these tests stand on do what their names say; `relist` and `sick` are about Prometheus, well
-//! and ill; `resource` about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
+//! and ill; `cache` about what is remembered of it, `terms` about rules with terms of their own;
+//! `resource` about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
 //! at once; `discovery` and `openapi` keep documents as clients do; `tidy` reads the sources.
 
 // `clippy.toml` allows these in test functions; here the helpers beside them are tests as well.
@@ -15,6 +16,7 @@
 mod support;
 
 mod aggregator;
+mod cache;
 mod cluster;
 mod discovery;
 mod harness;
@@ -28,4 +30,5 @@ mod scopes;
 mod separable;
 mod sick;
 mod standalone;
+mod terms;
 mod tidy;

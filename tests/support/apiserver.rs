@@ -87,6 +87,14 @@ impl Call {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// The same at another path.
+    fn at(&self, path: &str) -> Call {
+        Call {
+            path: path.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// What the last part of the path names.
     pub fn plural(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()

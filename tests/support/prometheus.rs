@@ -47,8 +47,15 @@ impl Prometheus {
     /// # Panics
     /// When `prometheus` is not installed or does not become ready: a test without it proves nothing.
     pub async fn start(targets: &[SocketAddr], labels: TargetLabels) -> Prometheus {
+        Prometheus::configured(&configuration(targets, labels)).await
+    }
+
+    /// Starts one with a `prometheus.yml` of its own, and waits until it is ready.
+    ///
+    /// # Panics
+    /// When `prometheus` is not installed or does not become ready.
+    pub async fn configured(configuration: &str) -> Prometheus {
         let directory = TempDir::new().expect("a temporary directory must be possible");
-        let configuration = configuration(targets, labels);
         std::fs::write(directory.path().join("prometheus.yml"), configuration)
             .expect("the own temporary directory must be writable");
         let client = super::http_client();

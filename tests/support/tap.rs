@@ -3,6 +3,8 @@
 //! It answers "which PromQL did this request send?" byte for byte, and it is every bad backend:
 //! one that answers errors, HTML, half an answer, far too much, or nothing at all.
 
+pub mod spans;
+
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
@@ -19,6 +21,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
+
+use spans::Span;
 
 /// How much [`Behaviour::Flood`] sends: more than any limit on an answer should let in.
 pub const FLOOD_BYTES: usize = 200 * 1024 * 1024;
@@ -88,6 +92,7 @@ struct State {
     /// Requests with this text in a parameter meet this instead.
     particular: Mutex<Option<(String, Behaviour)>>,
     seen: Mutex<Vec<Seen>>,
+    spans: Mutex<Vec<Span>>,
 }
 
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -139,6 +144,7 @@ impl Tap {
             behaviour: Mutex::new(Behaviour::Forward),
             particular: Mutex::new(None),
             seen: Mutex::new(Vec::new()),
+            spans: Mutex::new(Vec::new()),
         });
         let scheme = if tls.is_some() { "https" } else { "http" };
         let server = tokio::spawn(accept(listener, tls, Arc::clone(&state)));
@@ -225,6 +231,7 @@ async fn handle(
         .await
         .map_err(std::io::Error::other)?
         .to_bytes();
+    let open = spans::Open::now(&state, parts.uri.path());
     let is_form = parts.headers.get(CONTENT_TYPE).is_some_and(|value| {
         value
             .as_bytes()
@@ -288,7 +295,12 @@ async fn handle(
                 .body(broken(bytes.slice(..bytes.len() / 2)))
         }
     };
-    response.map_err(std::io::Error::other)
+    let response = response.map_err(std::io::Error::other)?;
+    let held = move |error| {
+        let _until_the_body_ends = &open;
+        error
+    };
+    Ok(response.map(|body| body.map_err(held).boxed_unsync()))
 }
 
 async fn forward(

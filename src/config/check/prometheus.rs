@@ -69,7 +69,6 @@ pub(super) fn prometheus(
         verb,
         timeout: flags.prometheus_timeout,
         max_response_bytes: flags.prometheus_max_response_bytes,
-        concurrency: flags.prometheus_concurrency,
     })
 }
 

@@ -98,7 +98,6 @@ impl Reader<'_> {
             server_name: cluster.tls_server_name.filter(|name| !name.is_empty()),
             certificate,
             credentials,
-            headers: Vec::new(),
         })
     }
 
@@ -153,10 +152,9 @@ impl Reader<'_> {
             (Some(token), None) => Ok(Credentials::Token(token)),
             (None, Some(username)) => Ok(Credentials::Basic {
                 username,
-                password: Source::data(
-                    format!("password of user {name:?}"),
+                password: Secret(
                     user.password
-                        .map_or_else(Vec::new, |password| password.0.into_bytes()),
+                        .map_or_else(String::new, |password| password.0),
                 ),
             }),
             (None, None) => match user.exec {

@@ -14,7 +14,6 @@ fn at(server: &str) -> Connection {
         server_name: None,
         certificate: None,
         credentials: Credentials::None,
-        headers: Vec::new(),
     }
 }
 

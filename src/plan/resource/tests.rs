@@ -67,6 +67,7 @@ fn rows(labels: &[String], rows: &[(&[&str], f64, i64)]) -> Rows {
     builder.finish(Head {
         kind: Kind::Vector,
         histograms: 0,
+        partial: false,
         at: jiff::Timestamp::UNIX_EPOCH,
         took: Duration::ZERO,
     })

@@ -9,20 +9,19 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 /// What came in.
 #[derive(Clone, Debug, Default)]
-pub(in crate::prometheus) struct Request {
+pub(super) struct Request {
     /// `GET /path?query HTTP/1.1`.
-    pub(in crate::prometheus) line: String,
+    pub(super) line: String,
     /// Names in lower case.
-    pub(in crate::prometheus) headers: Vec<(String, String)>,
-    pub(in crate::prometheus) body: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: String,
 }
 
 impl Request {
-    pub(in crate::prometheus) fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(key, _)| key == name)
@@ -31,7 +30,7 @@ impl Request {
 }
 
 /// What goes out.
-pub(in crate::prometheus) enum Reply {
+pub(super) enum Reply {
     /// These bytes, then the connection is kept.
     Bytes(Vec<u8>),
     /// These bytes, then the connection is closed.
@@ -40,17 +39,15 @@ pub(in crate::prometheus) enum Reply {
     Endless(Vec<u8>, Vec<u8>),
     /// These bytes, and then nothing ever.
     Hang(Vec<u8>),
-    /// These bytes, once there is a permit for them.
-    Permitted(Arc<Semaphore>, Vec<u8>),
 }
 
 /// `status` with a JSON body.
-pub(in crate::prometheus) fn json(status: &str, body: &str) -> Reply {
+pub(super) fn json(status: &str, body: &str) -> Reply {
     typed(status, "application/json", body)
 }
 
 /// `status` with any body.
-pub(in crate::prometheus) fn typed(status: &str, kind: &str, body: &str) -> Reply {
+pub(super) fn typed(status: &str, kind: &str, body: &str) -> Reply {
     let length = body.len();
     Reply::Bytes(
         format!(
@@ -63,28 +60,18 @@ pub(in crate::prometheus) fn typed(status: &str, kind: &str, body: &str) -> Repl
 type Handler = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 
 /// A running server; it stops with the test's runtime.
-pub(in crate::prometheus) struct Server {
-    pub(in crate::prometheus) url: String,
+pub(super) struct Server {
+    pub(super) url: String,
     seen: Arc<Mutex<Vec<Request>>>,
     connections: Arc<Mutex<usize>>,
-    open: Arc<Mutex<Open>>,
-}
-
-/// Requests that are read and not answered.
-#[derive(Default)]
-struct Open {
-    now: usize,
-    most: usize,
 }
 
 impl Server {
-    pub(in crate::prometheus) async fn plain(
-        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
-    ) -> Self {
+    pub(super) async fn plain(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self::start(None, Arc::new(handler)).await
     }
 
-    pub(in crate::prometheus) async fn tls(
+    pub(super) async fn tls(
         config: ServerConfig,
         handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -96,17 +83,12 @@ impl Server {
     }
 
     /// Everything asked so far.
-    pub(in crate::prometheus) fn seen(&self) -> Vec<Request> {
+    pub(super) fn seen(&self) -> Vec<Request> {
         self.seen.lock().unwrap().clone()
     }
 
-    pub(in crate::prometheus) fn connections(&self) -> usize {
+    pub(super) fn connections(&self) -> usize {
         *self.connections.lock().unwrap()
-    }
-
-    /// The most requests that were open at one time.
-    pub(in crate::prometheus) fn most_open(&self) -> usize {
-        self.open.lock().unwrap().most
     }
 
     async fn start(tls: Option<tokio_rustls::TlsAcceptor>, handler: Handler) -> Self {
@@ -115,13 +97,11 @@ impl Server {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
         let connections: Arc<Mutex<usize>> = Arc::default();
-        let open: Arc<Mutex<Open>> = Arc::default();
-        let (log, count, opened) = (seen.clone(), connections.clone(), open.clone());
+        let (log, count) = (seen.clone(), connections.clone());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 *count.lock().unwrap() += 1;
-                let (tls, handler) = (tls.clone(), handler.clone());
-                let log = (log.clone(), opened.clone());
+                let (tls, handler, log) = (tls.clone(), handler.clone(), log.clone());
                 tokio::spawn(async move {
                     match tls {
                         None => converse(socket, handler, log).await,
@@ -137,7 +117,6 @@ impl Server {
             url: format!("{scheme}://{address}"),
             seen,
             connections,
-            open,
         }
     }
 }
@@ -145,27 +124,13 @@ impl Server {
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     socket: S,
     handler: Handler,
-    (log, open): (Arc<Mutex<Vec<Request>>>, Arc<Mutex<Open>>),
+    log: Arc<Mutex<Vec<Request>>>,
 ) -> Option<()> {
     let mut socket = BufReader::new(socket);
     loop {
         let request = read(&mut socket).await?;
         log.lock().unwrap().push(request.clone());
-        {
-            let mut open = open.lock().unwrap();
-            open.now += 1;
-            open.most = open.most.max(open.now);
-        }
-        let mut reply = handler(&request);
-        if let Reply::Permitted(permits, bytes) = reply {
-            permits.acquire().await.unwrap().forget();
-            reply = Reply::Bytes(bytes);
-        }
-        if !matches!(reply, Reply::Hang(_)) {
-            open.lock().unwrap().now -= 1;
-        }
-        match reply {
-            Reply::Permitted(..) => unreachable!("it has been permitted above"),
+        match handler(&request) {
             Reply::Bytes(bytes) => socket.write_all(&bytes).await.ok()?,
             Reply::Close(bytes) => {
                 socket.write_all(&bytes).await.ok()?;
@@ -218,30 +183,30 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut BufReader<S>) -> O
 }
 
 /// A certificate authority of a test.
-pub(in crate::prometheus) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A chain and key in PEM.
-pub(in crate::prometheus) struct Pair {
-    pub(in crate::prometheus) certificate: String,
-    pub(in crate::prometheus) key: String,
+pub(super) struct Pair {
+    pub(super) certificate: String,
+    pub(super) key: String,
     key_der: PrivateKeyDer<'static>,
     der: rustls::pki_types::CertificateDer<'static>,
 }
 
 impl Authority {
-    pub(in crate::prometheus) fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    pub(in crate::prometheus) fn pem(&self) -> String {
+    pub(super) fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// A certificate for `name`, valid from 2000 to the end of `until`.
-    pub(in crate::prometheus) fn issue(&self, name: &str, until: i32) -> Pair {
+    pub(super) fn issue(&self, name: &str, until: i32) -> Pair {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(2000, 1, 1);
         params.not_after = rcgen::date_time_ymd(until, 12, 31);
@@ -263,10 +228,7 @@ impl Authority {
 }
 
 /// A server with this certificate, which wants one of `clients` if given.
-pub(in crate::prometheus) fn server_config(
-    pair: &Pair,
-    clients: Option<&Authority>,
-) -> ServerConfig {
+pub(super) fn server_config(pair: &Pair, clients: Option<&Authority>) -> ServerConfig {
     let provider = Arc::new(default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()

@@ -13,6 +13,7 @@ const POLICY: Policy = Policy {
 const HEAD: Head = Head {
     kind: Kind::Vector,
     histograms: 0,
+    partial: false,
     at: jiff::Timestamp::UNIX_EPOCH,
     took: Duration::ZERO,
 };

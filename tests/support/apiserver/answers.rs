@@ -38,6 +38,15 @@ pub(super) fn answer(call: &Call, world: &mut World) -> (u16, Value) {
         map["metadata"]["resourceVersion"] = json!(world.published.borrow().to_string());
         return (status, map);
     }
+    if path.ends_with("/kube-system/configmaps") {
+        // As Go's informers ask: the one map, by a field selector.
+        let name = "extension-apiserver-authentication";
+        let (status, map) = answer(&call.at(&format!("{path}/{name}")), world);
+        let version = map["metadata"]["resourceVersion"].clone();
+        let list = json!({"kind": "ConfigMapList", "apiVersion": "v1",
+            "metadata": {"resourceVersion": version}, "items": [map]});
+        return (status, list);
+    }
     if world.objects.has_kind(call.plural()) {
         return (200, world.objects.list(call, world.page));
     }

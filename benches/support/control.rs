@@ -31,6 +31,9 @@ pub struct Control {
     _directory: TempDir,
 }
 
+/// The argument that makes this program a control.
+pub const ARGUMENT: &str = "control";
+
 impl Control {
     /// Starts one that gives these answers at `/0`, `/1` and so on.
     pub async fn start(answers: &[&Fetched]) -> Control {
@@ -42,7 +45,7 @@ impl Control {
         };
         write("tls.crt", pair.certificate.as_bytes());
         write("tls.key", pair.key.as_bytes());
-        let mut arguments = vec!["control".to_owned()];
+        let mut arguments = vec![ARGUMENT.to_owned()];
         for (number, answer) in answers.iter().enumerate() {
             write(&number.to_string(), &answer.body);
             arguments.push(answer.status.as_u16().to_string());
@@ -62,6 +65,11 @@ impl Control {
             process,
             _directory: directory,
         }
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 }
 

@@ -1,0 +1,215 @@
+//! Rows to values: of objects, and of external metrics.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{ExternalQuery, ObjectsQuery};
+use crate::prometheus::{Kind, Sample};
+use crate::quantity::Quantity;
+use crate::rules::{NonFinite, OnEmpty, Terms};
+use crate::samples::{Point, Rows};
+
+/// A value at the time it was evaluated for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Exact.
+    pub quantity: Quantity,
+    /// By Prometheus' clock.
+    pub timestamp: jiff::Timestamp,
+}
+
+/// Rows that became no value, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// NaN, infinite, or a native histogram.
+    pub not_a_number: u64,
+    /// A second or further row for one object: the last one counts.
+    pub ambiguous: u64,
+}
+
+impl Dropped {
+    /// What no value can come of, whatever is asked for.
+    pub(super) fn from(rows: &Rows) -> Dropped {
+        Dropped {
+            not_a_number: rows.head().histograms,
+            ambiguous: 0,
+        }
+    }
+}
+
+/// The values of some objects, out of the rows of a custom query.
+#[derive(Debug)]
+pub struct ObjectValues {
+    found: HashMap<String, Found>,
+    dropped: Dropped,
+}
+
+/// What the rows said about one object.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Found<T = Value> {
+    /// No row.
+    #[default]
+    Nothing,
+    /// The row that counts has NaN or an infinity.
+    NotANumber(f64),
+    /// What the row that counts says.
+    Value(T),
+}
+
+impl ObjectValues {
+    /// The values of the objects `names` among the rows of `query`, which are kept as it says.
+    pub fn of(rows: &Rows, query: &ObjectsQuery, terms: &Terms, names: &[String]) -> ObjectValues {
+        let mut values = ObjectValues {
+            found: HashMap::with_capacity(names.len()),
+            dropped: Dropped::from(rows),
+        };
+        for name in names {
+            let key = [query.namespace.as_deref().unwrap_or_default(), name];
+            let key = match query.namespace {
+                Some(_) => &key[..],
+                None => &key[1..],
+            };
+            for point in rows.of(key) {
+                values.add(name, point, terms);
+            }
+            for sample in rows.whole().iter().filter(|it| query.takes(it, key)) {
+                values.add(name, sample.into(), terms);
+            }
+        }
+        if values.found.is_empty() && is_empty_for_sure(rows, terms) {
+            let zeros = names.iter().map(|name| (name.clone(), zero(rows)));
+            values.found = zeros.map(|(name, it)| (name, Found::Value(it))).collect();
+        }
+        values
+    }
+
+    fn add(&mut self, name: &str, point: Point, terms: &Terms) {
+        let (found, dropped) = (&mut self.found, &mut self.dropped);
+        let found = found.entry(name.to_owned()).or_default();
+        if *found != Found::Nothing {
+            dropped.ambiguous += 1;
+        }
+        *found = match value(number(point, terms)) {
+            Some(value) => Found::Value(value),
+            None => {
+                dropped.not_a_number += 1;
+                Found::NotANumber(point.value)
+            }
+        };
+    }
+
+    /// What was found for this object.
+    pub fn found(&self, name: &str) -> &Found {
+        self.found.get(name).unwrap_or(&Found::Nothing)
+    }
+
+    /// What was dropped.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+}
+
+/// Items of an external metric. An autoscaler adds them all up; more are a query that lacks its
+/// aggregation, and each would be held until the answer is written.
+pub const ITEMS_MAX: usize = 10_000;
+
+/// One item of an external metric: its labels and value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalValue {
+    /// All labels of the row.
+    pub labels: BTreeMap<String, String>,
+    /// The value.
+    pub value: Value,
+}
+
+/// The items of an external metric, in the order of the answer.
+#[derive(Debug)]
+pub struct ExternalValues {
+    items: Vec<ExternalValue>,
+    dropped: Dropped,
+}
+
+impl ExternalValues {
+    /// What the rows of `query` say, which are kept whole.
+    pub fn of(rows: &Rows, query: &ExternalQuery, terms: &Terms) -> ExternalValues {
+        let mut values = ExternalValues {
+            items: Vec::new(),
+            dropped: Dropped::from(rows),
+        };
+        let mut is_empty = true;
+        for sample in rows.whole().iter().filter(|sample| query.takes(sample)) {
+            is_empty = false;
+            match value(number(sample.into(), terms)) {
+                None => values.dropped.not_a_number += 1,
+                Some(value) => {
+                    let labels = sample.labels.iter().cloned().collect();
+                    values.items.push(ExternalValue { labels, value });
+                }
+            }
+        }
+        if is_empty && is_empty_for_sure(rows, terms) {
+            values.items.push(ExternalValue {
+                labels: BTreeMap::new(),
+                value: zero(rows),
+            });
+        }
+        values
+    }
+
+    /// The items.
+    pub fn items(&self) -> &[ExternalValue] {
+        &self.items
+    }
+
+    /// What was dropped.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+}
+
+/// How PromQL writes what is not a number.
+pub fn number_word(sample: f64) -> &'static str {
+    match sample {
+        f64::INFINITY => "+Inf",
+        f64::NEG_INFINITY => "-Inf",
+        _ => "NaN",
+    }
+}
+
+/// The value of a label; one that is not there is empty, as in PromQL.
+pub(super) fn label_value<'a>(sample: &'a Sample, label: &str) -> &'a str {
+    let found = sample.labels.iter().find(|(name, _)| name == label);
+    found.map_or("", |(_, value)| value.as_str())
+}
+
+/// Whether a rule that wants zero for nothing may have it. An answer that is partial, or that held
+/// what no number can be made of, does not say that there is nothing.
+fn is_empty_for_sure(rows: &Rows, terms: &Terms) -> bool {
+    let head = rows.head();
+    let whole = !head.partial && head.histograms == 0 && head.kind == Kind::Vector;
+    whole && terms.on_empty == OnEmpty::Zero
+}
+
+fn zero(rows: &Rows) -> Value {
+    Value {
+        quantity: Quantity::default(),
+        timestamp: rows.head().at,
+    }
+}
+
+fn number(point: Point, terms: &Terms) -> Point {
+    match terms.non_finite {
+        NonFinite::Zero if !point.value.is_finite() => Point {
+            value: 0.0,
+            ..point
+        },
+        _ => point,
+    }
+}
+
+pub(super) fn value(point: Point) -> Option<Value> {
+    let quantity = Quantity::from_sample(point.value)?;
+    Some(Value {
+        quantity,
+        timestamp: point.timestamp,
+    })
+}
