@@ -21,11 +21,11 @@ use tokio::time::{sleep, timeout};
 use crate::api::route::ApiGroup;
 use crate::api::{self, Api, Rooms};
 use crate::auth::Auth;
-use crate::config::{Config, KubernetesFlags, PrometheusFlags, RelistFlags, ServingFlags};
+use crate::config::{Config, RelistFlags, ServingFlags};
 use crate::kubernetes::Kubernetes;
 use crate::kubernetes::apiservices::Trusted;
 use crate::kubernetes::standalone::{self, Objects};
-use crate::prometheus::{self, Client};
+use crate::prometheus::Backends;
 use crate::registry::{Listings, Registry, Snapshot};
 use crate::relist::{self, Relist, Wake};
 use crate::reload;
@@ -34,6 +34,7 @@ use crate::samples::{self, Policy, Samples};
 use crate::serve::{self, Limits, Outcome, Security};
 use crate::telemetry::Metrics;
 
+mod backends;
 mod certificates;
 mod cluster;
 mod stop;
@@ -52,9 +53,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let Config {
         rules,
         api,
-        prometheus,
         relist,
-        kubernetes,
         serving,
         ignored,
         ..
@@ -67,9 +66,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     let mut rules = load_rules(rules)?;
     switch_off(&mut rules, &api.groups);
-    if rules.asked().iter().any(|backend| *backend != 0) {
-        bail!("the rules file has rules with a `backend`, and only the one of the flags is asked");
-    }
     let rules = Arc::new(rules);
     let listener = bind(serving)?;
     let mut tasks = JoinSet::new();
@@ -87,31 +83,25 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         None => certificates::security(&config, &world, &metrics, &mut tasks)?,
     };
     let snapshot = Snapshot::build(Arc::clone(&rules), world.kinds(), &Listings::default());
-    let settings = client_settings(prometheus, kubernetes);
+    let backends = Arc::new(backends::backends(&config, &rules, &metrics)?);
     let rooms = Rooms {
         registry: Arc::new(Registry::new(snapshot)),
         auth: Arc::new(auth),
         kubernetes: world,
         trusted,
-        samples: Arc::new(samples(&config, &settings, &metrics)?),
+        samples: Arc::new(samples(&config, Arc::clone(&backends))),
         wake,
         metrics,
     };
-    // The relist has a client of its own: its answers may be larger and take longer, and a
-    // connection that hangs on one never holds up a query.
-    let lister = Arc::new(Client::new(&prometheus::Settings {
-        timeout: relist.timeout,
-        response_bytes_max: relist.max_response_bytes,
-        ..settings
-    })?);
-    let relist = relist_of(rules, lister, &rooms, relist, prometheus.timeout);
+    let asking = asking(&config, &backends);
+    let relist = relist_of(rules, backends, &rooms, relist);
     let world = Arc::clone(&rooms.kubernetes);
     tasks.spawn(async move {
         // A list made with other kinds than the cluster's would soon have to be made again.
         let _known = timeout(KINDS_GRACE, world.known()).await;
         relist.run().await;
     });
-    serve(listener, security, &config, rooms, tasks).await
+    serve(listener, security, &config, asking, rooms, tasks).await
 }
 
 /// Takes the port before anything else begins.
@@ -209,66 +199,41 @@ fn note_objects(objects: &Objects) {
     }
 }
 
-fn client_settings(flags: &PrometheusFlags, kubernetes: &KubernetesFlags) -> prometheus::Settings {
-    let (client_cert_file, client_key_file) = flags.client_tls.clone().unzip();
-    let auth = match &flags.auth_config {
-        Some(path) => prometheus::Auth::Kubeconfig(path.clone()),
-        None if flags.auth_incluster => prometheus::Auth::InCluster {
-            host: kubernetes.service.as_ref().map(|(host, _)| host.clone()),
-            port: kubernetes
-                .service
-                .as_ref()
-                .map(|(_, port)| port.to_string()),
-            account: kubernetes.service_account.clone(),
-        },
-        None => prometheus::Auth::None,
-    };
-    prometheus::Settings {
-        url: flags.url.clone(),
-        verb: flags.verb,
-        headers: flags.headers.clone(),
-        token_file: flags.token_file.clone(),
-        ca_file: flags.ca_file.clone(),
-        client_cert_file,
-        client_key_file,
-        auth,
-        timeout: flags.timeout,
-        response_bytes_max: flags.max_response_bytes,
-        ..prometheus::Settings::default()
-    }
-}
-
-/// What is remembered of one Prometheus.
-fn samples(
-    config: &Config,
-    settings: &prometheus::Settings,
-    metrics: &Arc<Metrics>,
-) -> anyhow::Result<Samples> {
+/// What is remembered of the backends.
+fn samples(config: &Config, backends: Arc<Backends>) -> Samples {
     let limits = samples::Limits {
         entries: config.samples.entries,
         bytes: config.samples.bytes,
     };
-    let client = Arc::new(Client::new(settings)?);
-    let fetch = samples::from_prometheus(client, Arc::clone(metrics));
-    Ok(Samples::new(limits, fetch))
+    Samples::new(limits, samples::from_backends(backends))
+}
+
+/// How asks are made into queries.
+fn asking(config: &Config, backends: &Backends) -> api::Asking {
+    api::Asking {
+        policy: Policy {
+            ttl: config.samples.query_ttl,
+            stale_grace: config.samples.stale_grace,
+        },
+        timeouts: backends.iter().map(|backend| backend.timeout()).collect(),
+        rows_max: config.samples.rows_max,
+    }
 }
 
 fn relist_of(
     rules: Arc<Rules>,
-    lister: Arc<Client>,
+    backends: Arc<Backends>,
     rooms: &Rooms,
     flags: &RelistFlags,
-    question: Duration,
 ) -> Relist {
     let settings = relist::Settings {
         interval: flags.interval,
         max_age: flags.max_age,
         deadline: flags.timeout,
-        question,
     };
     Relist::new(
         rules,
-        lister,
+        backends,
         Arc::clone(&rooms.kubernetes),
         Arc::clone(&rooms.registry),
         Arc::clone(&rooms.metrics),
@@ -281,6 +246,7 @@ async fn serve(
     listener: TcpListener,
     security: Security,
     config: &Config,
+    asking: api::Asking,
     rooms: Rooms,
     mut tasks: JoinSet<()>,
 ) -> anyhow::Result<()> {
@@ -298,14 +264,6 @@ async fn serve(
         groups: config.api.groups.clone(),
         metrics: config.api.discovery_max_metrics,
         port: address.port(),
-    };
-    let asking = api::Asking {
-        policy: Policy {
-            ttl: config.samples.query_ttl,
-            stale_grace: config.samples.stale_grace,
-        },
-        timeout: config.prometheus.timeout,
-        rows_max: config.samples.rows_max,
     };
     let api = Arc::new(Api::new(rooms, limits, asking, shown));
     tracing::info!("listening on {scheme}://{address}");

@@ -87,6 +87,8 @@ pub struct PrometheusFlags {
     pub timeout: Duration,
     /// Largest answer to one query, in bytes.
     pub max_response_bytes: u64,
+    /// Most requests that are open at one time.
+    pub concurrency: usize,
 }
 
 /// How long and how much of Prometheus' answers to remember.

@@ -1,4 +1,4 @@
-//! The HTTP client of one Prometheus-compatible server.
+//! Prometheus-compatible servers: the HTTP client of one, and backends made of them.
 //!
 //! Speaks the instant query and the three look-ups of names (Prometheus documentation, "HTTP
 //! API"), and is the only place that knows this JSON. It promises:
@@ -14,6 +14,8 @@
 //! Redirects are not followed. A dropped future cancels its request.
 
 mod answer;
+/// One server or several replicas of one, and how much may be asked of them at a time.
+pub mod backend;
 /// One sample at a time out of an answer.
 pub mod decode;
 mod error;
@@ -28,8 +30,9 @@ use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::Instant;
 
+pub use backend::{Backend, Backends};
 pub use decode::{Kind, Notes, Refusal, Sample};
-pub use error::Error;
+pub use error::{Error, Setting};
 pub use partial::Partial;
 pub use settings::{
     Auth, Settings, SetupError, Verb, check_header, check_url, has_user, is_server_name,
@@ -86,7 +89,12 @@ impl Client {
         // As Go: no proxy stands between us and this very host.
         let proxied = !is_loopback(&target.base);
         Ok(Self {
-            transport: Transport::new(connection, settings.recheck, proxied)?,
+            transport: Transport::with_connect_timeout(
+                connection,
+                settings.recheck,
+                proxied,
+                settings.connect_timeout,
+            )?,
             target,
             verb: settings.verb,
             timeout: settings.timeout,
@@ -284,7 +292,10 @@ impl Client {
             return Error::Auth(status);
         }
         match answer::head(response, limits).await {
-            Ok(body) => decode::refusal(&body).unwrap_or(Error::BadStatus(status)),
+            Ok(body) => match decode::refusal(&body) {
+                Some((kind, text)) => Error::Refused { kind, text, status },
+                None => Error::BadStatus(status),
+            },
             Err(_) => Error::BadStatus(status),
         }
     }

@@ -16,6 +16,9 @@ pub use alternatives::alternatives;
 pub use promql_parser::parser::Expr;
 
 pub use crate::go::quote;
+pub use enforce::{Enforcer, NotEnforced};
+
+mod enforce;
 
 /// Escapes the characters that mean something in a regular expression, as Go's `regexp.QuoteMeta`.
 pub fn escape_regex(text: &str) -> String {

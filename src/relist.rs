@@ -3,20 +3,21 @@
 //!
 //! Promises: a rule that fails never touches another, keeps its last names and is counted; a relist
 //! ends by its deadline; a rule that failed is asked again sooner (with back-off and jitter), the
-//! others are not; and an ask for an unknown name wakes it early, at most every ten seconds.
+//! others are not; each backend has rounds of its own, so that one that hangs delays no other; and
+//! an ask for an unknown name wakes it early, at most every ten seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::kinds::Kinds;
 use crate::kubernetes::Kubernetes;
-use crate::pace::Pace;
-use crate::prometheus::{self, Client};
+use crate::prometheus::{self, Backends};
 use crate::registry::{
     Answers, Binding, Known, Listing, Listings, Registry, ResourceMetrics, Snapshot, Survey,
 };
@@ -24,11 +25,10 @@ use crate::rules::{Rule, RuleId, Rules};
 use crate::telemetry::{Metrics, RuleLabel};
 
 mod asking;
+mod lane;
 
 use asking::{Asking, Queue};
-
-/// The least time from the start of a relist to one that an unknown name wakes.
-const WAKE_PAUSE: Duration = Duration::from_secs(10);
+use lane::{Lane, Round};
 
 /// How long readiness waits for the first relist. Longer, and a Prometheus that hangs would keep
 /// every new replica out of service.
@@ -46,8 +46,6 @@ pub struct Settings {
     pub max_age: Duration,
     /// When a relist is given up (`--relist-timeout`).
     pub deadline: Duration,
-    /// When one of its questions for names is given up (`--prometheus-timeout`).
-    pub question: Duration,
 }
 
 /// Asks for a relist before its time.
@@ -66,7 +64,7 @@ impl Wake {
 /// The background task that writes the registry.
 pub struct Relist {
     rules: Arc<Rules>,
-    prometheus: Arc<Client>,
+    backends: Arc<Backends>,
     kubernetes: Arc<Kubernetes>,
     registry: Arc<Registry>,
     metrics: Arc<Metrics>,
@@ -87,19 +85,14 @@ enum Outcome {
     Off,
 }
 
-/// Which rules a round is about.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Round {
-    All,
-    /// Those that failed the last time.
-    Failed,
-}
+/// What a rule's round gave, and the lane it ran in.
+type Surveyed = (usize, Arc<Rule>, Result<Outcome, Arc<prometheus::Error>>);
 
 impl Relist {
     /// A relist of `rules` that publishes to `registry`.
     pub fn new(
         rules: Arc<Rules>,
-        prometheus: Arc<Client>,
+        backends: Arc<Backends>,
         kubernetes: Arc<Kubernetes>,
         registry: Arc<Registry>,
         metrics: Arc<Metrics>,
@@ -108,7 +101,7 @@ impl Relist {
     ) -> Relist {
         Relist {
             rules,
-            prometheus,
+            backends,
             kubernetes,
             registry,
             metrics,
@@ -119,84 +112,99 @@ impl Relist {
         }
     }
 
-    /// Relists for ever: all rules every interval or when woken, and in between those that failed.
+    /// Relists for ever: the rules of each backend every interval or when woken, and in between
+    /// those that failed.
     pub async fn run(mut self) {
-        let mut pace = Pace::new(self.settings.interval);
-        let mut round = Round::All;
-        let mut all_at = Instant::now();
-        let mut all_began = all_at;
-        let mut woken = false;
+        let started = Instant::now();
+        let mut lanes = self.lanes(started);
+        let mut surveys: FuturesUnordered<BoxFuture<'static, Surveyed>> = FuturesUnordered::new();
+        let mut tick = interval(PUBLISH_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut dirty = false;
+        let mut listed = false;
         loop {
-            if round == Round::All {
-                all_began = Instant::now();
-                woken = false;
-            }
-            let failed = self.relist(round).await;
-            self.registry.set_listed();
-            if round == Round::All {
-                all_at = Instant::now() + pace.interval();
-            }
-            let retry_at = Instant::now() + pace.pause(failed);
-            round = loop {
-                tokio::select! {
-                    () = sleep_until(all_at) => break Round::All,
-                    () = self.wake.asked.notified(), if !woken => woken = true,
-                    () = sleep_until(all_began + WAKE_PAUSE), if woken => break Round::All,
-                    () = sleep_until(retry_at), if failed => break Round::Failed,
+            for (number, lane) in lanes.iter_mut().enumerate() {
+                if let Some(round) = lane.due(Instant::now()) {
+                    surveys.extend(self.begin(number, lane, round));
+                    dirty |= lane.is_idle();
                 }
-            };
+            }
+            if !listed && (started.elapsed() > FIRST_TURN || lanes.iter().all(Lane::has_ended)) {
+                self.publish().await;
+                self.registry.set_listed();
+                (dirty, listed) = (false, true);
+            }
+            let next = lanes.iter().filter_map(Lane::next).min();
+            let next = next.unwrap_or(started + FIRST_TURN);
+            tokio::select! {
+                Some((number, rule, outcome)) = surveys.next() => {
+                    if !dirty {
+                        tick.reset();
+                    }
+                    dirty = true;
+                    let failed = outcome.is_err();
+                    self.note(&rule, outcome);
+                    if lanes[number].surveyed(failed, Instant::now()) {
+                        self.publish().await;
+                        dirty = false;
+                        self.stamp(&lanes);
+                    }
+                }
+                _ = tick.tick(), if dirty => {
+                    self.publish().await;
+                    dirty = false;
+                }
+                () = self.wake.asked.notified(), if !lanes.iter().all(Lane::is_woken) => {
+                    lanes.iter_mut().for_each(Lane::wake);
+                }
+                () = sleep_until(next), if next > Instant::now() || !listed => {}
+            }
         }
     }
 
-    /// One round. Returns whether any rule failed.
-    async fn relist(&mut self, round: Round) -> bool {
-        let started = Instant::now();
+    /// One for each backend that a rule asks. The one of the flags has one in any case: kinds of
+    /// the cluster change, too.
+    fn lanes(&self, now: Instant) -> Vec<Lane> {
+        let rules = self.rules.custom.iter().chain(&self.rules.external);
+        let mut backends: BTreeSet<usize> = rules.map(|rule| rule.backend).collect();
+        backends.insert(0);
+        let lane = |backend| Lane::new(backend, self.settings.interval, now);
+        backends.into_iter().map(lane).collect()
+    }
+
+    /// Begins a round: what it waits for.
+    fn begin(
+        &self,
+        number: usize,
+        lane: &mut Lane,
+        round: Round,
+    ) -> Vec<BoxFuture<'static, Surveyed>> {
         self.metrics.relists.inc();
+        let backend = self
+            .backends
+            .get(lane.backend)
+            .expect("the backends of the rules must all have been made");
+        let asking = Arc::new(Asking::new(Arc::clone(backend), self.settings));
         let kinds = self.kubernetes.kinds();
-        let (prometheus, metrics) = (Arc::clone(&self.prometheus), Arc::clone(&self.metrics));
-        let asking = Arc::new(Asking::new(prometheus, metrics, self.settings));
-        let mut surveys: FuturesUnordered<_> = self
-            .rules_of(round)
+        let surveys: Vec<_> = self
+            .rules_of(lane.backend, round)
             .into_iter()
-            .map(|(rule, queue)| survey(rule, queue, Arc::clone(&kinds), Arc::clone(&asking)))
-            .collect();
-        let mut tick = interval(PUBLISH_EVERY);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        tick.reset();
-        let mut failed = false;
-        let mut dirty = false;
-        loop {
-            tokio::select! {
-                surveyed = surveys.next() => match surveyed {
-                    Some((rule, outcome)) => {
-                        failed |= outcome.is_err();
-                        self.note(&rule, outcome);
-                        dirty = true;
-                    }
-                    None => break,
-                },
-                _ = tick.tick() => {
-                    if dirty {
-                        self.publish(&kinds).await;
-                        dirty = false;
-                    }
-                    if started.elapsed() > FIRST_TURN {
-                        self.registry.set_listed();
-                    }
+            .map(|(rule, queue)| {
+                let (kinds, asking) = (Arc::clone(&kinds), Arc::clone(&asking));
+                async move {
+                    let outcome = survey(&rule, queue, &kinds, &asking).await;
+                    (number, rule, outcome)
                 }
-            }
-        }
-        self.publish(&kinds).await;
-        if !failed && round == Round::All {
-            let now = jiff::Timestamp::now().as_second();
-            self.metrics.relist_timestamp.set(now as f64);
-        }
-        failed
+                .boxed()
+            })
+            .collect();
+        lane.begin(round, surveys.len(), Instant::now());
+        surveys
     }
 
     /// The rules of a round. Those that failed the last time stand in a queue of their own: what
     /// hangs must not keep others waiting.
-    fn rules_of(&self, round: Round) -> Vec<(Arc<Rule>, Queue)> {
+    fn rules_of(&self, backend: usize, round: Round) -> Vec<(Arc<Rule>, Queue)> {
         let rules = self.rules.custom.iter().chain(&self.rules.external);
         let failed = |rule: &Arc<Rule>| {
             let known = self.known.get(&rule.id);
@@ -207,7 +215,16 @@ impl Relist {
             false => (Arc::clone(rule), Queue::Well),
         };
         let wanted = |(_, queue): &(_, Queue)| round == Round::All || *queue == Queue::Doubtful;
-        rules.map(queued).filter(wanted).collect()
+        let its = rules.filter(|rule| rule.backend == backend);
+        its.map(queued).filter(wanted).collect()
+    }
+
+    /// Says when the list that is oldest was made, once all have been.
+    fn stamp(&self, lanes: &[Lane]) {
+        let whole: Option<Vec<i64>> = lanes.iter().map(Lane::whole_at).collect();
+        if let Some(oldest) = whole.and_then(|whole| whole.into_iter().min()) {
+            self.metrics.relist_timestamp.set(oldest as f64);
+        }
     }
 
     fn note(&mut self, rule: &Rule, outcome: Result<Outcome, Arc<prometheus::Error>>) {
@@ -247,7 +264,8 @@ impl Relist {
         }
     }
 
-    async fn publish(&mut self, kinds: &Arc<Kinds>) {
+    async fn publish(&mut self) {
+        let kinds = self.kubernetes.kinds();
         let of = |rules: &[Arc<Rule>]| {
             let known = |rule: &Arc<Rule>| self.known.get(&rule.id).cloned().unwrap_or_default();
             rules.iter().map(known).collect()
@@ -257,7 +275,7 @@ impl Relist {
             external: of(&self.rules.external),
         };
         // Tens of thousands of names take their time: not on a thread that answers requests.
-        let (rules, kinds) = (Arc::clone(&self.rules), Arc::clone(kinds));
+        let rules = Arc::clone(&self.rules);
         let build = move || Snapshot::build(rules, kinds, &listings);
         let snapshot = match tokio::task::spawn_blocking(build).await {
             Ok(snapshot) => snapshot,
@@ -288,23 +306,20 @@ impl Relist {
 
 /// One rule's round: its questions, and what the answers say.
 async fn survey(
-    rule: Arc<Rule>,
+    rule: &Rule,
     queue: Queue,
-    kinds: Arc<Kinds>,
-    asking: Arc<Asking>,
-) -> (Arc<Rule>, Result<Outcome, Arc<prometheus::Error>>) {
-    let outcome = async {
-        let survey = Survey::new(&rule);
-        let Ok(binding) = Binding::new(&rule, &kinds) else {
-            return Ok(Outcome::Off);
-        };
-        let mut answers = Answers::default();
-        asking.ask(queue, survey.questions(), &mut answers).await?;
-        let further = survey.further_questions(&binding, &answers);
-        asking.ask(queue, further, &mut answers).await?;
-        let listing = survey.listing(&binding, &answers);
-        Ok(listing.map_or(Outcome::Quiet, Outcome::Listed))
+    kinds: &Kinds,
+    asking: &Asking,
+) -> Result<Outcome, Arc<prometheus::Error>> {
+    let survey = Survey::new(rule);
+    let Ok(binding) = Binding::new(rule, kinds) else {
+        return Ok(Outcome::Off);
     };
-    let outcome = outcome.await;
-    (rule, outcome)
+    let mut answers = Answers::default();
+    let ask = (queue, rule.partial);
+    asking.ask(ask, survey.questions(), &mut answers).await?;
+    let further = survey.further_questions(&binding, &answers);
+    asking.ask(ask, further, &mut answers).await?;
+    let listing = survey.listing(&binding, &answers);
+    Ok(listing.map_or(Outcome::Quiet, Outcome::Listed))
 }

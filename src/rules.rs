@@ -8,6 +8,7 @@
 
 mod association;
 mod backend;
+mod enforced;
 mod file;
 mod located;
 mod naming;

@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::TaskTracker;
 
 pub use entry::{Answer, Freshness, Policy};
-pub use fetch::from_prometheus;
+pub use fetch::from_backends;
 pub use rows::{Builder, Head, Labels, Point, Rows};
 
 use crate::pace;

@@ -54,9 +54,18 @@ pub struct RuleLabel {
     pub rule: String,
 }
 
+/// One Prometheus-compatible server, or replicas of one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BackendLabel {
+    /// `default` for the one of the flags.
+    pub backend: String,
+}
+
 /// The outcome of one request to Prometheus.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct UpstreamLabels {
+    /// As in [`BackendLabel`].
+    pub backend: String,
     /// `query`, `names`, `labels` or `series`.
     pub kind: &'static str,
     /// `ok` or the class of the error.
@@ -99,10 +108,14 @@ pub struct Metrics {
     registry: Registry,
     /// Requests to Prometheus.
     pub upstream_requests: Family<UpstreamLabels, Counter>,
-    /// Warnings in answers of Prometheus, and answers it called partial.
-    pub upstream_warnings: Counter,
+    /// Requests that are open.
+    pub upstream_open: Family<BackendLabel, Gauge>,
+    /// Requests that wait until others have ended.
+    pub upstream_waiting: Family<BackendLabel, Gauge>,
+    /// Warnings in answers of Prometheus.
+    pub upstream_warnings: Family<BackendLabel, Counter>,
     /// Answers that Prometheus called partial.
-    pub upstream_partial: Counter,
+    pub upstream_partial: Family<BackendLabel, Counter>,
     /// Queries of asks, by how their rows came.
     pub query_results: Family<FreshnessLabel, Counter>,
     /// Relists begun.
@@ -137,8 +150,10 @@ impl Metrics {
         let mut metrics = Metrics {
             registry: Registry::with_prefix("tidegauge"),
             upstream_requests: Family::default(),
-            upstream_warnings: Counter::default(),
-            upstream_partial: Counter::default(),
+            upstream_open: Family::default(),
+            upstream_waiting: Family::default(),
+            upstream_warnings: Family::default(),
+            upstream_partial: Family::default(),
             query_results: Family::default(),
             relists: Counter::default(),
             rule_failures: Family::default(),
@@ -164,6 +179,16 @@ impl Metrics {
             "upstream_requests",
             "Requests to Prometheus",
             self.upstream_requests.clone(),
+        );
+        r.register(
+            "upstream_open",
+            "Requests to Prometheus that are open",
+            self.upstream_open.clone(),
+        );
+        r.register(
+            "upstream_waiting",
+            "Requests to Prometheus that wait until others have ended",
+            self.upstream_waiting.clone(),
         );
         r.register(
             "upstream_warnings",
@@ -246,11 +271,18 @@ impl Metrics {
     }
 
     /// Counts a request to Prometheus by its outcome: the class of the error, if there is one.
-    pub fn count_upstream(&self, kind: &'static str, error_class: Option<&'static str>) {
-        let outcome = error_class.unwrap_or("ok");
-        self.upstream_requests
-            .get_or_create(&UpstreamLabels { kind, outcome })
-            .inc();
+    pub fn count_upstream(
+        &self,
+        backend: &str,
+        kind: &'static str,
+        error_class: Option<&'static str>,
+    ) {
+        let labels = UpstreamLabels {
+            backend: backend.to_owned(),
+            kind,
+            outcome: error_class.unwrap_or("ok"),
+        };
+        self.upstream_requests.get_or_create(&labels).inc();
     }
 
     /// Counts a query of an ask by how its rows came.
@@ -260,9 +292,13 @@ impl Metrics {
     }
 
     /// Counts the warnings of an answer, and whether it was partial.
-    pub fn count_notes(&self, warnings: u64, partial: bool) {
-        self.upstream_warnings.inc_by(warnings);
-        self.upstream_partial.inc_by(u64::from(partial));
+    pub fn count_notes(&self, backend: &str, warnings: u64, partial: bool) {
+        let backend = backend.to_owned();
+        let label = BackendLabel { backend };
+        let count = self.upstream_warnings.get_or_create(&label);
+        count.inc_by(warnings);
+        let count = self.upstream_partial.get_or_create(&label);
+        count.inc_by(u64::from(partial));
     }
 
     /// In the OpenMetrics text format, which Prometheus' older text format reads as well.

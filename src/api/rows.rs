@@ -12,13 +12,13 @@ use crate::samples::{Labels, Policy, Query, Rows};
 use crate::telemetry::RuleLabel;
 
 /// How queries are wanted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Asking {
     /// How long their rows hold, and for how much longer they may stand in for newer ones
     /// (`--query-ttl`, `--stale-grace`).
     pub policy: Policy,
-    /// When one is given up (`--prometheus-timeout`).
-    pub timeout: Duration,
+    /// When one is given up, for each backend by its number (`--prometheus-timeout`).
+    pub timeouts: Vec<Duration>,
     /// The rows that one may give (`--max-rows`).
     pub rows_max: usize,
 }
@@ -77,12 +77,14 @@ impl Api {
     ) -> Result<Arc<Rows>, Failure> {
         let Policy { ttl, stale_grace } = self.asking.policy;
         let terms = wanted.terms;
+        let timeout = self.asking.timeouts.get(wanted.backend);
+        let timeout = timeout.expect("the backends of the rules must all have been made");
         let query = Query {
             backend: wanted.backend,
             promql: wanted.promql,
             labels: wanted.labels,
             rows_max: wanted.rows_max.min(self.asking.rows_max),
-            timeout: terms.timeout.unwrap_or(self.asking.timeout),
+            timeout: terms.timeout.unwrap_or(*timeout),
             offset: terms.offset,
             partial: wanted.partial,
             policy: Policy {

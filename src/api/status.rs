@@ -225,8 +225,13 @@ impl Failure {
         Failure::new(504, Some("Timeout"), text).with_details(StatusDetails::default())
     }
 
-    /// 503, or 504 where time ran out: Prometheus did not give an answer that can be used.
+    /// 503, or 504 where time ran out: Prometheus gave no answer that can be used. 400 where it was
+    /// not asked, because its backend may not give what the request wants: rules that want that are
+    /// refused when they are read.
     pub(super) fn upstream(error: &prometheus::Error) -> Failure {
+        if error.is_contradiction() {
+            return Failure::bad_request(error.to_string());
+        }
         let message = format!("unable to fetch metrics: {error}");
         let details = caused_by(&error.to_string(), Some(error.class()));
         if error.is_timeout() {

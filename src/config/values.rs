@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 
 use crate::go::boolean::parse_bool;
 use crate::go::duration;
+use crate::prometheus::backend::CONCURRENCY_MAX;
 use crate::quantity;
 
 /// Shape of a log line.
@@ -45,6 +46,13 @@ pub(super) fn above_zero(text: &str) -> Result<Duration, String> {
 /// A number of bytes above zero: `1048576`, `512KiB`, `64MiB`, `1GiB`.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
     quantity::parse_bytes(text).map_err(str::to_owned)
+}
+
+/// A number of requests, above zero.
+pub(super) fn concurrency(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok();
+    let number = number.filter(|number| (1..=CONCURRENCY_MAX).contains(number));
+    number.ok_or_else(|| format!("must be a number from 1 to {CONCURRENCY_MAX}"))
 }
 
 /// `text` or `json`.

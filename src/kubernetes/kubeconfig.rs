@@ -9,6 +9,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use reqwest::header::HeaderName;
 use serde::Deserialize;
 
 use super::exec::Exec;
@@ -31,6 +32,8 @@ pub struct Connection {
     pub certificate: Option<(Source, Source)>,
     /// What goes into `Authorization`.
     pub credentials: Credentials,
+    /// Further headers that prove who we are, each with where its value stands.
+    pub headers: Vec<(HeaderName, Source)>,
 }
 
 /// Whose certificates we accept.
@@ -55,8 +58,8 @@ pub enum Credentials {
     Basic {
         /// The user's name.
         username: String,
-        /// The password, not shown by `Debug`.
-        password: Secret,
+        /// The password; of a file, white space around it trimmed.
+        password: Source,
     },
     /// A plugin gives a token or a client certificate.
     Exec(Box<Exec>),
@@ -200,6 +203,7 @@ impl Connection {
                 "service account token",
                 account.join("token"),
             )),
+            headers: Vec::new(),
         })
     }
 

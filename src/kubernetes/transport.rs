@@ -11,12 +11,16 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder};
 use tokio::sync::Mutex;
 
 use super::exec;
-use super::kubeconfig::{Connection, Credentials, Roots, Secret, Source};
-use super::tls::{self, Identity, Trust};
+use super::kubeconfig::{Connection, Credentials, Roots, Source};
+use super::tls::{self, Trust};
+use look::{Credential, Found, Material, look};
+
+mod look;
 
 /// How often files are looked at. Kubelet itself needs up to a minute to update a mounted Secret.
 pub const RECHECK: Duration = Duration::from_secs(10);
@@ -51,6 +55,12 @@ pub enum Error {
     /// The TLS policy cannot be built.
     #[error(transparent)]
     Tls(#[from] tls::Error),
+    /// A header's value holds what no header can.
+    #[error("{} does not hold the value of a header", described(.0))]
+    Header(Source),
+    /// A password is not text.
+    #[error("{} does not hold a password", described(.0))]
+    Password(Source),
     /// A token holds what no header can, for example a line break in the middle.
     #[error("{} does not hold a token", described(.0))]
     Token(Source),
@@ -86,6 +96,8 @@ struct Style {
     proxied: bool,
     /// HTTP/2 where the server has it, so that many streams share a connection that is pinged.
     streams: bool,
+    /// The longest that connecting may take; `None`: as long as the request.
+    connect_timeout: Option<Duration>,
 }
 
 /// What a request needs: the client to send it with and the credentials to put on it.
@@ -94,34 +106,17 @@ pub struct Live {
     pub client: Client,
     material: Material,
     credential: Option<Credential>,
+    headers: HeaderMap,
     expires: Option<Timestamp>,
     checked: Instant,
     /// The last failure to refresh, so that it is logged once.
     failure: Option<String>,
 }
 
-#[derive(Clone, PartialEq)]
-enum Credential {
-    Bearer(Secret),
-    Basic(String, Secret),
-}
-
-/// Everything a client is built from; equal material needs no new client.
-#[derive(Clone, PartialEq)]
-struct Material {
-    roots: Option<Vec<u8>>,
-    identity: Option<Identity>,
-}
-
-/// What one look at the files found.
-struct Found {
-    material: Material,
-    credential: Option<Credential>,
-}
-
 impl Live {
-    /// Puts the credentials on a request.
+    /// Puts the credentials on a request, and the headers that stand in files.
     pub fn authorize(&self, request: RequestBuilder) -> RequestBuilder {
+        let request = request.headers(self.headers.clone());
         match &self.credential {
             None => request,
             Some(Credential::Bearer(token)) => request.bearer_auth(&token.0),
@@ -139,8 +134,27 @@ impl Transport {
     /// Reads every file once and builds the first client. A plugin is not run before the first
     /// request. `proxied`: whether HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured.
     pub fn new(connection: Connection, recheck: Duration, proxied: bool) -> Result<Self, Error> {
-        let streams = false;
-        Transport::styled(connection, recheck, Style { proxied, streams })
+        let style = Style {
+            proxied,
+            streams: false,
+            connect_timeout: None,
+        };
+        Transport::styled(connection, recheck, style)
+    }
+
+    /// The same, and connecting takes at most so long: for servers that have others beside them.
+    pub fn with_connect_timeout(
+        connection: Connection,
+        recheck: Duration,
+        proxied: bool,
+        connect_timeout: Option<Duration>,
+    ) -> Result<Self, Error> {
+        let style = Style {
+            proxied,
+            streams: false,
+            connect_timeout,
+        };
+        Transport::styled(connection, recheck, style)
     }
 
     /// The same for answers that do not end: a peer that is gone is noticed while they are silent.
@@ -149,8 +163,12 @@ impl Transport {
         recheck: Duration,
         proxied: bool,
     ) -> Result<Self, Error> {
-        let streams = true;
-        Transport::styled(connection, recheck, Style { proxied, streams })
+        let style = Style {
+            proxied,
+            streams: true,
+            connect_timeout: None,
+        };
+        Transport::styled(connection, recheck, style)
     }
 
     fn styled(connection: Connection, recheck: Duration, style: Style) -> Result<Self, Error> {
@@ -159,6 +177,7 @@ impl Transport {
             client: build(&connection, &found.material, style)?,
             material: found.material,
             credential: found.credential,
+            headers: found.headers,
             expires: None,
             checked: Instant::now(),
             failure: None,
@@ -202,7 +221,9 @@ impl Transport {
             self.refresh(&live, true).await?;
         }
         let live = self.live.load_full();
-        Ok(live.credential != refused.credential || live.material != refused.material)
+        Ok(live.credential != refused.credential
+            || live.material != refused.material
+            || live.headers != refused.headers)
     }
 
     /// A plugin's credential is missing or about to expire.
@@ -219,6 +240,7 @@ impl Transport {
             Err(_) => Ok(Found {
                 material: live.material.clone(),
                 credential: None,
+                headers: live.headers.clone(),
             }),
         });
         let mut expires = live.expires;
@@ -251,6 +273,7 @@ impl Transport {
             let found = Found {
                 material: live.material.clone(),
                 credential: live.credential.clone(),
+                headers: live.headers.clone(),
             };
             (live.client.clone(), found)
         });
@@ -258,6 +281,7 @@ impl Transport {
             client,
             material: found.material,
             credential: found.credential,
+            headers: found.headers,
             expires,
             checked: Instant::now(),
             failure,
@@ -288,48 +312,6 @@ impl std::fmt::Display for Chain<'_> {
         }
         Ok(())
     }
-}
-
-fn look(connection: &Connection) -> Result<Found, Error> {
-    let read = |source: &Source| {
-        source
-            .read()
-            .map_err(|error| Error::Read(source.clone(), error))
-    };
-    let roots = match &connection.roots {
-        Roots::Pem(source) => Some(read(source)?),
-        Roots::System | Roots::Anybody => None,
-    };
-    let identity = match &connection.certificate {
-        None => None,
-        Some((certificate, key)) => Some(Identity {
-            certificate: read(certificate)?,
-            key: read(key)?,
-        }),
-    };
-    let credential = match &connection.credentials {
-        Credentials::None | Credentials::Exec(_) => None,
-        Credentials::Token(source) => Some(Credential::Bearer(token(source, &read(source)?)?)),
-        Credentials::Basic { username, password } => {
-            Some(Credential::Basic(username.clone(), password.clone()))
-        }
-    };
-    Ok(Found {
-        material: Material { roots, identity },
-        credential,
-    })
-}
-
-fn token(source: &Source, bytes: &[u8]) -> Result<Secret, Error> {
-    let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
-    if text.is_empty()
-        || !text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() || byte == b' ')
-    {
-        return Err(Error::Token(source.clone()));
-    }
-    Ok(Secret(text.to_owned()))
 }
 
 fn build(connection: &Connection, material: &Material, style: Style) -> Result<Client, Error> {
@@ -371,6 +353,10 @@ fn build(connection: &Connection, material: &Material, style: Style) -> Result<C
         .pool_idle_timeout(IDLE)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("tidegauge/", env!("CARGO_PKG_VERSION")));
+    let builder = match style.connect_timeout {
+        Some(limit) => builder.connect_timeout(limit),
+        None => builder,
+    };
     let builder = if style.proxied {
         builder
     } else {

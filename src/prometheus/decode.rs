@@ -12,6 +12,7 @@ use std::fmt;
 use std::io::Read;
 
 use jiff::Timestamp;
+use reqwest::StatusCode;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -115,11 +116,11 @@ pub fn series(
     }
 }
 
-/// The error an answer states, if it does.
-pub(super) fn refusal(body: &[u8]) -> Option<Error> {
+/// The kind and the text of the error that an answer states, if it does.
+pub(super) fn refusal(body: &[u8]) -> Option<(String, String)> {
     let body = Body::Whole(bytes::Bytes::copy_from_slice(body));
     match envelope(body, &mut Ignored) {
-        Err(error @ Error::Refused { .. }) => Some(error),
+        Err(Error::Refused { kind, text, .. }) => Some((kind, text)),
         _ => None,
     }
 }
@@ -182,6 +183,7 @@ fn run<'de, R: serde_json::de::Read<'de>, T: Data<'de>>(
         return Err(Error::Refused {
             kind: shorten(answer.kind.as_deref().unwrap_or("unknown error")),
             text: shorten(answer.text.as_deref().unwrap_or("no reason given")),
+            status: StatusCode::OK,
         });
     }
     Ok((answer.notes, answer.found))

@@ -11,12 +11,16 @@ use reqwest::StatusCode;
 use rustls::{AlertDescription, CertificateError};
 
 use crate::kubernetes::transport;
+use crate::promql::NotEnforced;
+
+mod text;
+
+pub use text::Setting;
 
 /// Why Prometheus gave no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection, or none that speaks HTTP.
-    #[error("cannot reach Prometheus at {server}: {reason}")]
     Unreachable {
         /// Scheme, host and port.
         server: String,
@@ -27,75 +31,73 @@ pub enum Error {
         source: Option<BoxError>,
     },
     /// The TLS handshake failed.
-    #[error("no TLS connection to Prometheus at {server}: {reason}")]
     Tls {
         /// Scheme, host and port.
         server: String,
-        /// Why, and which flag has to do with it.
+        /// Why, in a few words.
         reason: &'static str,
+        /// What has to do with it.
+        setting: Option<Setting>,
         /// The TLS library's own words.
         #[source]
         source: BoxError,
     },
     /// The client's own limit was reached. A server's `timeout` is [`Error::Refused`].
-    #[error("Prometheus did not answer within {}", shown(*.0))]
     Timeout(Duration),
     /// The request's own deadline came before the client's.
-    #[error("Prometheus did not answer in the time the request had left")]
     Deadline,
+    /// All requests that may be open at one time were, for as long as this one could wait.
+    Busy {
+        /// How many that are.
+        open: usize,
+        /// How long it could.
+        waited: Duration,
+    },
     /// 401 or 403.
-    #[error(
-        "Prometheus answered {0}: check --prometheus-token-file, --prometheus-header, the user in \
-         --prometheus-url, or the auth flags"
-    )]
     Auth(StatusCode),
     /// The credentials could not be had.
-    #[error("cannot obtain the credentials for Prometheus")]
     Credentials(#[source] Box<transport::Error>),
     /// A redirect, which is not followed: it mostly leads to a login page.
-    #[error("Prometheus redirects to {0}: set --prometheus-url to the Prometheus API itself")]
     Redirect(String),
     /// `"status":"error"`, whatever the HTTP status was.
-    #[error("{kind}: {text}")]
     Refused {
         /// Prometheus' `errorType`: `bad_data`, `execution`, `timeout`, ...
         kind: String,
         /// Prometheus' `error`, shortened.
         text: String,
+        /// The HTTP status.
+        status: StatusCode,
     },
     /// Another HTTP status, without a reason in JSON.
-    #[error("Prometheus answered {}{}", .0, advice(*.0))]
     BadStatus(StatusCode),
     /// 2xx with a web page.
-    #[error(
-        "Prometheus answered HTML, not JSON: is --prometheus-url a Prometheus API, or a login page?"
-    )]
     Html,
     /// 2xx with text that is no JSON.
-    #[error("Prometheus answered text that is not JSON: is --prometheus-url a Prometheus API?")]
     NotJson(#[source] BoxError),
     /// JSON of another shape than the API's.
-    #[error("Prometheus answered JSON that is not its API's: is --prometheus-url right?")]
     Malformed(#[source] BoxError),
     /// The answer ended before its end.
-    #[error("the answer of Prometheus ended too early")]
     Truncated(#[source] Option<BoxError>),
     /// More than `response_bytes_max`, after decompression.
-    #[error(
-        "the answer of Prometheus is larger than {0} bytes: ask for fewer series, or raise \
-         --prometheus-max-response-bytes"
-    )]
     TooLarge(u64),
     /// The server says that its answer is incomplete, and the rule wants none such. Its first
     /// warning, if it gives one.
-    #[error("the backend says its answer is partial{}", after_colon(.0.as_deref()))]
     Partial(Option<String>),
     /// A result no metric can be made of. The text is Go's for `string`.
-    #[error("unexpected value type {0:?}: the query must give an instant vector or a scalar")]
     UnexpectedType(String),
     /// Whoever folds the samples wanted no more; its text.
-    #[error("{0}")]
     Declined(String),
+    /// The matchers of the backend cannot be put into the query, which is not sent then.
+    NotEnforced(NotEnforced),
+    /// No replica gave an answer; what each said, in the order of the file.
+    Replicas(Vec<Error>),
+    /// What went wrong at a backend of the rules file.
+    Backend {
+        /// Its name.
+        name: String,
+        /// What it was.
+        error: Box<Error>,
+    },
 }
 
 /// A cause, for the log.
@@ -108,6 +110,7 @@ impl Error {
             Self::Unreachable { .. } => "unreachable",
             Self::Tls { .. } => "tls",
             Self::Timeout(_) | Self::Deadline => "timeout",
+            Self::Busy { .. } => "busy",
             Self::Auth(_) => "auth",
             Self::Credentials(_) => "credentials",
             Self::Redirect(_) => "redirect",
@@ -121,6 +124,9 @@ impl Error {
             Self::Partial(_) => "partial",
             Self::UnexpectedType(_) => "unexpected_type",
             Self::Declined(_) => "declined",
+            Self::NotEnforced(_) => "not_enforced",
+            Self::Replicas(all) => all.first().map_or("unreachable", Self::class),
+            Self::Backend { error, .. } => error.class(),
         }
     }
 
@@ -129,14 +135,40 @@ impl Error {
         match self {
             Self::Timeout(_) | Self::Deadline => true,
             Self::Refused { kind, .. } => kind == "timeout",
+            Self::Replicas(all) => all.iter().any(Self::is_timeout),
+            Self::Backend { error, .. } => error.is_timeout(),
             _ => false,
         }
     }
 
-    /// Whether the server has understood the request and calls it wrong (`bad_data`): asking again
-    /// gives the same answer.
+    /// Whether the server has understood the request and calls it wrong (`bad_data`), or it was not
+    /// sent because of what it says: asking again gives the same answer.
     pub fn is_bad_data(&self) -> bool {
-        matches!(self, Self::Refused { kind, .. } if kind == "bad_data")
+        match self {
+            Self::Refused { kind, .. } => kind == "bad_data",
+            Self::NotEnforced(_) => true,
+            Self::Backend { error, .. } => error.is_bad_data(),
+            _ => false,
+        }
+    }
+
+    /// Whether the request asked for something that this backend is kept from giving.
+    pub fn is_contradiction(&self) -> bool {
+        match self {
+            Self::NotEnforced(cause) => matches!(cause, NotEnforced::Contradiction { .. }),
+            Self::Backend { error, .. } => error.is_contradiction(),
+            _ => false,
+        }
+    }
+
+    /// Whether another replica of the same server may do better: nothing was decided by what was
+    /// asked or by who asks.
+    pub(super) fn may_be_better_elsewhere(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Tls { .. } | Self::Truncated(_) => true,
+            Self::BadStatus(status) | Self::Refused { status, .. } => status.is_server_error(),
+            _ => false,
+        }
     }
 
     /// What the HTTP library says, as one of ours. `server` is scheme, host and port.
@@ -145,10 +177,11 @@ impl Error {
         let error = error.without_url();
         let server = server.to_owned();
         if let Some(tls) = cause::<rustls::Error>(&error) {
-            let reason = tls_reason(tls);
+            let (reason, setting) = tls_reason(tls);
             return Self::Tls {
                 server,
                 reason,
+                setting,
                 source: error.into(),
             };
         }
@@ -172,24 +205,6 @@ impl Error {
     }
 }
 
-/// A duration in seconds, as in the flag.
-fn shown(duration: Duration) -> String {
-    format!("{}s", duration.as_secs_f64())
-}
-
-fn after_colon(text: Option<&str>) -> String {
-    text.map(|text| format!(": {text}")).unwrap_or_default()
-}
-
-fn advice(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::BAD_REQUEST => " without a reason: is it http:// or https://?",
-        StatusCode::NOT_FOUND => ": is the path in --prometheus-url right?",
-        StatusCode::METHOD_NOT_ALLOWED => ": try the other --prometheus-verb",
-        _ => "",
-    }
-}
-
 fn io_reason(error: &std::io::Error) -> &'static str {
     use std::io::ErrorKind;
     match error.kind() {
@@ -203,13 +218,15 @@ fn io_reason(error: &std::io::Error) -> &'static str {
     }
 }
 
-fn tls_reason(error: &rustls::Error) -> &'static str {
+/// Why, and what has to do with it.
+fn tls_reason(error: &rustls::Error) -> (&'static str, Option<Setting>) {
     use CertificateError as Bad;
-    match error {
+    let reason = match error {
         rustls::Error::InvalidCertificate(bad) => match bad {
             // A signature that does not fit: an authority of the same name with another key.
             Bad::UnknownIssuer | Bad::BadSignature => {
-                "its certificate is signed by an unknown authority (--prometheus-ca-file)"
+                let reason = "its certificate is signed by an unknown authority";
+                return (reason, Some(Setting::CaFile));
             }
             Bad::Expired | Bad::ExpiredContext { .. } => "its certificate has expired",
             Bad::NotValidYet | Bad::NotValidYetContext { .. } => "its certificate is not valid yet",
@@ -221,7 +238,8 @@ fn tls_reason(error: &rustls::Error) -> &'static str {
         rustls::Error::InvalidMessage(_) => "it does not speak TLS (https:// instead of http://?)",
         rustls::Error::AlertReceived(alert) => match alert {
             AlertDescription::CertificateRequired => {
-                "it wants a client certificate (--prometheus-client-tls-cert-file)"
+                let reason = "it wants a client certificate";
+                return (reason, Some(Setting::ClientCertificate));
             }
             AlertDescription::BadCertificate
             | AlertDescription::UnknownCA
@@ -231,7 +249,8 @@ fn tls_reason(error: &rustls::Error) -> &'static str {
             _ => "it broke off the handshake",
         },
         _ => "the handshake failed",
-    }
+    };
+    (reason, None)
 }
 
 /// The first cause of this type. An `io::Error` hides what it wraps from `source()`.

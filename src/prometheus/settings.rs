@@ -1,4 +1,4 @@
-//! What `--prometheus-*` says, checked once, before anything is dialled.
+//! What `--prometheus-*` or an entry of `backends` says, checked once, before anything is dialled.
 //!
 //! The texts are those of prometheus-adapter where it has one (`cmd/adapter/adapter.go`,
 //! `pkg/client/api.go`). Unlike it: a client certificate counts without a CA file, half of a
@@ -6,7 +6,7 @@
 //! not its credentials, and headers are checked here instead of failing every request.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,11 +14,18 @@ use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::kubernetes::kubeconfig::{self, Connection, Credentials, Roots, Secret, Source};
+use crate::kubernetes::kubeconfig::{self, Connection, Credentials, Roots, Source};
 use crate::kubernetes::transport;
 
-/// The flags' values.
+mod check;
+
+pub use check::{check_header, check_url, has_user, is_server_name};
+
+/// The values of the flags, or of a backend of the rules file.
+#[derive(Clone)]
 pub struct Settings {
+    /// The backend's name; `None` for the one of the flags.
+    pub backend: Option<String>,
     /// `--prometheus-url`: scheme, host, a path prefix, a query sent with every request, and a user
     /// and password for basic authentication.
     pub url: String,
@@ -26,6 +33,12 @@ pub struct Settings {
     pub verb: Verb,
     /// `--prometheus-header`, split at the first `=`.
     pub headers: Vec<(String, String)>,
+    /// Headers whose values stand in files, followed as certificates are.
+    pub headers_from: Vec<(String, PathBuf)>,
+    /// Parameters of every request, besides those in the URL.
+    pub query_params: Vec<(String, String)>,
+    /// A user, and the file with the password.
+    pub basic: Option<(String, PathBuf)>,
     /// `--prometheus-token-file`.
     pub token_file: Option<PathBuf>,
     /// `--prometheus-ca-file`.
@@ -34,10 +47,14 @@ pub struct Settings {
     pub client_cert_file: Option<PathBuf>,
     /// `--prometheus-client-tls-key-file`.
     pub client_key_file: Option<PathBuf>,
+    /// The name that the server's certificate must be for, when it is not the host's.
+    pub server_name: Option<String>,
     /// `--prometheus-auth-incluster` or `--prometheus-auth-config`.
     pub auth: Auth,
     /// `--prometheus-timeout`: the longest a request may take, whatever its budget.
     pub timeout: Duration,
+    /// The longest that connecting may take; `None`: as long as the request.
+    pub connect_timeout: Option<Duration>,
     /// The largest answer, in bytes after decompression.
     pub response_bytes_max: u64,
     /// How often files are looked at for changes.
@@ -47,15 +64,21 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            backend: None,
             url: "https://localhost".to_owned(),
             verb: Verb::Get,
             headers: Vec::new(),
+            headers_from: Vec::new(),
+            query_params: Vec::new(),
+            basic: None,
             token_file: None,
             ca_file: None,
             client_cert_file: None,
             client_key_file: None,
+            server_name: None,
             auth: Auth::None,
             timeout: Duration::from_secs(10),
+            connect_timeout: None,
             response_bytes_max: 64 << 20,
             recheck: transport::RECHECK,
         }
@@ -173,26 +196,48 @@ impl Settings {
         let mut connection = self.cluster_connection()?;
         connection.server = url.origin().ascii_serialization();
         if let Some(path) = &self.ca_file {
-            connection.roots = Roots::Pem(Source::file("prometheus-ca-file", path.clone()));
+            let source = self.source("prometheus-ca-file", "tls.caFile", path);
+            connection.roots = Roots::Pem(source);
+        }
+        if self.server_name.is_some() {
+            connection.server_name.clone_from(&self.server_name);
         }
         match (&self.client_cert_file, &self.client_key_file) {
             (None, None) => {}
             (Some(certificate), Some(key)) => {
                 connection.certificate = Some((
-                    Source::file("prometheus-client-tls-cert-file", certificate.clone()),
-                    Source::file("prometheus-client-tls-key-file", key.clone()),
+                    self.source(
+                        "prometheus-client-tls-cert-file",
+                        "tls.certFile",
+                        certificate,
+                    ),
+                    self.source("prometheus-client-tls-key-file", "tls.keyFile", key),
                 ));
             }
             _ => return Err(SetupError::HalfCertificate),
         }
+        for (name, path) in &self.headers_from {
+            let key = name.parse().map_err(|_| SetupError::Header(name.clone()))?;
+            let source = self.source("prometheus-header", &format!("headersFrom.{name}"), path);
+            connection.headers.push((key, source));
+        }
         // Go's order: a header, then the URL's user, then the token file, then the cluster's.
-        if headers.contains_key(header::AUTHORIZATION) {
+        let named = |(name, _): &(HeaderName, Source)| *name == header::AUTHORIZATION;
+        if headers.contains_key(header::AUTHORIZATION) || connection.headers.iter().any(named) {
             connection.credentials = Credentials::None;
         } else if let Some(basic) = basic(&url) {
             connection.credentials = basic;
+        } else if let Some((username, path)) = &self.basic {
+            connection.credentials = Credentials::Basic {
+                username: username.clone(),
+                password: self.source("password", "auth.basic.passwordFile", path),
+            };
         } else if let Some(path) = &self.token_file {
-            connection.credentials =
-                Credentials::Token(Source::file("prometheus-token-file", path.clone()));
+            let source = self.source("prometheus-token-file", "auth.tokenFile", path);
+            connection.credentials = Credentials::Token(source);
+        }
+        if !self.query_params.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.query_params);
         }
         let query = url
             .query()
@@ -209,6 +254,15 @@ impl Settings {
             },
             connection,
         ))
+    }
+
+    /// A file, by the flag or the field that names it.
+    fn source(&self, flag: &str, field: &str, path: &Path) -> Source {
+        let name = match &self.backend {
+            None => flag.to_owned(),
+            Some(backend) => format!("{field} of backend {backend}"),
+        };
+        Source::file(name, path.to_owned())
     }
 
     fn header_map(&self) -> Result<HeaderMap, SetupError> {
@@ -238,6 +292,7 @@ impl Settings {
                 server_name: None,
                 certificate: None,
                 credentials: Credentials::None,
+                headers: Vec::new(),
             }),
             Auth::InCluster {
                 host,
@@ -261,49 +316,13 @@ fn parse_url(text: &str) -> Result<Url, SetupError> {
     }
 }
 
-/// Whether `text` can be the URL of a backend.
-///
-/// # Errors
-/// What is wrong with it, without repeating it: it may hold a password.
-pub fn check_url(text: &str) -> Result<(), SetupError> {
-    parse_url(text).map(drop)
-}
-
-/// Whether `text` is a URL with a user or a password in it.
-pub fn has_user(text: &str) -> bool {
-    parse_url(text).is_ok_and(|url| basic(&url).is_some())
-}
-
-/// Whether a header can be called `name` and say `value`, and requests would carry it.
-///
-/// # Errors
-/// What is wrong with it, without the value: it may be a secret.
-pub fn check_header(name: &str, value: &str) -> Result<(), String> {
-    let key: HeaderName = name
-        .parse()
-        .map_err(|_| format!("{name:?} cannot be the name of a header"))?;
-    if IGNORED.contains(&key) {
-        return Err(format!(
-            "the header {name:?} is written by the HTTP client itself"
-        ));
-    }
-    HeaderValue::from_str(value.trim())
-        .map(drop)
-        .map_err(|_| format!("the value of {name:?} cannot stand in a header"))
-}
-
-/// Whether a server's certificate can be for `name`: a DNS name or an IP address.
-pub fn is_server_name(name: &str) -> bool {
-    rustls::pki_types::ServerName::try_from(name).is_ok()
-}
-
 fn basic(url: &Url) -> Option<Credentials> {
     let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let password = decoded(url.password().unwrap_or_default());
     let given = !url.username().is_empty() || url.password().is_some();
     given.then(|| Credentials::Basic {
         username: decoded(url.username()),
-        password: Secret(password),
+        password: Source::data("password in the URL", password.into_bytes()),
     })
 }
 

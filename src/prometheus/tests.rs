@@ -5,7 +5,7 @@ use server::{Reply, Server, json};
 
 mod credentials;
 mod failures;
-mod server;
+pub(super) mod server;
 
 const SECRET: &str = "hunter2";
 const LONG: Duration = Duration::from_secs(30);

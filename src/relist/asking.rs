@@ -10,24 +10,23 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Settings;
 use crate::prometheus::decode::NAMES_MAX;
-use crate::prometheus::{self, Client, Notes, Refusal};
+use crate::prometheus::{self, Backend, Notes, Partial, Refusal};
 use crate::registry::{Answers, Listing, Question};
-use crate::telemetry::Metrics;
 
-/// Requests to Prometheus' metadata API at one time.
-const WELL_IN_FLIGHT: usize = 8;
+/// How many of a backend's places a relist takes at most, in fifths: 8 of 20. The others are for
+/// asks.
+const WELL_FIFTHS: usize = 2;
 
 /// The same, for rules that failed the last time.
-const DOUBTFUL_IN_FLIGHT: usize = 4;
+const DOUBTFUL_FIFTHS: usize = 1;
 
 /// The label that holds a series' name.
 const METRIC_NAME: &str = "__name__";
 
-type Answer = Result<Arc<Found>, Arc<prometheus::Error>>;
+type Answer = Result<Arc<(Found, Notes)>, Arc<prometheus::Error>>;
 type Pending = Shared<BoxFuture<'static, Answer>>;
 
 /// The answer to one question.
-#[derive(Debug)]
 enum Found {
     Set(BTreeSet<String>),
     Series(Listing),
@@ -42,44 +41,37 @@ pub(super) enum Queue {
     Doubtful,
 }
 
-/// The questions of one relist: each is asked once, however many rules have it.
+/// The questions of one relist of a backend: each is asked once, however many rules have it.
 pub(super) struct Asking {
-    prometheus: Arc<Client>,
-    metrics: Arc<Metrics>,
+    backend: Arc<Backend>,
     since: jiff::Timestamp,
     deadline: Instant,
-    question: Duration,
     well: Arc<Semaphore>,
     doubtful: Arc<Semaphore>,
     asked: std::sync::Mutex<BTreeMap<Question, Pending>>,
 }
 
 impl Asking {
-    pub(super) fn new(
-        prometheus: Arc<Client>,
-        metrics: Arc<Metrics>,
-        settings: Settings,
-    ) -> Asking {
+    pub(super) fn new(backend: Arc<Backend>, settings: Settings) -> Asking {
         let now = jiff::Timestamp::now();
         let deadline = Instant::now() + settings.deadline;
+        let places = |fifths: usize| (backend.concurrency() * fifths / 5).max(1);
         Asking {
-            prometheus,
-            metrics,
             since: now
                 .checked_sub(settings.max_age)
                 .unwrap_or(jiff::Timestamp::UNIX_EPOCH),
             deadline,
-            question: settings.question,
-            well: Arc::new(Semaphore::new(WELL_IN_FLIGHT)),
-            doubtful: Arc::new(Semaphore::new(DOUBTFUL_IN_FLIGHT)),
+            well: Arc::new(Semaphore::new(places(WELL_FIFTHS))),
+            doubtful: Arc::new(Semaphore::new(places(DOUBTFUL_FIFTHS))),
             asked: std::sync::Mutex::default(),
+            backend,
         }
     }
 
     /// Asks, and adds what is answered to `answers`. The first failure is told.
     pub(super) async fn ask(
         &self,
-        queue: Queue,
+        (queue, partial): (Queue, Partial),
         questions: Vec<Question>,
         answers: &mut Answers,
     ) -> Result<(), Arc<prometheus::Error>> {
@@ -88,7 +80,10 @@ impl Asking {
             (question, answer)
         });
         for (question, answer) in join_all(pending).await {
-            match &*answer? {
+            let answer = answer?;
+            let (found, notes) = &*answer;
+            self.backend.check(partial, notes).map_err(Arc::new)?;
+            match found {
                 Found::Set(names) => answers.sets.insert(question, names.clone()).map(drop),
                 Found::Series(listing) => {
                     answers.series.insert(question, listing.clone()).map(drop)
@@ -106,15 +101,14 @@ impl Asking {
         if let Some(pending) = asked.get(&question) {
             return pending.clone();
         }
-        let client = Arc::clone(&self.prometheus);
+        let backend = Arc::clone(&self.backend);
         let slots = Arc::clone(match queue {
             Queue::Well => &self.well,
             Queue::Doubtful => &self.doubtful,
         });
-        let metrics = Arc::clone(&self.metrics);
         let (since, deadline) = (self.since, self.deadline);
         let longest = match question {
-            Question::Names(_) | Question::Labels(_) => self.question,
+            Question::Names(_) | Question::Labels(_) => backend.timeout(),
             // As long as there is time: it streams.
             Question::Series(_) => Duration::MAX,
         };
@@ -124,15 +118,11 @@ impl Asking {
                 let _slot = slots.acquire_owned().await;
                 let left = deadline.saturating_duration_since(Instant::now());
                 let budget = left.min(longest);
-                answer(&client, &wanted, since, budget).await
+                answer(&backend, &wanted, since, budget).await
             };
             let answer = timeout_at(deadline, asked).await;
-            let answer = answer.unwrap_or(Err(prometheus::Error::Deadline));
-            let class = answer.as_ref().err().map(prometheus::Error::class);
-            metrics.count_upstream(wanted.kind(), class);
-            let (found, notes) = answer.map_err(Arc::new)?;
-            metrics.count_notes(notes.warnings.count, notes.partial);
-            Ok(Arc::new(found))
+            let answer = answer.unwrap_or_else(|_| Err(backend.out_of_time(wanted.kind())));
+            answer.map(Arc::new).map_err(Arc::new)
         };
         let pending = answer.boxed().shared();
         asked.insert(question, pending.clone());
@@ -141,7 +131,7 @@ impl Asking {
 }
 
 async fn answer(
-    client: &Client,
+    backend: &Backend,
     question: &Question,
     since: jiff::Timestamp,
     budget: Duration,
@@ -149,13 +139,13 @@ async fn answer(
     let set =
         |(names, notes): (Vec<String>, Notes)| (Found::Set(names.into_iter().collect()), notes);
     match question {
-        Question::Names(selector) => client
+        Question::Names(selector) => backend
             .label_values(METRIC_NAME, selector, since, budget)
             .await
             .map(set),
-        Question::Labels(selector) => client.labels(selector, since, budget).await.map(set),
+        Question::Labels(selector) => backend.labels(selector, since, budget).await.map(set),
         Question::Series(selector) => {
-            let listing = client
+            let listing = backend
                 .series(selector, since, budget, Listing::new(), add_series)
                 .await;
             listing.map(|(listing, notes)| (Found::Series(listing), notes))

@@ -8,6 +8,7 @@ mod field;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::enforced::Enforced;
 use super::file::{RawBackend, RawSource};
 use super::located::Located;
 use super::reader::nearest;
@@ -145,6 +146,11 @@ fn check_name(name: &Located, path: &str, report: &mut Report<'_>) {
 pub(super) struct Names<'a>(pub(super) &'a [RawBackend]);
 
 impl Names<'_> {
+    /// What the backend of this number enforces; `None` for the one of the flags.
+    pub(super) fn enforced(&self, backend: usize) -> Option<Enforced<'_>> {
+        self.0.get(backend.checked_sub(1)?).map(Enforced::by)
+    }
+
     /// The backend's place, 0 for the one of the flags, and what becomes of partial answers.
     pub(super) fn source(
         &self,

@@ -86,11 +86,10 @@ impl Query {
     }
 }
 
-/// Says where the query is no PromQL once rendered, for some object. What depends on the values of
-/// an ask cannot be told.
-fn doubt(template: &Template, source: &Located, path: &str, report: &mut Report<'_>) {
+/// How the query reads for some object; `None` where it depends on the values of an ask.
+pub(super) fn sample(template: &Template) -> Option<String> {
     if template.reads("LabelValuesByName") {
-        return;
+        return None;
     }
     let data = template::Data {
         series: "some_series".to_owned(),
@@ -99,7 +98,13 @@ fn doubt(template: &Template, source: &Located, path: &str, report: &mut Report<
         group_by_slice: vec!["pod".to_owned()],
         ..template::Data::default()
     };
-    let Ok(query) = template.render(&data) else {
+    template.render(&data).ok()
+}
+
+/// Says where the query is no PromQL once rendered, for some object. What depends on the values of
+/// an ask cannot be told.
+fn doubt(template: &Template, source: &Located, path: &str, report: &mut Report<'_>) {
+    let Some(query) = sample(template) else {
         return;
     };
     if let Some(doubt) = promql::doubt(&query) {

@@ -115,10 +115,16 @@ impl ResourceRule {
             check_resource_labels(association, &container_label, span, path, report);
         }
         let (backend, partial) = source?;
+        let (container_query, node_query) = (container_query?, node_query?);
+        if let Some(enforced) = names.enforced(backend) {
+            let field = format!("{path}.containerQuery");
+            enforced.check_query(&container_query, &field, report);
+            enforced.check_query(&node_query, &format!("{path}.nodeQuery"), report);
+        }
         Some(ResourceRule {
             origin,
-            container_query: container_query?,
-            node_query: node_query?,
+            container_query,
+            node_query,
             association: association?,
             container_label,
             backend,

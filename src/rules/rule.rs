@@ -49,6 +49,10 @@ impl Rule {
         let line = report.line(&raw.span);
         let (naming, association, query) = (naming?, association?, query?);
         let (backend, partial) = source?;
+        if let Some(enforced) = names.enforced(backend) {
+            enforced.check(&series_query, &format!("{path}.seriesQuery"), report);
+            enforced.check_query(&query, &field, report);
+        }
         Some(Rule {
             id,
             line,

@@ -1,4 +1,4 @@
-//! One query asked of Prometheus, and its rows gathered.
+//! One query asked of its backend, and its rows gathered.
 
 use std::sync::Arc;
 
@@ -8,40 +8,40 @@ use tokio::time::Instant;
 
 use super::rows::{Builder, Head, Rows};
 use super::{Fetch, Query};
-use crate::prometheus::{Client, Error, Partial};
-use crate::telemetry::Metrics;
+use crate::prometheus::backend::Question;
+use crate::prometheus::{Backends, Error, Partial};
 
-/// Asks `client`, and counts in `metrics`.
-pub fn from_prometheus(client: Arc<Client>, metrics: Arc<Metrics>) -> Fetch {
+/// Asks `backends`, each query the one that it names.
+pub fn from_backends(backends: Arc<Backends>) -> Fetch {
     Box::new(move |query| {
-        let (client, metrics) = (Arc::clone(&client), Arc::clone(&metrics));
+        let backends = Arc::clone(&backends);
         async move {
-            let rows = fetch(&client, &metrics, &query).await;
+            let rows = fetch(&backends, &query).await;
             rows.map(Arc::new).map_err(Arc::new)
         }
         .boxed()
     })
 }
 
-async fn fetch(client: &Client, metrics: &Metrics, query: &Query) -> Result<Rows, Error> {
+async fn fetch(backends: &Backends, query: &Query) -> Result<Rows, Error> {
     let promql = query.promql.as_str();
+    let backend = backends
+        .get(query.backend)
+        .expect("the backends of the rules must all have been made");
     let began = Instant::now();
     let at = Timestamp::now();
     let at = at.checked_sub(query.offset).unwrap_or(at);
+    let question = Question {
+        promql,
+        at,
+        budget: query.timeout,
+        partial: query.partial,
+    };
     let rows = Builder::new(query.labels.clone(), query.rows_max);
-    let answer = client
-        .query(promql, at, query.timeout, rows, Builder::add)
-        .await;
-    metrics.count_upstream("query", answer.as_ref().err().map(Error::class));
-    let answer = answer.and_then(|answer| {
-        let notes = &answer.notes;
-        metrics.count_notes(notes.warnings.count, notes.partial);
-        query.partial.check(notes)?;
-        Ok(answer)
-    });
-    match answer {
+    match backend.query(question, rows, Builder::add).await {
         Ok(answer) => {
-            tracing::debug!(promql, samples = answer.samples, "query");
+            let samples = answer.samples;
+            tracing::debug!(backend = backend.name(), promql, samples, "query");
             Ok(answer.value.finish(Head {
                 kind: answer.kind,
                 histograms: answer.histograms,
@@ -51,7 +51,7 @@ async fn fetch(client: &Client, metrics: &Metrics, query: &Query) -> Result<Rows
             }))
         }
         Err(error) => {
-            tracing::debug!(promql, %error, "query failed");
+            tracing::debug!(backend = backend.name(), promql, %error, "query failed");
             Err(error)
         }
     }

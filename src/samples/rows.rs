@@ -153,7 +153,7 @@ impl Rows {
 }
 
 /// Gathers the rows of one answer, up to a limit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Builder {
     labels: Labels,
     rows_max: usize,

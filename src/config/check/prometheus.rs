@@ -69,6 +69,7 @@ pub(super) fn prometheus(
         verb,
         timeout: flags.prometheus_timeout,
         max_response_bytes: flags.prometheus_max_response_bytes,
+        concurrency: flags.prometheus_concurrency,
     })
 }
 

@@ -7,7 +7,8 @@ use crate::config::values;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Prometheus")]
 pub(in crate::config) struct Prometheus {
-    /// Where Prometheus, or anything with its HTTP API, answers. A path is kept as a prefix
+    /// Where Prometheus, or anything with its HTTP API, answers. The rules file can name more under
+    /// `backends`, and a rule with `backend` is asked of one of those. A path is kept as a prefix
     /// (http://thanos:9090/tenant-a), user information becomes basic authentication.
     #[arg(long, value_name = "URL", default_value = "https://localhost")]
     pub(in crate::config) prometheus_url: String,
@@ -70,6 +71,12 @@ pub(in crate::config) struct Prometheus {
     /// Largest answer to one query. A larger one is an error that says so.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = values::bytes)]
     pub(in crate::config) prometheus_max_response_bytes: u64,
+    /// Most requests that are open at one Prometheus at a time, whoever asks; more wait until one
+    /// has ended, and are an error when their own time is over. Lists of names for a relist take
+    /// about half of them at most. Each entry of the rules file's `backends` has as many of its
+    /// own, unless it says otherwise.
+    #[arg(long, value_name = "COUNT", default_value = "20", value_parser = values::concurrency)]
+    pub(in crate::config) prometheus_concurrency: usize,
 }
 
 #[derive(Debug, clap::Args)]

@@ -98,6 +98,7 @@ impl Reader<'_> {
             server_name: cluster.tls_server_name.filter(|name| !name.is_empty()),
             certificate,
             credentials,
+            headers: Vec::new(),
         })
     }
 
@@ -152,9 +153,10 @@ impl Reader<'_> {
             (Some(token), None) => Ok(Credentials::Token(token)),
             (None, Some(username)) => Ok(Credentials::Basic {
                 username,
-                password: Secret(
+                password: Source::data(
+                    format!("password of user {name:?}"),
                     user.password
-                        .map_or_else(String::new, |password| password.0),
+                        .map_or_else(Vec::new, |password| password.0.into_bytes()),
                 ),
             }),
             (None, None) => match user.exec {

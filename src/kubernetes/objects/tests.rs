@@ -14,6 +14,7 @@ fn at(server: &str) -> Connection {
         server_name: None,
         certificate: None,
         credentials: Credentials::None,
+        headers: Vec::new(),
     }
 }
 

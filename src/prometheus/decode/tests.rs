@@ -115,10 +115,7 @@ fn a_stated_error_wins_whatever_else_the_answer_holds() {
     ] {
         assert_eq!(failure(text), "bad_data: parse error");
     }
-    assert!(matches!(
-        refusal(br#"{"status":"error"}"#),
-        Some(Error::Refused { .. })
-    ));
+    assert!(refusal(br#"{"status":"error"}"#).is_some());
     assert!(refusal(b"Bad Gateway").is_none());
     assert!(refusal(br#"{"status":"success","data":[]}"#).is_none());
 }

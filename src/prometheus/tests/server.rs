@@ -9,19 +9,20 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 /// What came in.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Request {
+pub(in crate::prometheus) struct Request {
     /// `GET /path?query HTTP/1.1`.
-    pub(super) line: String,
+    pub(in crate::prometheus) line: String,
     /// Names in lower case.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: String,
+    pub(in crate::prometheus) headers: Vec<(String, String)>,
+    pub(in crate::prometheus) body: String,
 }
 
 impl Request {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(in crate::prometheus) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(key, _)| key == name)
@@ -30,7 +31,7 @@ impl Request {
 }
 
 /// What goes out.
-pub(super) enum Reply {
+pub(in crate::prometheus) enum Reply {
     /// These bytes, then the connection is kept.
     Bytes(Vec<u8>),
     /// These bytes, then the connection is closed.
@@ -39,15 +40,17 @@ pub(super) enum Reply {
     Endless(Vec<u8>, Vec<u8>),
     /// These bytes, and then nothing ever.
     Hang(Vec<u8>),
+    /// These bytes, once there is a permit for them.
+    Permitted(Arc<Semaphore>, Vec<u8>),
 }
 
 /// `status` with a JSON body.
-pub(super) fn json(status: &str, body: &str) -> Reply {
+pub(in crate::prometheus) fn json(status: &str, body: &str) -> Reply {
     typed(status, "application/json", body)
 }
 
 /// `status` with any body.
-pub(super) fn typed(status: &str, kind: &str, body: &str) -> Reply {
+pub(in crate::prometheus) fn typed(status: &str, kind: &str, body: &str) -> Reply {
     let length = body.len();
     Reply::Bytes(
         format!(
@@ -60,18 +63,28 @@ pub(super) fn typed(status: &str, kind: &str, body: &str) -> Reply {
 type Handler = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 
 /// A running server; it stops with the test's runtime.
-pub(super) struct Server {
-    pub(super) url: String,
+pub(in crate::prometheus) struct Server {
+    pub(in crate::prometheus) url: String,
     seen: Arc<Mutex<Vec<Request>>>,
     connections: Arc<Mutex<usize>>,
+    open: Arc<Mutex<Open>>,
+}
+
+/// Requests that are read and not answered.
+#[derive(Default)]
+struct Open {
+    now: usize,
+    most: usize,
 }
 
 impl Server {
-    pub(super) async fn plain(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(in crate::prometheus) async fn plain(
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         Self::start(None, Arc::new(handler)).await
     }
 
-    pub(super) async fn tls(
+    pub(in crate::prometheus) async fn tls(
         config: ServerConfig,
         handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -83,12 +96,17 @@ impl Server {
     }
 
     /// Everything asked so far.
-    pub(super) fn seen(&self) -> Vec<Request> {
+    pub(in crate::prometheus) fn seen(&self) -> Vec<Request> {
         self.seen.lock().unwrap().clone()
     }
 
-    pub(super) fn connections(&self) -> usize {
+    pub(in crate::prometheus) fn connections(&self) -> usize {
         *self.connections.lock().unwrap()
+    }
+
+    /// The most requests that were open at one time.
+    pub(in crate::prometheus) fn most_open(&self) -> usize {
+        self.open.lock().unwrap().most
     }
 
     async fn start(tls: Option<tokio_rustls::TlsAcceptor>, handler: Handler) -> Self {
@@ -97,11 +115,13 @@ impl Server {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
         let connections: Arc<Mutex<usize>> = Arc::default();
-        let (log, count) = (seen.clone(), connections.clone());
+        let open: Arc<Mutex<Open>> = Arc::default();
+        let (log, count, opened) = (seen.clone(), connections.clone(), open.clone());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 *count.lock().unwrap() += 1;
-                let (tls, handler, log) = (tls.clone(), handler.clone(), log.clone());
+                let (tls, handler) = (tls.clone(), handler.clone());
+                let log = (log.clone(), opened.clone());
                 tokio::spawn(async move {
                     match tls {
                         None => converse(socket, handler, log).await,
@@ -117,6 +137,7 @@ impl Server {
             url: format!("{scheme}://{address}"),
             seen,
             connections,
+            open,
         }
     }
 }
@@ -124,13 +145,27 @@ impl Server {
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     socket: S,
     handler: Handler,
-    log: Arc<Mutex<Vec<Request>>>,
+    (log, open): (Arc<Mutex<Vec<Request>>>, Arc<Mutex<Open>>),
 ) -> Option<()> {
     let mut socket = BufReader::new(socket);
     loop {
         let request = read(&mut socket).await?;
         log.lock().unwrap().push(request.clone());
-        match handler(&request) {
+        {
+            let mut open = open.lock().unwrap();
+            open.now += 1;
+            open.most = open.most.max(open.now);
+        }
+        let mut reply = handler(&request);
+        if let Reply::Permitted(permits, bytes) = reply {
+            permits.acquire().await.unwrap().forget();
+            reply = Reply::Bytes(bytes);
+        }
+        if !matches!(reply, Reply::Hang(_)) {
+            open.lock().unwrap().now -= 1;
+        }
+        match reply {
+            Reply::Permitted(..) => unreachable!("it has been permitted above"),
             Reply::Bytes(bytes) => socket.write_all(&bytes).await.ok()?,
             Reply::Close(bytes) => {
                 socket.write_all(&bytes).await.ok()?;
@@ -183,30 +218,30 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut BufReader<S>) -> O
 }
 
 /// A certificate authority of a test.
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(in crate::prometheus) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A chain and key in PEM.
-pub(super) struct Pair {
-    pub(super) certificate: String,
-    pub(super) key: String,
+pub(in crate::prometheus) struct Pair {
+    pub(in crate::prometheus) certificate: String,
+    pub(in crate::prometheus) key: String,
     key_der: PrivateKeyDer<'static>,
     der: rustls::pki_types::CertificateDer<'static>,
 }
 
 impl Authority {
-    pub(super) fn new(name: &str) -> Self {
+    pub(in crate::prometheus) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    pub(super) fn pem(&self) -> String {
+    pub(in crate::prometheus) fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// A certificate for `name`, valid from 2000 to the end of `until`.
-    pub(super) fn issue(&self, name: &str, until: i32) -> Pair {
+    pub(in crate::prometheus) fn issue(&self, name: &str, until: i32) -> Pair {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(2000, 1, 1);
         params.not_after = rcgen::date_time_ymd(until, 12, 31);
@@ -228,7 +263,10 @@ impl Authority {
 }
 
 /// A server with this certificate, which wants one of `clients` if given.
-pub(super) fn server_config(pair: &Pair, clients: Option<&Authority>) -> ServerConfig {
+pub(in crate::prometheus) fn server_config(
+    pair: &Pair,
+    clients: Option<&Authority>,
+) -> ServerConfig {
     let provider = Arc::new(default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()

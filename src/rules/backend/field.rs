@@ -7,16 +7,13 @@ use std::time::Duration;
 use super::{AuthSpec, TENANT_HEADER, TlsSpec};
 use crate::go;
 use crate::kubernetes::kubeconfig::Secret;
+use crate::prometheus::backend::CONCURRENCY_MAX;
 use crate::prometheus::{self, Verb};
 use crate::promql;
 use crate::quantity;
 use crate::rules::file::{Pair, RawAuth, RawBackend};
 use crate::rules::located::Located;
 use crate::rules::report::{Report, quoted};
-
-/// More requests at one time are more than any Prometheus works on (`--query.max-concurrency` is
-/// 20 by default).
-const CONCURRENCY_MAX: usize = 10_000;
 
 /// What each request sets itself.
 const OWN_PARAMS: [&str; 6] = ["query", "time", "timeout", "match[]", "start", "end"];

@@ -1,0 +1,120 @@
+//! The backends: that of the flags, and those of the rules file.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::config::{Config, KubernetesFlags, PrometheusFlags};
+use crate::kubernetes::kubeconfig::Secret;
+use crate::prometheus::backend::Plan;
+use crate::prometheus::{Auth, Backend, Backends, Settings};
+use crate::promql::Enforcer;
+use crate::rules::{AuthSpec, BackendSpec, DEFAULT_BACKEND, Rules};
+use crate::telemetry::Metrics;
+
+/// All of them, in the order in which rules know them.
+///
+/// # Errors
+/// One cannot be used; the text says which, and why.
+pub(super) fn backends(
+    config: &Config,
+    rules: &Rules,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Backends> {
+    let default = settings(&config.prometheus, &config.kubernetes);
+    let plan = |name: &str, replicas| Plan {
+        name: name.to_owned(),
+        replicas,
+        concurrency: config.prometheus.concurrency,
+        enforced: Enforcer::default(),
+        listing_timeout: config.relist.timeout,
+        listing_bytes_max: config.relist.max_response_bytes,
+    };
+    let first = Backend::new(&plan(DEFAULT_BACKEND, vec![default]), Arc::clone(metrics))?;
+    let mut backends = vec![Arc::new(first)];
+    for spec in &rules.backends {
+        let replica = |url: &Secret| replica(spec, &url.0, config);
+        let mut plan = plan(&spec.name, spec.urls.iter().map(replica).collect());
+        plan.concurrency = spec.concurrency.unwrap_or(plan.concurrency);
+        plan.enforced = Enforcer::new(spec.enforced.clone());
+        let backend = Backend::new(&plan, Arc::clone(metrics)).with_context(|| {
+            let (name, line) = (&spec.name, spec.line);
+            format!("the backend {name} (line {line} of the rules file) cannot be used")
+        })?;
+        backends.push(Arc::new(backend));
+    }
+    Ok(backends)
+}
+
+/// The flags' own.
+fn settings(flags: &PrometheusFlags, kubernetes: &KubernetesFlags) -> Settings {
+    let (client_cert_file, client_key_file) = flags.client_tls.clone().unzip();
+    let auth = match &flags.auth_config {
+        Some(path) => Auth::Kubeconfig(path.clone()),
+        None if flags.auth_incluster => in_cluster(kubernetes),
+        None => Auth::None,
+    };
+    Settings {
+        url: flags.url.clone(),
+        verb: flags.verb,
+        headers: flags.headers.clone(),
+        token_file: flags.token_file.clone(),
+        ca_file: flags.ca_file.clone(),
+        client_cert_file,
+        client_key_file,
+        auth,
+        timeout: flags.timeout,
+        response_bytes_max: flags.max_response_bytes,
+        ..Settings::default()
+    }
+}
+
+/// One replica of a backend of the file. What that leaves open is as the flags say for theirs, but
+/// nothing of who we are: no credential goes to a server that it was not given for.
+fn replica(spec: &BackendSpec, url: &str, config: &Config) -> Settings {
+    let (client_cert_file, client_key_file) = spec.tls.certificate.clone().unzip();
+    let flags = &config.prometheus;
+    let (mut auth, mut basic, mut token_file) = (Auth::None, None, None);
+    match &spec.auth {
+        AuthSpec::None => {}
+        AuthSpec::Basic {
+            username,
+            password_file,
+        } => basic = Some((username.clone(), password_file.clone())),
+        AuthSpec::TokenFile(path) => token_file = Some(path.clone()),
+        AuthSpec::InCluster => auth = in_cluster(&config.kubernetes),
+        AuthSpec::Kubeconfig(path) => auth = Auth::Kubeconfig(path.clone()),
+    }
+    Settings {
+        backend: Some(spec.name.clone()),
+        url: url.to_owned(),
+        verb: spec.verb.unwrap_or(flags.verb),
+        headers: shown(&spec.headers),
+        headers_from: spec.headers_from.clone(),
+        query_params: shown(&spec.query_params),
+        basic,
+        token_file,
+        ca_file: spec.tls.ca_file.clone(),
+        client_cert_file,
+        client_key_file,
+        server_name: spec.tls.server_name.clone(),
+        auth,
+        timeout: spec.timeout.unwrap_or(flags.timeout),
+        response_bytes_max: spec.response_bytes_max.unwrap_or(flags.max_response_bytes),
+        ..Settings::default()
+    }
+}
+
+fn in_cluster(kubernetes: &KubernetesFlags) -> Auth {
+    let service = kubernetes.service.as_ref();
+    Auth::InCluster {
+        host: service.map(|(host, _)| host.clone()),
+        port: service.map(|(_, port)| port.to_string()),
+        account: kubernetes.service_account.clone(),
+    }
+}
+
+fn shown(pairs: &[(String, Secret)]) -> Vec<(String, String)> {
+    let pair = |(name, value): &(String, Secret)| (name.clone(), value.0.clone());
+    pairs.iter().map(pair).collect()
+}

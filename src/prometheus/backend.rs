@@ -1,0 +1,307 @@
+//! One backend: a server or several replicas of one, and how much is asked of it at a time.
+//!
+//! This is the choke point: whatever is asked of a backend, by asks or by the relist, goes through
+//! here. It promises:
+//!
+//! - the backend's matchers are in every selector that is sent, or nothing is sent (`promql`);
+//! - no more requests are open than its concurrency, whoever asks; waiting for a place ends with
+//!   the request's own budget;
+//! - replicas are asked in turn, the one that answered last first, all within one deadline; the
+//!   rows of two are never mixed;
+//! - every request is counted, and errors name the backend where it is not that of the flags.
+
+mod gate;
+mod replicas;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Answer, Client, Error, Notes, Partial, Refusal, Sample, Settings, SetupError};
+use crate::promql::Enforcer;
+use crate::telemetry::{BackendLabel, Metrics};
+use gate::Gate;
+use replicas::Replicas;
+
+/// More requests at one time are more than any server works on (Prometheus takes 20 by default,
+/// `--query.max-concurrency`).
+pub const CONCURRENCY_MAX: usize = 10_000;
+
+/// All backends, by the numbers that rules know them by.
+pub type Backends = Vec<Arc<Backend>>;
+
+/// What one backend is made of.
+#[derive(Debug)]
+pub struct Plan {
+    /// Its name, for errors and metrics.
+    pub name: String,
+    /// Its replicas.
+    pub replicas: Vec<Settings>,
+    /// How many requests may be open at one time.
+    pub concurrency: usize,
+    /// Labels and values that all series asked for must have.
+    pub enforced: Enforcer,
+    /// The longest that a request for lists of names may take.
+    pub listing_timeout: Duration,
+    /// The largest answer to one, in bytes.
+    pub listing_bytes_max: u64,
+}
+
+/// One instant query.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The text, without the backend's own matchers.
+    pub promql: &'a str,
+    /// When it is evaluated for.
+    pub at: Timestamp,
+    /// The longest that it may take, waiting for a place included.
+    pub budget: Duration,
+    /// What becomes of an answer that is incomplete.
+    pub partial: Partial,
+}
+
+/// A backend. Share it: what is open is counted in it.
+pub struct Backend {
+    name: String,
+    queries: Replicas,
+    /// Clients of their own: their answers may be larger and take longer, and a connection that
+    /// hangs on one never holds up a query.
+    listing: Replicas,
+    timeout: Duration,
+    concurrency: usize,
+    gate: Gate,
+    enforced: Enforcer,
+    metrics: Arc<Metrics>,
+}
+
+impl Backend {
+    /// Checks the settings and reads the files they name. Nothing is dialled.
+    ///
+    /// # Errors
+    /// The settings of a replica cannot be used.
+    pub fn new(plan: &Plan, metrics: Arc<Metrics>) -> Result<Backend, SetupError> {
+        let listing: Vec<Settings> = plan.replicas.iter().map(|it| plan.listing(it)).collect();
+        let label = BackendLabel {
+            backend: plan.name.clone(),
+        };
+        let timeout = plan.replicas.iter().map(|it| it.timeout).max();
+        Ok(Backend {
+            name: plan.name.clone(),
+            queries: Replicas::new(&plan.replicas)?,
+            listing: Replicas::new(&listing)?,
+            timeout: timeout.unwrap_or_default(),
+            concurrency: plan.concurrency,
+            gate: Gate::new(
+                plan.concurrency,
+                metrics.upstream_open.get_or_create_owned(&label),
+                metrics.upstream_waiting.get_or_create_owned(&label),
+            ),
+            enforced: plan.enforced.clone(),
+            metrics,
+        })
+    }
+
+    /// As rules and metrics know it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The longest that one query may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// How many requests may be open at one time.
+    pub fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
+    /// Evaluates a query. `fold` gets each sample in the server's order and may refuse to go on;
+    /// where another replica is asked, it begins anew with `init`.
+    ///
+    /// # Errors
+    /// Why there is no answer; only an `Ok` is whole.
+    pub async fn query<T, F>(
+        &self,
+        question: Question<'_>,
+        init: T,
+        fold: F,
+    ) -> Result<Answer<T>, Error>
+    where
+        T: Clone + Send + Sync + 'static,
+        F: FnMut(&mut T, Sample) -> Result<(), Refusal> + Clone + Send + Sync + 'static,
+    {
+        let Question {
+            promql,
+            at,
+            budget,
+            partial,
+        } = question;
+        let answer = async {
+            let promql = self.enforced.apply(promql).map_err(Error::NotEnforced)?;
+            let ask = |client: Arc<Client>, left: Duration| {
+                let (promql, init, fold) = (promql.clone(), init.clone(), fold.clone());
+                async move { client.query(&promql, at, left, init, fold).await }
+            };
+            let answer = self.ask(&self.queries, budget, ask).await?;
+            self.note(&answer.notes);
+            partial.check(&answer.notes)?;
+            Ok(answer)
+        };
+        self.told("query", answer.await)
+    }
+
+    /// The values that the label `name` has on series that match `matcher` and have samples since
+    /// `start`.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn label_values(
+        &self,
+        name: &str,
+        matcher: &str,
+        start: Timestamp,
+        budget: Duration,
+    ) -> Result<(Vec<String>, Notes), Error> {
+        let answer = self.list(matcher, budget, |client, matcher, left| {
+            let name = name.to_owned();
+            async move { client.label_values(&name, &matcher, start, left).await }
+        });
+        self.told("names", answer.await)
+    }
+
+    /// The names of the labels on series that match `matcher` and have samples since `start`.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn labels(
+        &self,
+        matcher: &str,
+        start: Timestamp,
+        budget: Duration,
+    ) -> Result<(Vec<String>, Notes), Error> {
+        let answer = self.list(matcher, budget, |client, matcher, left| async move {
+            client.labels(&matcher, start, left).await
+        });
+        self.told("labels", answer.await)
+    }
+
+    /// The series that match `matcher` and have samples since `start`, one label set at a time.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn series<T, F>(
+        &self,
+        matcher: &str,
+        start: Timestamp,
+        budget: Duration,
+        init: T,
+        fold: F,
+    ) -> Result<(T, Notes), Error>
+    where
+        T: Clone + Send + Sync + 'static,
+        F: FnMut(&mut T, Vec<(String, String)>) -> Result<(), Refusal>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        let answer = self.list(matcher, budget, |client, matcher, left| {
+            let (init, fold) = (init.clone(), fold.clone());
+            async move { client.series(&matcher, start, left, init, fold).await }
+        });
+        self.told("series", answer.await)
+    }
+
+    /// Asks for a list of names.
+    async fn list<T, A, F>(
+        &self,
+        matcher: &str,
+        budget: Duration,
+        ask: A,
+    ) -> Result<(T, Notes), Error>
+    where
+        A: Fn(Arc<Client>, String, Duration) -> F,
+        F: Future<Output = Result<(T, Notes), Error>>,
+    {
+        let matcher = self.enforced.apply(matcher).map_err(Error::NotEnforced)?;
+        let ask = |client, left| ask(client, matcher.clone(), left);
+        let (found, notes) = self.ask(&self.listing, budget, ask).await?;
+        self.note(&notes);
+        Ok((found, notes))
+    }
+
+    /// Waits for a place and asks the replicas, all within `budget`.
+    async fn ask<T, A, F>(&self, replicas: &Replicas, budget: Duration, ask: A) -> Result<T, Error>
+    where
+        A: Fn(Arc<Client>, Duration) -> F,
+        F: Future<Output = Result<T, Error>>,
+    {
+        let (_place, waited) = self.gate.enter(budget).await?;
+        replicas.ask(budget.saturating_sub(waited), ask).await
+    }
+
+    fn note(&self, notes: &Notes) {
+        self.metrics
+            .count_notes(&self.name, notes.warnings.count, notes.partial);
+    }
+
+    /// Says whether an answer with these notes may be used.
+    ///
+    /// # Errors
+    /// It is incomplete, and that is refused.
+    pub fn check(&self, partial: Partial, notes: &Notes) -> Result<(), Error> {
+        partial.check(notes).map_err(|error| self.named(error))
+    }
+
+    /// Counts a request for which no time was left before it could be sent or answered, and gives
+    /// its error.
+    pub fn out_of_time(&self, kind: &'static str) -> Error {
+        let error = Error::Deadline;
+        self.metrics
+            .count_upstream(&self.name, kind, Some(error.class()));
+        self.named(error)
+    }
+
+    /// Counts an outcome, and says where an error happened.
+    fn told<T>(&self, kind: &'static str, outcome: Result<T, Error>) -> Result<T, Error> {
+        let class = outcome.as_ref().err().map(Error::class);
+        self.metrics.count_upstream(&self.name, kind, class);
+        outcome.map_err(|error| self.named(error))
+    }
+
+    /// An error says where it happened, unless there is only the backend that everybody knows.
+    fn named(&self, error: Error) -> Error {
+        match self.queries.is_of_flags() {
+            true => error,
+            false => Error::Backend {
+                name: self.name.clone(),
+                error: Box::new(error),
+            },
+        }
+    }
+}
+
+impl Plan {
+    /// A client for lists of names, made like one for queries.
+    fn listing(&self, queries: &Settings) -> Settings {
+        Settings {
+            timeout: self.listing_timeout,
+            response_bytes_max: self.listing_bytes_max,
+            ..queries.clone()
+        }
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
