@@ -129,13 +129,14 @@ impl Relist {
                     dirty |= lane.is_idle();
                 }
             }
-            if !listed && (started.elapsed() > FIRST_TURN || lanes.iter().all(Lane::has_ended)) {
+            let patience = started + FIRST_TURN;
+            if !listed && (Instant::now() >= patience || lanes.iter().all(Lane::has_ended)) {
                 self.publish().await;
                 self.registry.set_listed();
                 (dirty, listed) = (false, true);
             }
-            let next = lanes.iter().filter_map(Lane::next).min();
-            let next = next.unwrap_or(started + FIRST_TURN);
+            let next = lanes.iter().filter_map(Lane::next);
+            let next = next.chain((!listed).then_some(patience)).min();
             tokio::select! {
                 Some((number, rule, outcome)) = surveys.next() => {
                     if !dirty {
@@ -157,7 +158,7 @@ impl Relist {
                 () = self.wake.asked.notified(), if !lanes.iter().all(Lane::is_woken) => {
                     lanes.iter_mut().for_each(Lane::wake);
                 }
-                () = sleep_until(next), if next > Instant::now() || !listed => {}
+                () = sleep_until(next.unwrap_or(patience)), if next.is_some() => {}
             }
         }
     }

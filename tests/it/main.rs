@@ -3,7 +3,7 @@
 //! `recorded` replays what clients and the Go adapter said to each other; `aggregator` and `kubectl`
 //! stand where the API server and a person stand; `harness` shows that the
 //! servers these tests stand on do what their names say; `relist` and `sick` are about Prometheus, well
-//! and ill; `cache` about what is remembered of it, `terms` about rules with terms of their own;
+//! and ill, `backends` about several; `cache` about what is remembered, `terms` about rules with terms of their own;
 //! `resource` about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
 //! at once; `discovery` and `openapi` keep documents as clients do; `tidy` reads the sources.
 
@@ -16,6 +16,7 @@
 mod support;
 
 mod aggregator;
+mod backends;
 mod cache;
 mod cluster;
 mod discovery;
