@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! request ─▶ route ─▶ identify ─▶ allow ─▶ limits ─▶ registry (which rule?)
-//!         ─▶ kubernetes (which names?)
+//!         ─▶ kubernetes (which names?) ─▶ widening (how many objects at once?)
 //!         ─▶ plan (which PromQL?) ─▶ samples (rows, remembered or asked of Prometheus)
 //!         ─▶ plan (rows → values) ─▶ wire ─▶ answer
 //! ```
@@ -33,6 +33,7 @@ use crate::relist::Wake;
 use crate::rules::List;
 use crate::samples::Samples;
 use crate::telemetry::Metrics;
+use crate::widening::Widening;
 
 mod accept;
 mod body;
@@ -72,6 +73,8 @@ pub struct Rooms {
     pub kubernetes: Arc<Kubernetes>,
     /// Whether the aggregator trusts our certificate.
     pub trusted: Trusted,
+    /// How many objects one query is about.
+    pub widening: Arc<Widening>,
     /// What Prometheus answered lately, and the way to it.
     pub samples: Arc<Samples>,
     /// Told of asks for unknown metrics.

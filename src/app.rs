@@ -33,6 +33,7 @@ use crate::rules::{self, Rules};
 use crate::samples::{self, Policy, Samples};
 use crate::serve::{self, Limits, Outcome, Security};
 use crate::telemetry::Metrics;
+use crate::widening::Widening;
 
 mod backends;
 mod certificates;
@@ -89,6 +90,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         auth: Arc::new(auth),
         kubernetes: world,
         trusted,
+        widening: Arc::new(Widening::new(config.samples.widening, Arc::clone(&metrics))),
         samples: Arc::new(samples(&config, Arc::clone(&backends))),
         wake,
         metrics,

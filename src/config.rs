@@ -25,6 +25,7 @@ pub use values::LogFormat;
 
 use crate::api::route::ApiGroup;
 use crate::prometheus::Verb;
+use crate::rules::Widen;
 use crate::serve::tls::Version;
 
 /// Everything the process was told.
@@ -104,6 +105,8 @@ pub struct SamplesFlags {
     pub bytes: u64,
     /// Rows of one answer.
     pub rows_max: usize,
+    /// For how many objects one query may be asked, where a rule does not say.
+    pub widening: Widen,
 }
 
 /// How to keep the list of metrics.

@@ -18,6 +18,8 @@ pub mod api;
 pub mod auth;
 /// Keeps the registry true.
 pub mod relist;
+/// How many objects one query is about.
+pub mod widening;
 /// Asks to PromQL, rows to values.
 pub mod plan;
 /// What can be asked for.

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use crate::kinds::{GroupResource, Kind, Kinds};
 use crate::rules::{List, Rule, Rules};
 use builder::Builder;
-use separable::{AtOnce, Verdict};
+use separable::{AtOnce, Scope, Verdict};
 
 mod association;
 mod builder;
@@ -87,6 +87,12 @@ impl Metric {
             true => at_once.in_namespace.as_ref(),
             false => Some(&at_once.at_root),
         }
+    }
+
+    /// The widest scope in which its query is proven to give the same.
+    pub fn proven(&self, in_namespace: bool) -> Scope {
+        let verdict = self.verdict(in_namespace);
+        verdict.map_or(Scope::Exact, Verdict::widest)
     }
 }
 

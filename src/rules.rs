@@ -18,6 +18,7 @@ mod report;
 mod resource;
 mod rule;
 mod terms;
+mod widen;
 mod yaml;
 
 use std::fmt;
@@ -31,6 +32,7 @@ pub use query::Query;
 pub use report::{Finding, Severity, render_findings};
 pub use resource::{ResourceRule, ResourceRules};
 pub use terms::{NonFinite, OnEmpty, Terms};
+pub use widen::Widen;
 
 use crate::prometheus::Partial;
 use backend::Names;

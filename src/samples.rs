@@ -165,6 +165,27 @@ impl Samples {
         })
     }
 
+    /// The rows of `query` that may be given without asking for newer ones.
+    pub fn remembered(&self, query: &Query) -> Option<Arc<Rows>> {
+        let entry = self.shared.entries.get(query)?;
+        let state = entry.lock();
+        state.kept(query.policy, Instant::now())
+    }
+
+    /// Why the last fetch of `query` failed, if it did.
+    pub fn failure(&self, query: &Query) -> Option<Arc<Error>> {
+        let entry = self.shared.entries.get(query)?;
+        let state = entry.lock();
+        state.failure()
+    }
+
+    /// Nobody will ask `query` for a while: it is not fetched ahead any more. Its rows are kept.
+    pub fn abandon(&self, query: &Query) {
+        if let Some(entry) = self.shared.entries.get(query) {
+            entry.lock().abandon();
+        }
+    }
+
     /// How many queries are remembered, about.
     pub fn len(&self) -> u64 {
         self.shared.entries.entry_count()

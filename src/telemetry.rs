@@ -79,6 +79,20 @@ pub struct FreshnessLabel {
     pub freshness: &'static str,
 }
 
+/// How many objects a query was about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ScopeLabel {
+    /// `exact`, `namespace` or `cluster`.
+    pub scope: &'static str,
+}
+
+/// Why something was given up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CauseLabel {
+    /// `too_large`, `too_slow`, `refused` or `wasteful`.
+    pub cause: &'static str,
+}
+
 /// Objects of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ObjectsLabel {
@@ -118,6 +132,10 @@ pub struct Metrics {
     pub upstream_partial: Family<BackendLabel, Counter>,
     /// Queries of asks, by how their rows came.
     pub query_results: Family<FreshnessLabel, Counter>,
+    /// Asks for objects, by how many objects the query was about that answered them.
+    pub widened: Family<ScopeLabel, Counter>,
+    /// Queries for many objects that were given up for a while.
+    pub narrowed: Family<CauseLabel, Counter>,
     /// Relists begun.
     pub relists: Counter,
     /// Failed listings of a rule.
@@ -155,6 +173,8 @@ impl Metrics {
             upstream_warnings: Family::default(),
             upstream_partial: Family::default(),
             query_results: Family::default(),
+            widened: Family::default(),
+            narrowed: Family::default(),
             relists: Counter::default(),
             rule_failures: Family::default(),
             rule_up: Family::default(),
@@ -169,6 +189,7 @@ impl Metrics {
             authority_restored: Family::default(),
         };
         metrics.register();
+        metrics.register_widening();
         metrics.register_cluster();
         Arc::new(metrics)
     }
@@ -244,6 +265,21 @@ impl Metrics {
         );
     }
 
+    fn register_widening(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "asks_by_scope",
+            "Asks for objects by the scope of the query that answered them: these objects, all of \
+             their namespace, or all of the cluster",
+            self.widened.clone(),
+        );
+        r.register(
+            "widening_given_up",
+            "Queries for many objects that were given up for a while, each for many asks, by cause",
+            self.narrowed.clone(),
+        );
+    }
+
     fn register_cluster(&mut self) {
         let r = &mut self.registry;
         r.register(
@@ -289,6 +325,16 @@ impl Metrics {
     pub fn count_answer(&self, freshness: &'static str) {
         let label = FreshnessLabel { freshness };
         self.query_results.get_or_create(&label).inc();
+    }
+
+    /// Counts an ask by the scope of its query.
+    pub fn count_scope(&self, scope: &'static str) {
+        self.widened.get_or_create(&ScopeLabel { scope }).inc();
+    }
+
+    /// Counts a query for many objects that is given up.
+    pub fn count_narrowed(&self, cause: &'static str) {
+        self.narrowed.get_or_create(&CauseLabel { cause }).inc();
     }
 
     /// Counts the warnings of an answer, and whether it was partial.

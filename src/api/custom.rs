@@ -7,13 +7,13 @@ use super::wire::{CustomVersion, Described, Form, label_selector, metric_value_l
 use super::{Api, Body, Deadline};
 use crate::kinds::{GroupResource, Kind};
 use crate::kubernetes;
-use crate::plan::{self, Found, ObjectValues, Value};
-use crate::prometheus;
+use crate::plan::{self, Found, ObjectValues, ObjectsQuery, Value};
 use crate::registry::separable::Scope;
 use crate::registry::{Metric, NotFound, Snapshot};
-use crate::rules::List;
+use crate::rules::{List, Origin};
 use crate::selector::Selector;
 use crate::telemetry::with_causes;
+use crate::widening::{self, Family, Place};
 
 /// Answers one ask: look-up, names, query, values.
 pub(super) async fn answer(
@@ -55,16 +55,23 @@ pub(super) async fn answer(
     if names.is_empty() {
         return render(ask, &described, &[], form);
     }
-    let query = plan::custom_query(metric, Scope::Exact, namespace, &names, &series)
-        .map_err(|error| unplanned(metric, &error, ask))?;
-    let wanted = Wanted::by(&metric.rule, query.promql.clone(), query.kept());
-    let rows = api.rows(wanted, deadline).await?;
-    if rows.head().kind == prometheus::Kind::Scalar {
-        let cause = "the query gives a scalar, which belongs to no object";
-        return Err(Failure::internal("unable to fetch metrics", cause));
-    }
+    let origin = metric.rule.origin();
+    let asked = Asked {
+        namespace,
+        names: &names,
+        selector: &series,
+        selector_text: &ask.metric_label_selector,
+    };
+    let alike = asked.alike(api, metric, &origin);
+    let plan = |scope| {
+        let query = asked.query(metric, scope);
+        let query = query.map_err(|error| unplanned(metric, &error, ask))?;
+        let wanted = Wanted::by(&metric.rule, query.promql.clone(), query.kept());
+        Ok((query, api.query(wanted)))
+    };
+    let (query, rows) = api.rows_of_objects(&alike, plan, deadline).await?;
     let values = ObjectValues::of(&rows, &query, &metric.rule.terms, &names);
-    api.count_dropped(&metric.rule.origin(), values.dropped());
+    api.count_dropped(&origin, values.dropped());
     if let (Objects::Named(_), [name]) = (&ask.objects, names.as_slice()) {
         let value = one(ask, name, values.found(name))?;
         return render(ask, &described, &[(name, value)], form);
@@ -77,6 +84,40 @@ pub(super) async fn answer(
         })
         .collect();
     render(ask, &described, &values, form)
+}
+
+/// What Prometheus is asked about.
+struct Asked<'a> {
+    namespace: Option<&'a str>,
+    names: &'a [String],
+    selector: &'a Selector,
+    selector_text: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    fn query(&self, metric: &Metric, scope: Scope) -> Result<ObjectsQuery, plan::Error> {
+        plan::custom_query(metric, scope, self.namespace, self.names, self.selector)
+    }
+
+    /// The ask as one of its kind.
+    fn alike(&self, api: &Api, metric: &'a Metric, origin: &'a Origin) -> widening::Ask<'a> {
+        let label = metric.labels.object.as_ref();
+        let label = label.and_then(|label| label.as_deref().ok());
+        widening::Ask {
+            family: Family {
+                backend: metric.rule.backend,
+                rule: &origin.rule,
+                series: &metric.series,
+                object: label.unwrap_or_default(),
+                selector: self.selector_text,
+            },
+            place: self.namespace.map_or(Place::Root, Place::Namespace),
+            names: self.names.iter().map(String::as_str).collect(),
+            proven: metric.proven(self.namespace.is_some()),
+            widen: metric.rule.terms.widen,
+            ttl: api.policy(&metric.rule.terms).ttl,
+        }
+    }
 }
 
 /// Whether the namespace in the path says something about the objects. For cluster-scoped ones it

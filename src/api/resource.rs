@@ -5,6 +5,8 @@
 //! asked for all namespaces at once, one for each of them. One that fails fails the ask: a list
 //! from which objects are missing is a wrong answer.
 
+use std::collections::BTreeSet;
+use std::iter;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -18,13 +20,14 @@ use super::{Api, Body, Deadline};
 use crate::kinds::GroupResource;
 use crate::kubernetes::Object;
 use crate::plan::resource::{
-    Missing, PodUsage, Pods, Samples, node_usage, nodes_query, pod_usage, pods_queries,
+    Missing, PodUsage, Pods, PodsQuery, Samples, node_usage, nodes_query, pod_usage, pods_query,
 };
 use crate::prometheus;
 use crate::registry::separable::Scope;
 use crate::registry::{ResourceMetric, ResourceMetrics, Snapshot};
 use crate::samples::{Labels, Rows};
 use crate::selector::Selector;
+use crate::widening::{Ask, Family, Place};
 
 /// Namespaces asked about at one time where each is asked for on its own. (Go has no limit.)
 const NAMESPACES_AT_ONCE: usize = 8;
@@ -157,13 +160,19 @@ impl Asked<'_> {
         metric: &ResourceMetric,
         pods: &Arc<Pods>,
     ) -> Result<Samples, Failure> {
-        let queries =
-            pods_queries(metric, Scope::Exact, pods).map_err(|error| Failure::plan(&error))?;
-        stream::iter(queries)
-            .map(async |query| {
-                let labels = query.labels.clone();
-                let rows = self.rows(metric, query.promql.clone(), labels).await?;
-                self.told(metric, Samples::of_pods(&rows, &query, pods))
+        let widest = self
+            .api
+            .rooms
+            .widening
+            .widest(metric.proven(), metric.rule.terms.widen);
+        let asks = match widest {
+            Scope::Cluster => vec![Arc::clone(pods)],
+            Scope::Exact | Scope::Namespace => pods.iter().map(alone).collect(),
+        };
+        stream::iter(asks.into_iter().filter(|pods| !pods.is_empty()))
+            .map(async |pods| {
+                let (query, rows) = self.rows_of_pods(metric, &pods).await?;
+                self.told(metric, Samples::of_pods(&rows, &query, &pods))
             })
             .buffered(NAMESPACES_AT_ONCE)
             .try_fold(Samples::default(), async |mut all, samples| {
@@ -177,19 +186,57 @@ impl Asked<'_> {
         let samples = async |metric: &ResourceMetric| {
             let query = nodes_query(metric, names).map_err(|error| Failure::plan(&error))?;
             let label = metric.labels.node.clone().unwrap_or_default();
-            let rows = self.rows(metric, query, vec![label]).await?;
+            let rows = self.rows_of_nodes(metric, query, label).await?;
             self.told(metric, Samples::of_nodes(&rows, names))
         };
         tokio::try_join!(samples(&self.rules.cpu), samples(&self.rules.memory))
     }
 
-    async fn rows(
+    /// The rows of one ask for `pods`, and their query.
+    async fn rows_of_pods(
+        &self,
+        metric: &ResourceMetric,
+        pods: &Pods,
+    ) -> Result<(PodsQuery, Arc<Rows>), Failure> {
+        let names = pods.iter().flat_map(|(namespace, names)| {
+            let names = names.iter().map(AsRef::as_ref);
+            iter::once(namespace.as_ref()).chain(names)
+        });
+        let mut namespaces = pods.keys();
+        let place = match (namespaces.next(), namespaces.next()) {
+            (Some(namespace), None) => Place::Namespace(namespace),
+            _ => Place::Namespaces,
+        };
+        let ask = Ask {
+            family: Family {
+                backend: metric.rule.backend,
+                rule: &metric.rule.origin.rule,
+                series: "",
+                object: metric.labels.pod.as_deref().unwrap_or_default(),
+                selector: "",
+            },
+            place,
+            names: names.collect(),
+            proven: metric.proven(),
+            widen: metric.rule.terms.widen,
+            ttl: self.api.policy(&metric.rule.terms).ttl,
+        };
+        let plan = |scope| {
+            let query = pods_query(metric, scope, pods).map_err(|error| Failure::plan(&error))?;
+            let labels = Labels::Keys(query.labels.clone());
+            let wanted = Wanted::by_resource(&metric.rule, query.promql.clone(), labels);
+            Ok((query, self.api.query(wanted)))
+        };
+        self.api.rows_of_objects(&ask, plan, self.deadline).await
+    }
+
+    async fn rows_of_nodes(
         &self,
         metric: &ResourceMetric,
         promql: String,
-        labels: Vec<String>,
+        label: String,
     ) -> Result<Arc<Rows>, Failure> {
-        let wanted = Wanted::by_resource(&metric.rule, promql, Labels::Keys(labels));
+        let wanted = Wanted::by_resource(&metric.rule, promql, Labels::Keys(vec![label]));
         let rows = self.api.rows(wanted, self.deadline).await?;
         if rows.head().kind == prometheus::Kind::Scalar {
             let cause = "the query gives a scalar, which belongs to no object";
@@ -245,6 +292,11 @@ fn checked(list: &ListQuery) -> Result<Selector, Failure> {
     let selector = selector.map_err(|error| Failure::bad_request(error.to_string()))?;
     list.check().map_err(Failure::from)?;
     Ok(selector)
+}
+
+/// The pods of one namespace.
+fn alone((namespace, names): (&Arc<str>, &BTreeSet<Arc<str>>)) -> Arc<Pods> {
+    Arc::new(Pods::from([(Arc::clone(namespace), names.clone())]))
 }
 
 fn names(objects: &[Arc<Object>]) -> Vec<String> {

@@ -6,10 +6,12 @@ use std::time::Duration;
 use super::status::Failure;
 use super::{Api, Deadline};
 use crate::plan::Dropped;
-use crate::prometheus::Partial;
+use crate::prometheus::{self, Kind, Partial};
+use crate::registry::separable::Scope;
 use crate::rules::{Origin, ResourceRule, Rule, Terms};
 use crate::samples::{Labels, Policy, Query, Rows};
 use crate::telemetry::RuleLabel;
+use crate::widening::{self, Ask};
 
 /// How queries are wanted.
 #[derive(Clone, Debug)]
@@ -69,17 +71,21 @@ impl<'a> Wanted<'a> {
 }
 
 impl Api {
-    /// The rows of what is wanted.
-    pub(super) async fn rows(
-        &self,
-        wanted: Wanted<'_>,
-        deadline: Deadline,
-    ) -> Result<Arc<Rows>, Failure> {
+    /// How long rows hold on these terms.
+    pub(super) fn policy(&self, terms: &Terms) -> Policy {
         let Policy { ttl, stale_grace } = self.asking.policy;
+        Policy {
+            ttl: terms.ttl.unwrap_or(ttl),
+            stale_grace: terms.stale_grace.unwrap_or(stale_grace),
+        }
+    }
+
+    /// The query for what is wanted.
+    pub(super) fn query(&self, wanted: Wanted<'_>) -> Query {
         let terms = wanted.terms;
         let timeout = self.asking.timeouts.get(wanted.backend);
         let timeout = timeout.expect("the backends of the rules must all have been made");
-        let query = Query {
+        Query {
             backend: wanted.backend,
             promql: wanted.promql,
             labels: wanted.labels,
@@ -87,21 +93,56 @@ impl Api {
             timeout: terms.timeout.unwrap_or(*timeout),
             offset: terms.offset,
             partial: wanted.partial,
-            policy: Policy {
-                ttl: terms.ttl.unwrap_or(ttl),
-                stale_grace: terms.stale_grace.unwrap_or(stale_grace),
-            },
-        };
-        match self.rooms.samples.rows(query, deadline.0).await {
+            policy: self.policy(terms),
+        }
+    }
+
+    /// The rows of what is wanted.
+    pub(super) async fn rows(
+        &self,
+        wanted: Wanted<'_>,
+        deadline: Deadline,
+    ) -> Result<Arc<Rows>, Failure> {
+        match self
+            .rooms
+            .samples
+            .rows(self.query(wanted), deadline.0)
+            .await
+        {
             Ok((rows, freshness)) => {
                 self.rooms.metrics.count_answer(freshness.word());
                 Ok(rows)
             }
-            Err(error) => {
-                self.rooms.metrics.count_answer("failed");
-                Err(Failure::upstream(&error))
-            }
+            Err(error) => Err(self.failed(&error)),
         }
+    }
+
+    /// The rows that answer `ask`, and what was planned for the query that gave them: the one that
+    /// `plan` makes for as many objects as are asked for at once.
+    pub(super) async fn rows_of_objects<T>(
+        &self,
+        ask: &Ask<'_>,
+        plan: impl Fn(Scope) -> Result<(T, Query), Failure>,
+        deadline: Deadline,
+    ) -> Result<(T, Arc<Rows>), Failure> {
+        let (widening, samples) = (&self.rooms.widening, &self.rooms.samples);
+        match widening.rows(samples, ask, plan, deadline.0).await {
+            Ok(given) if given.rows.head().kind == Kind::Scalar => {
+                let cause = "the query gives a scalar, which belongs to no object";
+                Err(Failure::internal("unable to fetch metrics", cause))
+            }
+            Ok(given) => {
+                self.rooms.metrics.count_answer(given.freshness.word());
+                Ok((given.planned, given.rows))
+            }
+            Err(widening::Error::Plan(failure)) => Err(failure),
+            Err(widening::Error::Prometheus(error)) => Err(self.failed(&error)),
+        }
+    }
+
+    fn failed(&self, error: &prometheus::Error) -> Failure {
+        self.rooms.metrics.count_answer("failed");
+        Failure::upstream(error)
     }
 
     /// Counts what an answer lacks.

@@ -8,6 +8,7 @@ use crate::go::boolean::parse_bool;
 use crate::go::duration;
 use crate::prometheus::backend::CONCURRENCY_MAX;
 use crate::quantity;
+use crate::rules::Widen;
 
 /// Shape of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,11 @@ pub(super) fn concurrency(text: &str) -> Result<usize, String> {
     let number = text.parse().ok();
     let number = number.filter(|number| (1..=CONCURRENCY_MAX).contains(number));
     number.ok_or_else(|| format!("must be a number from 1 to {CONCURRENCY_MAX}"))
+}
+
+/// `auto`, `namespace` or `off`.
+pub(super) fn widen(text: &str) -> Result<Widen, String> {
+    Widen::parse(text).ok_or_else(|| "must be auto, namespace or off".to_owned())
 }
 
 /// `text` or `json`.

@@ -17,7 +17,7 @@ mod queries;
 #[cfg(test)]
 mod tests;
 
-pub use queries::{NAMES_BYTES_MAX, Pods, PodsQuery, nodes_query, pods_queries};
+pub use queries::{NAMES_BYTES_MAX, Pods, PodsQuery, nodes_query, pods_query};
 
 /// The samples of one of CPU and memory by object and container, out of the rows of queries.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::separable::{Keys, Verdict, verdict};
+use super::separable::{Keys, Scope, Verdict, verdict};
 use super::{Binding, Disabled, LabelError};
 use crate::kinds::{GroupResource, Kinds};
 use crate::rules::{ResourceRule, ResourceRules};
@@ -42,6 +42,13 @@ pub struct ResourceLabels {
     pub pod: Result<String, LabelError>,
     /// Of nodes.
     pub node: Result<String, LabelError>,
+}
+
+impl ResourceMetric {
+    /// The widest scope in which the query for containers is proven to give the same.
+    pub fn proven(&self) -> Scope {
+        self.at_once.as_ref().map_or(Scope::Exact, Verdict::widest)
+    }
 }
 
 impl ResourceMetrics {

@@ -35,6 +35,7 @@ const RULE: &[&str] = &[
     "offsetFromNow",
     "onEmpty",
     "nonFinite",
+    "widen",
 ];
 const FILTER: &[&str] = &["is", "isNot"];
 const RESOURCES: &[&str] = &["template", "overrides", "namespaced"];
@@ -97,6 +98,7 @@ pub(super) struct RawTerms {
     pub(super) offset_from_now: Option<Located>,
     pub(super) on_empty: Option<Located>,
     pub(super) non_finite: Option<Located>,
+    pub(super) widen: Option<Located>,
 }
 
 #[derive(Debug, Default)]
@@ -222,6 +224,7 @@ impl Reader<'_, '_> {
             "timeout" => &mut terms.timeout,
             "offsetFromNow" => &mut terms.offset_from_now,
             "onEmpty" => &mut terms.on_empty,
+            "widen" => &mut terms.widen,
             _ => &mut terms.non_finite,
         };
         self.text(value, path, into);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::file::RawTerms;
 use super::located::Located;
 use super::report::{Report, quoted};
+use super::widen::Widen;
 use crate::go;
 
 /// A rule's own terms.
@@ -25,6 +26,8 @@ pub struct Terms {
     pub on_empty: OnEmpty,
     /// `nonFinite`: what NaN and infinities mean.
     pub non_finite: NonFinite,
+    /// `widen`: for how many objects a query may be asked; `None`: `--widening`.
+    pub widen: Option<Widen>,
 }
 
 /// What it means that a query succeeds and gives no row that is asked for.
@@ -65,6 +68,7 @@ impl Terms {
             "nonFinite",
             [("drop", NonFinite::Drop), ("zero", NonFinite::Zero)],
         );
+        let widen = Widen::compile(raw.widen.as_ref(), path, report);
         Some(Terms {
             ttl: ttl?,
             stale_grace: stale_grace?,
@@ -72,6 +76,7 @@ impl Terms {
             offset: offset?.unwrap_or_default(),
             on_empty: on_empty?,
             non_finite: non_finite?,
+            widen: widen?,
         })
     }
 }

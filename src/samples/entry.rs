@@ -186,6 +186,24 @@ impl State {
         self.last = Some(outcome);
     }
 
+    /// Nobody is expected to ask any more.
+    pub(super) fn abandon(&mut self) {
+        self.demand = Demand::default();
+    }
+
+    /// Why the last fetch failed, if it did.
+    pub(super) fn failure(&self) -> Option<Arc<Error>> {
+        let failure = self.failure.as_ref();
+        failure.map(|failure| Arc::clone(&failure.error))
+    }
+
+    /// The last rows, while they may be given, whether they still hold or not.
+    pub(super) fn kept(&self, policy: Policy, now: Instant) -> Option<Arc<Rows>> {
+        let (rows, fetched) = self.held.as_ref()?;
+        let age = now.duration_since(*fetched);
+        (age < policy.ttl + policy.stale_grace).then(|| Arc::clone(rows))
+    }
+
     /// Whether a fetch is wanted or under way.
     pub(super) fn is_fetching(&self) -> bool {
         self.fetching
@@ -220,10 +238,8 @@ impl State {
 
     /// The last rows, while they may still be given.
     pub(super) fn stale(&self, policy: Policy, now: Instant) -> Option<Arc<Rows>> {
-        let (rows, fetched) = self.held.as_ref()?;
-        let age = now.duration_since(*fetched);
-        (age < policy.ttl + policy.stale_grace && !policy.stale_grace.is_zero())
-            .then(|| Arc::clone(rows))
+        let kept = self.kept(policy, now);
+        kept.filter(|_| !policy.stale_grace.is_zero())
     }
 }
 

@@ -5,7 +5,8 @@
 //! servers these tests stand on do what their names say; `relist` and `sick` are about Prometheus, well
 //! and ill, `backends` about several; `cache` about what is remembered, `terms` about rules with terms of their own;
 //! `resource` about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
-//! at once; `discovery` and `openapi` keep documents as clients do; `tidy` reads the sources.
+//! at once, `widening` about what is; `discovery` and `openapi` keep documents as clients do; `tidy`
+//! reads the sources.
 
 // `clippy.toml` allows these in test functions; here the helpers beside them are tests as well.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -33,3 +34,4 @@ mod sick;
 mod standalone;
 mod terms;
 mod tidy;
+mod widening;

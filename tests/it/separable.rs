@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use tidegauge::go::template::Data;
 use tidegauge::kinds::Kinds;
-use tidegauge::plan::resource::{Pods, pods_queries};
+use tidegauge::plan::resource::{Pods, pods_query};
 use tidegauge::registry::separable::{AGGREGATIONS, PER_SERIES, Reason, Scope};
 use tidegauge::registry::{Listings, ResourceMetric, Snapshot};
 use tidegauge::rules;
@@ -224,7 +224,7 @@ async fn each(
     let mut all = Rows::new();
     for (namespace, names) in pods {
         let one = Pods::from([(Arc::clone(namespace), names.clone())]);
-        let query = pods_queries(metric, Scope::Exact, &one).unwrap().remove(0);
+        let query = pods_query(metric, Scope::Exact, &one).unwrap();
         let answer = prometheus.query_at(&query.promql, at).await;
         all.extend(fold(answer, Some(namespace), pods)?);
     }
@@ -274,10 +274,8 @@ async fn a_query_for_all_namespaces_gives_what_it_gives_for_each() {
         let templates = SEPARABLE.iter().map(ToString::to_string);
         for template in templates.chain(of_tables()) {
             let metric = metric(&template, world);
-            let queries = pods_queries(&metric, Scope::Exact, &pods).unwrap();
-            let [wide] = queries.as_slice() else {
-                panic!("{template}: {:?}", metric.at_once)
-            };
+            assert_eq!(metric.proven(), Scope::Cluster, "{template}");
+            let wide = pods_query(&metric, Scope::Exact, &pods).unwrap();
             let narrow = each(&prometheus, &metric, &pods, at).await;
             // The same with no matcher on names at all, as a list of many thousands is asked.
             let promql = wide.promql.clone();
@@ -307,8 +305,7 @@ async fn each_kind_of_query_that_is_refused_would_give_something_else() {
     let pods = wanted(&["x", "y", "z"], &["p"]);
     for (template, reason) in REFUSED {
         let metric = metric(template, "fixed");
-        let queries = pods_queries(&metric, Scope::Exact, &pods).unwrap();
-        assert_eq!(queries.len(), 3, "{template}");
+        assert!(metric.proven() < Scope::Cluster, "{template}");
         let verdict = metric.at_once.as_ref().unwrap();
         let found = verdict.namespaces.as_ref().unwrap_err();
         assert_eq!(&found.reason, reason, "{template}");

@@ -4,6 +4,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use crate::config::values;
+use crate::rules::Widen;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Cache")]
@@ -19,6 +20,13 @@ pub(in crate::config) struct Samples {
     /// hold. 0s fails at once.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = values::duration)]
     pub(in crate::config) stale_grace: Duration,
+    /// For how many objects one query may be asked: auto, namespace or off. With auto, one query
+    /// for all of a namespace, or of all namespaces, stands for those that autoscalers ask for
+    /// theirs, wherever the rule's query is proven to give the same, and is given up where it is
+    /// too large or too slow. A rule's own `widen` counts more. With off, each ask is its own
+    /// query, as in the Go adapter.
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = values::widen)]
+    pub(in crate::config) widening: Widen,
     /// Queries whose answers are remembered. Beyond it those that nobody asks for are forgotten.
     #[arg(long, value_name = "COUNT", default_value = "20000")]
     pub(in crate::config) query_cache_entries: NonZeroU64,

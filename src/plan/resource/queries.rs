@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::super::{Error, Matchers, no_label, render};
 use crate::registry::ResourceMetric;
-use crate::registry::separable::{Scope, Verdict};
+use crate::registry::separable::Scope;
 
 /// The names that a query lists, in bytes: some five hundred pods. Beyond it a query asks for all
 /// pods, or all namespaces, and the rows of others are ignored. (Go lists tens of thousands of
@@ -30,40 +30,30 @@ pub struct PodsQuery {
     pub labels: Vec<String>,
 }
 
-/// The PromQL for all containers of `pods`: one query for all namespaces, or one for each. A wider
-/// `scope` than exact is about all pods, and the same for each ask; it stands for the exact one
-/// where the metric's verdict says so.
+/// The PromQL for all containers of `pods`, which are of one namespace, or of several where that is
+/// [proven](ResourceMetric::proven) to give the same. A wider `scope` than exact is about all pods,
+/// and the same for each ask; it stands for the exact one where it is proven.
 ///
 /// # Errors
-/// A rule without the labels, or whose template fails; never where no pods are asked about.
-pub fn pods_queries(
-    metric: &ResourceMetric,
-    scope: Scope,
-    pods: &Pods,
-) -> Result<Vec<PodsQuery>, Error> {
-    if pods.is_empty() {
-        return Ok(Vec::new());
-    }
+/// A rule without the labels, or whose template fails.
+pub fn pods_query(metric: &ResourceMetric, scope: Scope, pods: &Pods) -> Result<PodsQuery, Error> {
     let origin = &metric.rule.origin;
     let label = |label| Result::as_ref(label).map_err(|cause| no_label(origin, cause));
     let labels = Labels {
         namespace: label(&metric.labels.namespace)?,
         pod: label(&metric.labels.pod)?,
     };
-    let widest = metric
-        .at_once
-        .as_ref()
-        .map_or(Scope::Exact, Verdict::widest);
-    // Even with names, a query for several namespaces lets others in: one that is asked about in
-    // one namespace is a pod of another as well.
-    if scope == Scope::Cluster || (pods.len() > 1 && widest == Scope::Cluster) {
-        return Ok(vec![all_pods(metric, labels, scope, pods)?]);
+    let mut namespaces = pods.iter();
+    match (namespaces.next(), namespaces.next()) {
+        (Some((namespace, names)), None) if scope != Scope::Cluster => {
+            let must_list = metric.proven() == Scope::Exact;
+            let listed = scope == Scope::Exact && (are_few(names) || must_list);
+            pods_of_one(metric, labels, namespace, names, listed)
+        }
+        // Even with names, a query for several namespaces lets others in: one that is asked about
+        // in one namespace is a pod of another as well.
+        _ => all_pods(metric, labels, scope, pods),
     }
-    let one = |(namespace, names)| {
-        let listed = scope == Scope::Exact && (are_few(names) || widest == Scope::Exact);
-        pods_of_one(metric, labels, namespace, names, listed)
-    };
-    pods.iter().map(one).collect()
 }
 
 /// The labels that name pods.

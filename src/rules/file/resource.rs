@@ -18,6 +18,7 @@ pub(super) const RESOURCE_RULE: &[&str] = &[
     "staleGrace",
     "timeout",
     "offsetFromNow",
+    "widen",
 ];
 
 #[derive(Debug, Default)]

@@ -74,10 +74,7 @@ async fn whatever_a_query_is_made_of_it_is_asked_at_once_only_where_that_changes
             let narrow = each(&prometheus, &metric, &pods, at).await;
             if verdict.forbids().is_none() {
                 wide += 1;
-                let promql = pods_queries(&metric, Scope::Exact, &pods)
-                    .unwrap()
-                    .remove(0)
-                    .promql;
+                let promql = pods_query(&metric, Scope::Exact, &pods).unwrap().promql;
                 let promql = promql.replace(",pod=~\"p|q\"", "");
                 let found = fold(prometheus.query_at(&promql, at).await, None, &pods);
                 assert!(found.is_some(), "{promql} fails over\n{text}");
@@ -107,7 +104,7 @@ async fn of_each_namespace(
     let mut all = Rows::new();
     for (namespace, names) in pods {
         let one = Pods::from([(Arc::clone(namespace), names.clone())]);
-        let query = pods_queries(metric, Scope::Exact, &one).unwrap().remove(0);
+        let query = pods_query(metric, Scope::Exact, &one).unwrap();
         let promql = query.promql.replace(",pod=~\"p|q\"", "");
         assert_ne!(promql, query.promql);
         let answer = prometheus.query_at(&promql, at).await;

@@ -1,0 +1,155 @@
+//! One step of the ladder: do enough different asks meet for one query to answer them all, and may
+//! it? Time comes in as a value.
+//!
+//! ```text
+//!        asks meet                  fails, or costs more than it saves
+//! narrow ─────────▶ wide ────────────────────────────────────────────▶ held back
+//!    ▲               │ they have not met for a while                       │ 5, 10 … 60 min
+//!    └───────────────┘◀────────────────────────────────────────────────────┘
+//! ```
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long an ask counts. An autoscaler asks every 15 s, and may miss some.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// A step that was taken is kept for so long after asks have met for the last time.
+const QUIET: Duration = Duration::from_secs(5 * 60);
+
+/// For how long a step that did not go well is not taken again; each time in a row it doubles.
+const FIRST_HOLD: Duration = Duration::from_secs(5 * 60);
+
+/// The longest that it is not.
+const LONGEST_HOLD: Duration = Duration::from_secs(60 * 60);
+
+/// Between two looks whether a narrower query would be answered.
+const BETWEEN_PROBES: Duration = Duration::from_secs(15);
+
+/// Different asks that are told apart. More of them are worth any query that the limits let pass.
+const COUNTED: usize = 256;
+
+/// So many rows are never too many: they are read in the time of a few queries.
+const ROWS_FREE: usize = 2_000;
+
+/// Rows that take Prometheus as much time as one ask's own query: both are evaluated in some
+/// milliseconds for each, but a wide query is asked more often than each of those that it replaces.
+const ROWS_PER_ASK: usize = 200;
+
+/// What is known of one step.
+#[derive(Debug, Default)]
+pub(super) struct Level {
+    /// Who asked what lately: the group it belongs to, and when.
+    asks: HashMap<u64, (u64, Instant)>,
+    wide: Option<Wide>,
+    held: Option<Held>,
+    probed: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Wide {
+    /// Since when.
+    since: Instant,
+    /// When asks met for the last time.
+    met: Instant,
+}
+
+#[derive(Debug)]
+struct Held {
+    until: Instant,
+    pause: Duration,
+}
+
+impl Level {
+    /// Takes note of an ask that belongs to `group`, and says whether the step is taken: once so
+    /// many groups have asked lately.
+    pub(super) fn ask(&mut self, ask: u64, group: u64, groups: usize, now: Instant) -> bool {
+        if self.asks.len() >= COUNTED && !self.asks.contains_key(&ask) {
+            self.asks.retain(|_, (_, at)| is_within(*at, WINDOW, now));
+        }
+        if self.asks.len() < COUNTED || self.asks.contains_key(&ask) {
+            self.asks.insert(ask, (group, now));
+        }
+        if self.meet(groups, now) {
+            let wide = self
+                .wide
+                .take()
+                .filter(|wide| is_within(wide.met, QUIET, now));
+            let since = wide.map_or(now, |wide| wide.since);
+            self.wide = Some(Wide { since, met: now });
+        }
+        let is_wide = self.wide.as_ref();
+        is_wide.is_some_and(|wide| is_within(wide.met, QUIET, now)) && !self.is_held(now)
+    }
+
+    /// Whether this many groups have asked lately.
+    fn meet(&self, groups: usize, now: Instant) -> bool {
+        let mut seen: Vec<u64> = Vec::with_capacity(groups);
+        for (group, at) in self.asks.values() {
+            if is_within(*at, WINDOW, now) && !seen.contains(group) {
+                seen.push(*group);
+            }
+            if seen.len() >= groups {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether the step did not go well lately.
+    pub(super) fn is_held(&self, now: Instant) -> bool {
+        self.held.as_ref().is_some_and(|held| now < held.until)
+    }
+
+    /// The step did not go well: it is not taken for a while. Whether that is news.
+    pub(super) fn hold(&mut self, jitter: impl Fn(Duration) -> Duration, now: Instant) -> bool {
+        if self.is_held(now) {
+            return false;
+        }
+        // Not long after it was tried again.
+        let again = self
+            .held
+            .take()
+            .filter(|held| now < held.until + held.pause);
+        let pause = again.map_or(FIRST_HOLD, |held| (held.pause * 2).min(LONGEST_HOLD));
+        let until = now + jitter(pause);
+        self.held = Some(Held { until, pause });
+        if let Some(wide) = &mut self.wide {
+            wide.since = until;
+        }
+        true
+    }
+
+    /// Whether somebody should see if a narrower query would be answered; whoever is told so does.
+    pub(super) fn probe(&mut self, now: Instant) -> bool {
+        let due = self
+            .probed
+            .is_none_or(|probed| !is_within(probed, BETWEEN_PROBES, now));
+        if due {
+            self.probed = Some(now);
+        }
+        due
+    }
+
+    /// Whether an answer of so many rows costs more than it saves. That can be told when all who
+    /// ask have had their turn.
+    pub(super) fn is_wasteful(&self, rows: usize, now: Instant) -> bool {
+        let settled = |wide: &Wide| wide.since + WINDOW <= now;
+        if rows <= ROWS_FREE || !self.wide.as_ref().is_some_and(settled) {
+            return false;
+        }
+        let lately = |(_, at): &&(u64, Instant)| is_within(*at, WINDOW, now);
+        let asks = self.asks.values().filter(lately).count();
+        asks < COUNTED && rows > asks * ROWS_PER_ASK
+    }
+}
+
+/// Whether it is no longer ago than that.
+fn is_within(at: Instant, window: Duration, now: Instant) -> bool {
+    now.saturating_duration_since(at) < window
+}
+
+#[cfg(test)]
+mod tests;

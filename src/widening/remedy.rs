@@ -1,0 +1,148 @@
+//! What to do about a wide query that was not answered.
+
+use reqwest::StatusCode;
+
+use crate::prometheus::Error;
+
+/// What would mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// A narrower query: it is this one that cannot be answered.
+    Narrow(Cause),
+    /// A narrower query, if such a one is answered. Else it is the server that cannot.
+    Probe(Cause),
+    /// Nothing that we can do: whoever asked would fail with any query.
+    Wait,
+}
+
+/// Why a wide query is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// It gives more rows or bytes than it may.
+    TooLarge,
+    /// The server does not like it.
+    Refused,
+    /// It takes too long.
+    TooSlow,
+    /// It takes more of the server's time than the queries that it stands for.
+    Wasteful,
+}
+
+impl Cause {
+    /// For logs, and for a metric's label.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Cause::TooLarge => "too_large",
+            Cause::Refused => "refused",
+            Cause::TooSlow => "too_slow",
+            Cause::Wasteful => "wasteful",
+        }
+    }
+}
+
+impl Remedy {
+    /// For what went wrong.
+    pub(super) fn of(error: &Error) -> Remedy {
+        match error {
+            Error::TooLarge(_) | Error::Declined(_) => Remedy::Narrow(Cause::TooLarge),
+            // It was not sent.
+            Error::NotEnforced(_) => Remedy::Narrow(Cause::Refused),
+            Error::Refused { kind, .. } if kind == "timeout" => Remedy::Probe(Cause::TooSlow),
+            Error::Refused { status, .. } | Error::BadStatus(status) if is_ill(*status) => {
+                Remedy::Wait
+            }
+            Error::Refused { kind, .. } => match kind.as_str() {
+                // The limits of a server on one query are among the second; VictoriaMetrics has
+                // the status for a kind.
+                "bad_data" | "execution" | "422" => Remedy::Narrow(Cause::Refused),
+                _ => Remedy::Probe(Cause::Refused),
+            },
+            // Some part of what it is about is missing, perhaps not that which was asked about.
+            Error::BadStatus(_) | Error::Partial(_) => Remedy::Probe(Cause::Refused),
+            Error::Timeout(_) | Error::Deadline => Remedy::Probe(Cause::TooSlow),
+            Error::Backend { error, .. } => Remedy::of(error),
+            _ => Remedy::Wait,
+        }
+    }
+}
+
+/// Whether the server says so itself, or that it has too much to do.
+fn is_ill(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_sick_server_is_no_reason_to_ask_it_more() {
+        let answered = |kind: &str, status| Error::Refused {
+            kind: kind.to_owned(),
+            text: String::new(),
+            status,
+        };
+        let refused = |kind| answered(kind, StatusCode::UNPROCESSABLE_ENTITY);
+        let of_backend = |error| Error::Backend {
+            name: "team-a".to_owned(),
+            error: Box::new(error),
+        };
+        let unreachable = Error::Unreachable {
+            server: String::new(),
+            reason: "",
+            source: None,
+        };
+        for (error, remedy) in [
+            (Error::TooLarge(1), Remedy::Narrow(Cause::TooLarge)),
+            (
+                Error::Declined(String::new()),
+                Remedy::Narrow(Cause::TooLarge),
+            ),
+            (refused("execution"), Remedy::Narrow(Cause::Refused)),
+            (refused("bad_data"), Remedy::Narrow(Cause::Refused)),
+            (refused("422"), Remedy::Narrow(Cause::Refused)),
+            (refused("timeout"), Remedy::Probe(Cause::TooSlow)),
+            (refused("limit"), Remedy::Probe(Cause::Refused)),
+            (
+                of_backend(refused("execution")),
+                Remedy::Narrow(Cause::Refused),
+            ),
+            (
+                answered("internal", StatusCode::INTERNAL_SERVER_ERROR),
+                Remedy::Wait,
+            ),
+            (
+                answered("execution", StatusCode::TOO_MANY_REQUESTS),
+                Remedy::Wait,
+            ),
+            (
+                answered("timeout", StatusCode::SERVICE_UNAVAILABLE),
+                Remedy::Probe(Cause::TooSlow),
+            ),
+            (Error::Replicas(Vec::new()), Remedy::Wait),
+            (
+                Error::Timeout(Duration::ZERO),
+                Remedy::Probe(Cause::TooSlow),
+            ),
+            (Error::Deadline, Remedy::Probe(Cause::TooSlow)),
+            (Error::Partial(None), Remedy::Probe(Cause::Refused)),
+            (
+                Error::BadStatus(StatusCode::PAYLOAD_TOO_LARGE),
+                Remedy::Probe(Cause::Refused),
+            ),
+            (
+                Error::BadStatus(StatusCode::TOO_MANY_REQUESTS),
+                Remedy::Wait,
+            ),
+            (Error::BadStatus(StatusCode::BAD_GATEWAY), Remedy::Wait),
+            (Error::Auth(StatusCode::FORBIDDEN), Remedy::Wait),
+            (Error::Truncated(None), Remedy::Wait),
+            (Error::Html, Remedy::Wait),
+            (unreachable, Remedy::Wait),
+        ] {
+            assert_eq!(Remedy::of(&error), remedy, "{error:?}");
+        }
+    }
+}
