@@ -189,9 +189,10 @@ fn of_names(
         let is_of = of.is_none_or(|of| Some(of) == namespace);
         if is_of && names.iter().any(|name| name == key) {
             let value = row["value"][1].as_str().unwrap_or_default();
-            rows.entry(key.to_owned())
-                .or_default()
-                .push(value.to_owned());
+            let value: f64 = value.parse().expect("a value must be a number");
+            // Floats that are added in another order differ in their last digits.
+            let rounded = format!("{value:.9e}");
+            rows.entry(key.to_owned()).or_default().push(rounded);
         }
     }
     // The last row of an object counts, so that their order matters; but Prometheus gives those of
