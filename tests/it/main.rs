@@ -3,7 +3,8 @@
 //! `recorded` replays what clients and the Go adapter said to each other; `aggregator` and `kubectl`
 //! stand where the API server and a person stand; `harness` shows that the
 //! servers these tests stand on do what their names say; `relist` and `sick` are about Prometheus, well
-//! and ill, `backends` about several; `cache` about what is remembered, `terms` about rules with terms of their own;
+//! and ill, `backends` about several of them, `enforced` about what one is held to; `cache` about what
+//! is remembered, `terms` about rules with terms of their own;
 //! `resource` about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
 //! at once, `widening` about what is; `discovery` and `openapi` keep documents as clients do; `tidy`
 //! reads the sources.
@@ -21,6 +22,7 @@ mod backends;
 mod cache;
 mod cluster;
 mod discovery;
+mod enforced;
 mod harness;
 mod kubectl;
 mod manifests;

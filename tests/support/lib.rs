@@ -2,7 +2,7 @@
 //! cut.
 //!
 //! Nothing here imitates the adapter or Prometheus; the API server is a fake that answers as a real
-//! one was recorded. Prometheus is the real one, the exporter is what it scrapes, the tap stands
+//! one was recorded. Prometheus and VictoriaMetrics are the real ones, the exporter is what it scrapes, the tap stands
 //! between the two and keeps each query, and every process started here dies with the value that
 //! owns it, also when a test panics.
 
@@ -16,6 +16,7 @@ pub mod process;
 pub mod prometheus;
 pub mod protobuf;
 pub mod tap;
+pub mod victoria;
 
 use std::sync::{Arc, Once};
 

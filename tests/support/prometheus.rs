@@ -41,6 +41,69 @@ pub struct Prometheus {
     client: reqwest::Client,
 }
 
+/// The HTTP API of a Prometheus-compatible server.
+#[derive(Clone, Copy)]
+pub struct Api<'a> {
+    url: &'a str,
+    client: &'a reqwest::Client,
+}
+
+impl<'a> Api<'a> {
+    /// That of a server at `url`.
+    pub fn at(url: &'a str, client: &'a reqwest::Client) -> Api<'a> {
+        Api { url, client }
+    }
+
+    /// Waits until each of these PromQL expressions gives at least one sample.
+    pub async fn wait_for(&self, expressions: &[&str]) {
+        for expression in expressions {
+            poll::until(
+                &format!("the server has {expression}"),
+                SERIES,
+                async || match self.query(expression).await?.as_slice() {
+                    [] => Err("no sample yet".to_owned()),
+                    _ => Ok(()),
+                },
+            )
+            .await;
+        }
+    }
+
+    /// An instant query now: the result's elements, as Prometheus gives them.
+    ///
+    /// # Errors
+    /// What the client or Prometheus says.
+    pub async fn query(&self, promql: &str) -> Result<Vec<Value>, String> {
+        self.ask(format!("query={}", percent_encode(promql))).await
+    }
+
+    /// As [`query`](Self::query), for a time in seconds since 1970.
+    ///
+    /// # Errors
+    /// What the client or Prometheus says.
+    pub async fn query_at(&self, promql: &str, at: f64) -> Result<Vec<Value>, String> {
+        self.ask(format!("query={}&time={at}", percent_encode(promql)))
+            .await
+    }
+
+    async fn ask(&self, body: String) -> Result<Vec<Value>, String> {
+        let answer = self
+            .client
+            .post(format!("{}/api/v1/query", self.url))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| error.to_string())?;
+        let text = answer.text().await.map_err(|error| error.to_string())?;
+        let body: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        match &body["data"]["result"] {
+            Value::Array(result) => Ok(result.clone()),
+            _ => Err(text),
+        }
+    }
+}
+
 impl Prometheus {
     /// Starts one that scrapes `targets`, and waits until it is ready.
     ///
@@ -130,17 +193,7 @@ impl Prometheus {
 
     /// Waits until each of these PromQL expressions gives at least one sample.
     pub async fn wait_for(&self, expressions: &[&str]) {
-        for expression in expressions {
-            poll::until(
-                &format!("prometheus has {expression}"),
-                SERIES,
-                async || match self.query(expression).await?.as_slice() {
-                    [] => Err("no sample yet".to_owned()),
-                    _ => Ok(()),
-                },
-            )
-            .await;
-        }
+        self.api().wait_for(expressions).await;
     }
 
     /// An instant query now: the result's elements, as Prometheus gives them.
@@ -148,7 +201,7 @@ impl Prometheus {
     /// # Errors
     /// What the client or Prometheus says.
     pub async fn query(&self, promql: &str) -> Result<Vec<Value>, String> {
-        self.ask(format!("query={}", percent_encode(promql))).await
+        self.api().query(promql).await
     }
 
     /// As [`query`](Self::query), for a time in seconds since 1970.
@@ -156,24 +209,14 @@ impl Prometheus {
     /// # Errors
     /// What the client or Prometheus says.
     pub async fn query_at(&self, promql: &str, at: f64) -> Result<Vec<Value>, String> {
-        self.ask(format!("query={}&time={at}", percent_encode(promql)))
-            .await
+        self.api().query_at(promql, at).await
     }
 
-    async fn ask(&self, body: String) -> Result<Vec<Value>, String> {
-        let answer = self
-            .client
-            .post(format!("{}/api/v1/query", self.url))
-            .header("Content-Type", "application/x-www-form-urlencoded")
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| error.to_string())?;
-        let text = answer.text().await.map_err(|error| error.to_string())?;
-        let body: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        match &body["data"]["result"] {
-            Value::Array(result) => Ok(result.clone()),
-            _ => Err(text),
+    /// Its HTTP API.
+    pub fn api(&self) -> Api<'_> {
+        Api {
+            url: &self.url,
+            client: &self.client,
         }
     }
 
@@ -217,7 +260,7 @@ fn percent_encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-fn configuration(targets: &[SocketAddr], labels: TargetLabels) -> String {
+pub(super) fn configuration(targets: &[SocketAddr], labels: TargetLabels) -> String {
     let targets: Vec<String> = targets
         .iter()
         .map(|target| format!("\"{target}\""))
