@@ -8,13 +8,12 @@
 use thiserror::Error;
 
 use crate::go::template::Data;
-use crate::prometheus::Sample;
 use crate::registry::separable::Scope;
 use crate::registry::{LabelError, Metric};
 use crate::rules::{Origin, Query};
-use crate::samples::Labels;
 use crate::selector::Selector;
 
+mod fixed;
 mod matchers;
 /// CPU and memory of pods and nodes.
 pub mod resource;
@@ -22,11 +21,12 @@ pub mod resource;
 mod tests;
 mod values;
 
+pub use fixed::Choice;
 use matchers::Matchers;
+use values::value;
 pub use values::{
     Dropped, ExternalValue, ExternalValues, Found, ITEMS_MAX, ObjectValues, Value, number_word,
 };
-use values::{label_value, value};
 
 /// Why an ask cannot become a query.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -69,6 +69,16 @@ pub enum Error {
         /// Go's text.
         cause: String,
     },
+    /// The rows of a rule's `query` do not say what is asked for.
+    #[error("{rule} (line {line}): {cause}")]
+    Rows {
+        /// The rule, as `rules[2]`.
+        rule: String,
+        /// Its line in the file.
+        line: usize,
+        /// What they lack.
+        cause: String,
+    },
 }
 
 impl Error {
@@ -91,48 +101,19 @@ pub struct ObjectsQuery {
     pub labels: Vec<String>,
     /// The namespace of the objects that are asked about, where rows name theirs.
     pub namespace: Option<String>,
-    /// What else the labels of rows must satisfy, where the text does not say it.
-    pub selector: Selector,
-}
-
-impl ObjectsQuery {
-    /// Which labels of its rows matter.
-    pub fn kept(&self) -> Labels {
-        match self.selector.is_empty() {
-            true => Labels::Keys(self.labels.clone()),
-            false => Labels::All,
-        }
-    }
-
-    /// Whether a row is one of those that are asked for, and of the object with this key.
-    fn takes(&self, sample: &Sample, key: &[&str]) -> bool {
-        let labels = self.labels.iter().map(|label| label_value(sample, label));
-        labels.eq(key.iter().copied()) && satisfies(sample, &self.selector)
-    }
+    /// What else rows must satisfy, where the text is the same for every ask.
+    pub choice: Option<Choice>,
 }
 
 /// A query for an external metric.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalQuery {
     /// The text.
     pub promql: String,
     /// A label and the value that rows must have, where the text does not say it: the namespace.
     pub namespace: Option<(String, String)>,
-    /// What else their labels must satisfy.
-    pub selector: Selector,
-}
-
-impl ExternalQuery {
-    /// Whether a row is one of those that are asked for.
-    fn takes(&self, sample: &Sample) -> bool {
-        let namespace = self.namespace.as_ref();
-        namespace.is_none_or(|(label, value)| label_value(sample, label) == value)
-            && satisfies(sample, &self.selector)
-    }
-}
-
-fn satisfies(sample: &Sample, selector: &Selector) -> bool {
-    selector.holds(|label| Some(label_value(sample, label)).filter(|value| !value.is_empty()))
+    /// What else they must satisfy, where the text is the same for every ask.
+    pub choice: Option<Choice>,
 }
 
 /// The query for a metric of objects: all of one kind, named `names`, in `namespace` unless at the
@@ -148,8 +129,8 @@ pub fn custom_query(
 ) -> Result<ObjectsQuery, Error> {
     let origin = metric.rule.origin();
     let no_label = |cause: &LabelError| no_label(&origin, cause);
-    if metric.rule.query.is_fixed() && metric.rule.metric.is_some() {
-        return fixed_query(metric, namespace, selector);
+    if metric.rule.is_fixed() {
+        return fixed::objects(metric, namespace, selector);
     }
     let mut matchers = Matchers::of(selector)?;
     let (mut group_by, mut labels) = (Vec::new(), Vec::new());
@@ -178,28 +159,7 @@ pub fn custom_query(
         promql: render(&origin, query, series, matchers, group_by)?,
         labels,
         namespace: of_all.map(str::to_owned),
-        selector: Selector::default(),
-    })
-}
-
-/// A rule's `query` that depends on no ask: its rows say whose they are.
-fn fixed_query(
-    metric: &Metric,
-    namespace: Option<&str>,
-    selector: &Selector,
-) -> Result<ObjectsQuery, Error> {
-    let origin = metric.rule.origin();
-    let namespace_label = namespace.map(|_| metric.labels.namespace.as_ref());
-    let labels = namespace_label.into_iter();
-    let labels = labels.chain(metric.labels.object.iter().map(Result::as_ref));
-    let labels: Result<Vec<&String>, _> = labels.collect();
-    let labels = labels.map_err(|cause| no_label(&origin, cause))?;
-    let query = &metric.rule.query;
-    Ok(ObjectsQuery {
-        promql: render(&origin, query, "", Matchers::default(), Vec::new())?,
-        labels: labels.into_iter().cloned().collect(),
-        namespace: namespace.map(str::to_owned),
-        selector: selector.clone(),
+        choice: None,
     })
 }
 
@@ -210,16 +170,8 @@ pub fn external_query(
     selector: &Selector,
 ) -> Result<ExternalQuery, Error> {
     let origin = metric.rule.origin();
-    let query = &metric.rule.query;
-    if query.is_fixed() && metric.rule.metric.is_some() {
-        // It is the same in every namespace, unless its rows name theirs.
-        let label = metric.labels.namespace.as_ref().ok();
-        let label = label.filter(|_| !namespace.is_empty());
-        return Ok(ExternalQuery {
-            promql: render(&origin, query, "", Matchers::default(), Vec::new())?,
-            namespace: label.map(|label| (label.clone(), namespace.to_owned())),
-            selector: selector.clone(),
-        });
+    if metric.rule.is_fixed() {
+        return fixed::external(metric, namespace, selector);
     }
     let mut matchers = Matchers::of(selector)?;
     if metric.rule.association.namespaced && !namespace.is_empty() {
@@ -228,8 +180,15 @@ pub fn external_query(
         matchers.equal(label, namespace);
     }
     Ok(ExternalQuery {
-        promql: render(&origin, query, &metric.series, matchers, Vec::new())?,
-        ..ExternalQuery::default()
+        promql: render(
+            &origin,
+            &metric.rule.query,
+            &metric.series,
+            matchers,
+            Vec::new(),
+        )?,
+        namespace: None,
+        choice: None,
     })
 }
 

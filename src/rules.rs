@@ -211,6 +211,11 @@ impl Rules {
 }
 
 impl Rule {
+    /// Whether it asks the same whatever is asked for: then its rows must say whose they are.
+    pub fn is_fixed(&self) -> bool {
+        self.metric.is_some() && self.query.is_fixed()
+    }
+
     /// Which rule this is, for messages.
     pub fn origin(&self) -> Origin {
         Origin {

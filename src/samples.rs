@@ -11,6 +11,7 @@
 //!   backend; a backend that hangs delays neither what is remembered nor another backend;
 //! - rows belong to one backend and one text: nothing answers for another.
 
+mod demand;
 mod entry;
 mod fetch;
 mod rows;
@@ -20,14 +21,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use moka::notification::RemovalCause;
+use moka::ops::compute::Op;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tokio_util::task::TaskTracker;
 
 pub use entry::{Answer, Freshness, Policy};
 pub use fetch::from_backends;
-pub use rows::{Builder, Head, Labels, Point, Rows};
+pub use rows::{Builder, Head, Labels, Point, Rows, Values};
 
 use crate::pace;
 use crate::prometheus::{Error, Partial};
@@ -38,6 +41,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The longest pause after a failure: a backend that is back is seen within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+
+/// Rows that nobody has asked for so long are forgotten. Each roll-out makes new names, and so new
+/// queries.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// What an entry takes besides its rows and its query's text: state, channels, the cache's own.
 const ENTRY_BYTES: usize = 1024;
@@ -79,15 +86,16 @@ pub type Outcome = Result<Arc<Rows>, Arc<Error>>;
 /// Asks a backend. It must end by itself, and soon.
 pub type Fetch = Box<dyn Fn(Arc<Query>) -> BoxFuture<'static, Outcome> + Send + Sync>;
 
-/// Remembers rows, and has them fetched.
+/// Remembers rows, and has them fetched. Its tasks end by themselves when nobody asks any more.
 pub struct Samples {
     shared: Arc<Shared>,
-    tasks: TaskTracker,
 }
 
 struct Shared {
     fetch: Fetch,
     entries: Cache<Arc<Query>, Arc<Entry>>,
+    /// No entry may take more than all of it.
+    bytes_max: u64,
 }
 
 /// One remembered query.
@@ -111,10 +119,22 @@ impl Samples {
         let entries = Cache::builder()
             .max_capacity(limits.bytes)
             .weigher(weigher)
+            // The latest ask is the likeliest to come again: what is new is never turned away.
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_idle(IDLE)
+            .eviction_listener(|_, entry: Arc<Entry>, cause| {
+                if cause != RemovalCause::Replaced {
+                    // Its driver looks, and ends.
+                    entry.wanted.notify_one();
+                }
+            })
             .build();
         Samples {
-            shared: Arc::new(Shared { fetch, entries }),
-            tasks: TaskTracker::new(),
+            shared: Arc::new(Shared {
+                fetch,
+                entries,
+                bytes_max: limits.bytes,
+            }),
         }
     }
 
@@ -198,7 +218,7 @@ impl Samples {
 
     fn spawn_driver(&self, entry: Arc<Entry>) {
         let shared = Arc::clone(&self.shared);
-        self.tasks.spawn(async move { shared.drive(&entry).await });
+        tokio::spawn(async move { shared.drive(&entry).await });
     }
 }
 
@@ -206,29 +226,21 @@ impl Shared {
     /// Makes the fetches of one entry, now and as long as somebody asks for it regularly.
     async fn drive(&self, entry: &Arc<Entry>) {
         let policy = entry.query.policy;
-        let driving = Driving(entry);
+        let mut driving = Driving::new(entry);
         loop {
+            driving.began = Instant::now();
             let outcome = (self.fetch)(Arc::clone(&entry.query)).await;
-            entry
-                .lock()
-                .fetched(outcome, |failures| pause(policy, failures), Instant::now());
-            if self.entries.contains_key(&entry.query) {
-                // What it takes has changed: it is weighed anew.
-                self.entries
-                    .insert(Arc::clone(&entry.query), Arc::clone(entry));
-            }
-            entry.ended.send_replace(());
+            driving.ended(outcome);
+            let is_kept = self.keep(entry);
             loop {
                 let next = {
                     let mut state = entry.lock();
-                    let next = state.next(policy, Instant::now());
                     if state.is_fetching() {
                         break;
                     }
-                    let kept = self.entries.contains_key(&entry.query);
-                    let Some(next) = next.filter(|_| kept) else {
-                        state.undrive();
-                        return driving.ended();
+                    let next = state.next(policy, Instant::now()).filter(|_| is_kept);
+                    let Some(next) = next else {
+                        return state.undrive();
                     };
                     next
                 };
@@ -236,27 +248,73 @@ impl Shared {
                     () = entry.wanted.notified() => {}
                     () = sleep_until(next) => {}
                 }
-                if entry.lock().refresh(policy, Instant::now()) {
+                // Forgotten, and perhaps asked for anew: then another one drives.
+                let is_kept = self.holds(entry);
+                let mut state = entry.lock();
+                if !is_kept && !state.is_fetching() {
+                    return state.undrive();
+                }
+                if state.refresh(policy, Instant::now()) {
                     break;
                 }
             }
         }
     }
+
+    /// Whether this very entry is the one that is remembered.
+    fn holds(&self, entry: &Arc<Entry>) -> bool {
+        let held = self.entries.get(&entry.query);
+        held.is_some_and(|held| Arc::ptr_eq(&held, entry))
+    }
+
+    /// Weighs an entry anew after a fetch; whether it goes on being remembered.
+    fn keep(&self, entry: &Arc<Entry>) -> bool {
+        let fits = entry.bytes() <= self.bytes_max;
+        let mut is_kept = false;
+        let selected = self.entries.entry_by_ref(&entry.query);
+        selected.and_compute_with(|held| {
+            let is_this = held.is_some_and(|held| Arc::ptr_eq(held.value(), entry));
+            is_kept = is_this && fits;
+            match (is_this, fits) {
+                (true, true) => Op::Put(Arc::clone(entry)),
+                // All others would have to go for it.
+                (true, false) => Op::Remove,
+                (false, _) => Op::Nop,
+            }
+        });
+        is_kept
+    }
 }
 
-/// A fetch that panics must not leave those who wait, and those who come after them, without one.
-struct Driving<'a>(&'a Entry);
+/// A fetch under way. One that panics must not leave those who wait, and those who come after them,
+/// without an answer.
+struct Driving<'a> {
+    entry: &'a Entry,
+    began: Instant,
+}
 
-impl Driving<'_> {
-    fn ended(self) {
-        std::mem::forget(self);
+impl<'a> Driving<'a> {
+    fn new(entry: &'a Entry) -> Driving<'a> {
+        let began = Instant::now();
+        Driving { entry, began }
+    }
+
+    fn ended(&self, outcome: Outcome) {
+        let policy = self.entry.query.policy;
+        let pause = |failures| pause(policy, failures);
+        let mut state = self.entry.lock();
+        state.fetched(outcome, pause, self.began, Instant::now());
+        drop(state);
+        self.entry.ended.send_replace(());
     }
 }
 
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
-        self.0.lock().undrive();
-        self.0.ended.send_replace(());
+        if std::thread::panicking() {
+            self.ended(Err(Arc::new(Error::Internal)));
+            self.entry.lock().undrive();
+        }
     }
 }
 

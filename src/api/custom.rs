@@ -11,6 +11,7 @@ use crate::plan::{self, Found, ObjectValues, ObjectsQuery, Value};
 use crate::registry::separable::Scope;
 use crate::registry::{Metric, NotFound, Snapshot};
 use crate::rules::{List, Origin};
+use crate::samples::Labels;
 use crate::selector::Selector;
 use crate::telemetry::with_causes;
 use crate::widening::{self, Family, Place};
@@ -66,24 +67,28 @@ pub(super) async fn answer(
     let plan = |scope| {
         let query = asked.query(metric, scope);
         let query = query.map_err(|error| unplanned(metric, &error, ask))?;
-        let wanted = Wanted::by(&metric.rule, query.promql.clone(), query.kept());
+        let labels = Labels::Keys(query.labels.clone());
+        let wanted = Wanted::by(&metric.rule, query.promql.clone(), labels);
         Ok((query, api.query(wanted)))
     };
     let (query, rows) = api.rows_of_objects(&alike, plan, deadline).await?;
     let values = ObjectValues::of(&rows, &query, &metric.rule.terms, &names);
+    let values = values.map_err(|error| Failure::plan(&error))?;
     api.count_dropped(&origin, values.dropped());
     if let (Objects::Named(_), [name]) = (&ask.objects, names.as_slice()) {
         let value = one(ask, name, values.found(name))?;
         return render(ask, &described, &[(name, value)], form);
     }
-    let values: Vec<_> = names
-        .iter()
-        .filter_map(|name| match values.found(name) {
-            Found::Value(value) => Some((name.as_str(), value)),
-            Found::Nothing | Found::NotANumber(_) => None,
-        })
-        .collect();
-    render(ask, &described, &values, form)
+    render(ask, &described, &told(&names, &values), form)
+}
+
+/// The values of those of these objects that have one.
+fn told<'a>(names: &'a [String], values: &'a ObjectValues) -> Vec<(&'a str, &'a Value)> {
+    let told = |name: &'a String| match values.found(name) {
+        Found::Value(value) => Some((name.as_str(), value)),
+        Found::Nothing | Found::NotANumber(_) => None,
+    };
+    names.iter().filter_map(told).collect()
 }
 
 /// What Prometheus is asked about.

@@ -6,14 +6,10 @@ use super::status::Failure;
 use super::wire::{Form, external_metric_value_list};
 use super::{Api, Body, Deadline};
 use crate::plan::{self, ExternalValues, ITEMS_MAX};
-use crate::prometheus;
 use crate::registry::Snapshot;
 use crate::rules::List;
 use crate::samples::Labels;
 use crate::selector::Selector;
-
-/// Label sets in the message about too many of them.
-const SETS_SHOWN: usize = 2;
 
 /// Answers one ask: look-up, query, values.
 pub(super) async fn answer(
@@ -35,25 +31,15 @@ pub(super) async fn answer(
     let query = plan::external_query(metric, &ask.namespace, &selector)
         .map_err(|error| Failure::plan(&error))?;
     let wanted = Wanted::by(&metric.rule, query.promql.clone(), Labels::All);
-    let rows = api.rows(wanted.at_most(ITEMS_MAX), deadline).await?;
+    // Of a fixed query one row is chosen, whatever there is.
+    let wanted = match metric.rule.is_fixed() {
+        true => wanted,
+        false => wanted.at_most(ITEMS_MAX),
+    };
+    let rows = api.rows(wanted, deadline).await?;
     let values = ExternalValues::of(&rows, &query, &metric.rule.terms);
-    if metric.rule.metric.is_some() && values.items().len() > 1 {
-        return Err(several(&values));
-    }
+    let values = values.map_err(|error| Failure::plan(&error))?;
     api.count_dropped(&metric.rule.origin(), values.dropped());
     let kind = rows.head().kind;
     external_metric_value_list(&ask.metric, kind, values.items(), form)
-}
-
-/// An autoscaler would add them up, whatever they are: who writes a `query` says what is meant.
-fn several(values: &ExternalValues) -> Failure {
-    let sets = values.items().iter().take(SETS_SHOWN);
-    let sets: Vec<String> = sets.map(|item| format!("{:?}", item.labels)).collect();
-    let text = format!(
-        "the query of the rule gives {} series, as {}: aggregate them in the query, or let the \
-         metric selector choose one",
-        values.items().len(),
-        sets.join(" and ")
-    );
-    Failure::upstream(&prometheus::Error::Declined(text))
 }

@@ -98,7 +98,8 @@ impl Samples {
                     Some(_) => &[name],
                     None => &[namespace, name],
                 };
-                for (container, point) in rows.under(key) {
+                for (mut rest, point) in rows.under(key) {
+                    let container = rest.next().unwrap_or_default();
                     let key = (Arc::clone(namespace), Arc::clone(name));
                     samples.add(key, container, point);
                 }

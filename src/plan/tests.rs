@@ -384,7 +384,8 @@ fn rows_become_values_and_what_is_no_number_is_none() {
         (&["stranger"], 9.0),
         (&["a"], 2.5),
     ];
-    let values = ObjectValues::of(&rows(&query, of_two_a), &query, &Terms::default(), &names);
+    let values =
+        ObjectValues::of(&rows(&query, of_two_a), &query, &Terms::default(), &names).unwrap();
     let Found::Value(a) = values.found("a") else {
         panic!("a must have a value")
     };
@@ -407,7 +408,8 @@ fn rows_become_values_and_what_is_no_number_is_none() {
         (&["", "a"], 3.0),
         (&["bank", "b"], 4.0),
     ];
-    let values = ObjectValues::of(&rows(&query, of_many), &query, &Terms::default(), &names);
+    let values =
+        ObjectValues::of(&rows(&query, of_many), &query, &Terms::default(), &names).unwrap();
     let Found::Value(a) = values.found("a") else {
         panic!("a must have a value")
     };
@@ -432,4 +434,67 @@ proptest! {
             prop_assert_eq!(matcher.is_match(&other), names.contains(&other));
         }
     }
+}
+
+/// The values of the pods `a` and `b` of a namespace, where an answer without rows means zero.
+fn zeros(rows: &[(&[&str], f64)], head: Head) -> (Found, Found) {
+    let snapshot = custom("foo{<<.LabelMatchers>>}");
+    let (_, metric) = snapshot
+        .custom(&GroupResource::core("pods"), true, "foo")
+        .unwrap();
+    let names = ["a", "b"].map(str::to_owned);
+    let selector = Selector::default();
+    let query = custom_query(metric, Scope::Exact, Some("x"), &names, &selector).unwrap();
+    let mut builder = Builder::new(Labels::Keys(query.labels.clone()), rows.len());
+    for (values, value) in rows {
+        let labels = query.labels.iter().cloned();
+        let labels = labels.zip(values.iter().map(|it| (*it).to_owned()));
+        let sample = Sample {
+            labels: labels.collect(),
+            timestamp: head.at,
+            value: *value,
+        };
+        builder.add(sample).unwrap();
+    }
+    let terms = Terms {
+        on_empty: rules::OnEmpty::Zero,
+        ..Terms::default()
+    };
+    let values = ObjectValues::of(&builder.finish(head), &query, &terms, &names).unwrap();
+    (values.found("a").clone(), values.found("b").clone())
+}
+
+#[test]
+fn nothing_is_zero_only_where_the_answer_is_whole_and_has_no_row() {
+    let head = Head {
+        kind: Kind::Vector,
+        histograms: 0,
+        partial: false,
+        at: jiff::Timestamp::from_second(1_700_000_000).unwrap(),
+        took: Duration::ZERO,
+    };
+    let zero = |found: Found| matches!(found, Found::Value(it) if it.quantity.to_string() == "0");
+    let (a, b) = zeros(&[], head);
+    assert!(zero(a) && zero(b));
+    let nothing = (Found::Nothing, Found::Nothing);
+    for head in [
+        Head {
+            partial: true,
+            ..head
+        },
+        Head {
+            histograms: 1,
+            ..head
+        },
+        Head {
+            kind: Kind::Scalar,
+            ..head
+        },
+    ] {
+        assert_eq!(zeros(&[], head), nothing, "{head:?}");
+    }
+    let (a, b) = zeros(&[(&["a"], 1.0)], head);
+    assert!(!zero(a) && b == Found::Nothing);
+    let (a, b) = zeros(&[(&["a"], f64::NAN)], head);
+    assert!(matches!(a, Found::NotANumber(_)) && b == Found::Nothing);
 }

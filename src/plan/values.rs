@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{ExternalQuery, ObjectsQuery};
+use super::{Error, ExternalQuery, ObjectsQuery};
 use crate::prometheus::{Kind, Sample};
 use crate::quantity::Quantity;
 use crate::rules::{NonFinite, OnEmpty, Terms};
@@ -56,30 +56,42 @@ pub enum Found<T = Value> {
 }
 
 impl ObjectValues {
-    /// The values of the objects `names` among the rows of `query`, which are kept as it says.
-    pub fn of(rows: &Rows, query: &ObjectsQuery, terms: &Terms, names: &[String]) -> ObjectValues {
+    /// The values of the objects `names` among the rows of `query`, which are kept by its labels.
+    ///
+    /// # Errors
+    /// Rows of a query that is the same for every ask, and do not say whose they are.
+    pub fn of(
+        rows: &Rows,
+        query: &ObjectsQuery,
+        terms: &Terms,
+        names: &[String],
+    ) -> Result<ObjectValues, Error> {
         let mut values = ObjectValues {
             found: HashMap::with_capacity(names.len()),
             dropped: Dropped::from(rows),
         };
+        let choice = query.choice.as_ref();
+        choice.map_or(Ok(()), |it| it.check_objects(rows, &query.labels))?;
         for name in names {
             let key = [query.namespace.as_deref().unwrap_or_default(), name];
             let key = match query.namespace {
                 Some(_) => &key[..],
                 None => &key[1..],
             };
-            for point in rows.of(key) {
-                values.add(name, point, terms);
+            for (rest, point) in rows.under(key) {
+                if choice.is_none_or(|choice| choice.takes(rest)) {
+                    values.add(name, point, terms);
+                }
             }
-            for sample in rows.whole().iter().filter(|it| query.takes(it, key)) {
-                values.add(name, sample.into(), terms);
+            if let (Some(choice), 1..) = (choice, values.dropped.ambiguous) {
+                return Err(choice.several(name));
             }
         }
         if values.found.is_empty() && is_empty_for_sure(rows, terms) {
             let zeros = names.iter().map(|name| (name.clone(), zero(rows)));
             values.found = zeros.map(|(name, it)| (name, Found::Value(it))).collect();
         }
-        values
+        Ok(values)
     }
 
     fn add(&mut self, name: &str, point: Point, terms: &Terms) {
@@ -130,15 +142,21 @@ pub struct ExternalValues {
 
 impl ExternalValues {
     /// What the rows of `query` say, which are kept whole.
-    pub fn of(rows: &Rows, query: &ExternalQuery, terms: &Terms) -> ExternalValues {
+    ///
+    /// # Errors
+    /// Rows of a query that is the same for every ask, which are not one, or do not say what is
+    /// asked for.
+    pub fn of(rows: &Rows, query: &ExternalQuery, terms: &Terms) -> Result<ExternalValues, Error> {
         let mut values = ExternalValues {
             items: Vec::new(),
             dropped: Dropped::from(rows),
         };
-        let mut is_empty = true;
-        for sample in rows.whole().iter().filter(|sample| query.takes(sample)) {
-            is_empty = false;
-            match value(number(sample.into(), terms)) {
+        let chosen = match &query.choice {
+            Some(choice) => choice.external(rows, query.namespace.as_ref())?,
+            None => rows.whole().iter().collect(),
+        };
+        for sample in &chosen {
+            match value(number((*sample).into(), terms)) {
                 None => values.dropped.not_a_number += 1,
                 Some(value) => {
                     let labels = sample.labels.iter().cloned().collect();
@@ -146,13 +164,13 @@ impl ExternalValues {
                 }
             }
         }
-        if is_empty && is_empty_for_sure(rows, terms) {
+        if chosen.is_empty() && is_empty_for_sure(rows, terms) {
             values.items.push(ExternalValue {
                 labels: BTreeMap::new(),
                 value: zero(rows),
             });
         }
-        values
+        Ok(values)
     }
 
     /// The items.

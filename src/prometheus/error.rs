@@ -89,6 +89,8 @@ pub enum Error {
     Declined(String),
     /// The matchers of the backend cannot be put into the query, which is not sent then.
     NotEnforced(NotEnforced),
+    /// A fault of ours.
+    Internal,
     /// No replica gave an answer; what each said, in the order of the file.
     Replicas(Vec<Error>),
     /// What went wrong at a backend of the rules file.
@@ -125,6 +127,7 @@ impl Error {
             Self::UnexpectedType(_) => "unexpected_type",
             Self::Declined(_) => "declined",
             Self::NotEnforced(_) => "not_enforced",
+            Self::Internal => "internal",
             Self::Replicas(all) => all.first().map_or("unreachable", Self::class),
             Self::Backend { error, .. } => error.class(),
         }

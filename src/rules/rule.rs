@@ -35,13 +35,13 @@ impl Rule {
         let field = format!("{path}.{field}");
         let query = Query::compile(query, &missing, raw.malformed, &field, report);
         let metric = match (&query, &naming, &association) {
-            (Some(query), Some(naming), Some(association)) if raw.query.is_some() => Some(
-                only_metric(id.list, raw, query, naming, association, &path, report)?,
-            ),
-            _ => None,
+            (Some(query), Some(naming), Some(association)) if raw.query.is_some() => {
+                only_metric(id.list, raw, query, naming, association, &path, report).map(Some)
+            }
+            _ => Some(None),
         };
-        let is_of_series = raw.query.is_none() && !raw.malformed;
-        if let (Some(association), true) = (&association, is_of_series) {
+        let is_fixed = raw.query.is_some() && query.as_ref().is_some_and(Query::is_fixed);
+        if let (Some(association), false) = (&association, is_fixed || raw.malformed) {
             check_association(id.list, association, raw, &path, report);
         }
         let source = names.source(&raw.source, &path, report);
@@ -60,7 +60,7 @@ impl Rule {
             naming,
             association,
             query,
-            metric,
+            metric: metric?,
             backend,
             partial,
             terms: terms?,

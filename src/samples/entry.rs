@@ -14,14 +14,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Outcome;
+use super::demand::Demand;
 use super::rows::Rows;
 use crate::prometheus::Error;
 
-/// Asks that are further apart are not expected to go on. Autoscalers ask every 15 s.
-const GAP_MAX: Duration = Duration::from_secs(60);
-
-/// After so many times its usual gap without an ask nobody is expected any more.
-const GAPS_MISSED: u32 = 3;
+/// The shortest time before rows end that newer ones are fetched ahead.
+const LEAD_MIN: Duration = Duration::from_millis(200);
 
 /// How long rows hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,18 +93,11 @@ struct Failure {
     retry: Instant,
 }
 
-/// How often somebody asks.
-#[derive(Debug, Default)]
-struct Demand {
-    last: Option<Instant>,
-    gap: Option<Duration>,
-}
-
 impl State {
     /// Takes note of an ask, and says what to do about it. Where the answer is a fetch, the caller
     /// begins one.
     pub(super) fn ask(&mut self, policy: Policy, now: Instant) -> Step {
-        self.demand.note(now);
+        self.demand.note(policy.ttl, now);
         if let Some((rows, fetched)) = &self.held
             && now.duration_since(*fetched) < policy.ttl
         {
@@ -120,10 +111,12 @@ impl State {
                 self.begin(Step::Fetch)
             };
         };
-        // It failed the last time: nobody waits for that again who can have something.
+        // It failed the last time: nobody waits for that again who can have something, as long as
+        // somebody looks whether newer rows can be had.
         let due = !self.fetching && now >= failure.retry;
         match stale {
-            Some(rows) if due => self.begin(Step::ServeAndFetch(rows)),
+            Some(rows) if due && self.driven => self.begin(Step::ServeAndFetch(rows)),
+            Some(_) if due => self.begin(Step::Fetch),
             Some(rows) => Step::Serve(rows, Freshness::Stale),
             None if self.fetching => Step::Wait,
             None if due => self.begin(Step::Fetch),
@@ -138,37 +131,49 @@ impl State {
 
     /// Whether a fetch should begin ahead of the next ask; if so it counts as begun.
     pub(super) fn refresh(&mut self, policy: Policy, now: Instant) -> bool {
-        let due = !self.fetching && self.next(policy, now).is_some_and(|next| next <= now);
+        let due = !self.fetching && self.due(policy, now).is_some_and(|due| due <= now);
         self.fetching |= due;
         due
     }
 
-    /// When the next fetch ahead is due; `None`: nobody is expected to ask again.
+    /// When to look again whether a fetch is due; `None`: nobody is expected to ask again.
     pub(super) fn next(&self, policy: Policy, now: Instant) -> Option<Instant> {
-        let expected = self.demand.expected(now)?;
+        let due = self.due(policy, now)?;
+        Some(due.min(self.demand.given_up()?))
+    }
+
+    /// When the next fetch ahead is due.
+    fn due(&self, policy: Policy, now: Instant) -> Option<Instant> {
         if policy.ttl.is_zero() {
             // Nothing that is fetched ahead would still hold.
             return None;
         }
+        let expected = self.demand.expected(policy.ttl, now)?;
         match (&self.failure, &self.held) {
-            (Some(failure), _) => Some(failure.retry),
-            // A little before they end, so that there is no moment without.
-            (None, Some((_, fetched))) => Some((*fetched + policy.ttl * 4 / 5).max(expected)),
+            // Not more often than somebody asks: what fails may be overloaded.
+            (Some(failure), _) => Some(failure.retry.max(expected)),
+            (None, Some((rows, began))) => {
+                // A little before they end, so that there is no moment without.
+                let lead = (rows.head().took * 2).max(LEAD_MIN).min(policy.ttl / 5);
+                Some((*began + policy.ttl - lead).max(expected))
+            }
             (None, None) => None,
         }
     }
 
-    /// Takes what a fetch gave. After a failure the next try waits for `pause`.
+    /// Takes what a fetch gave that was begun at `began`: rows are as old as that. After a failure
+    /// the next try waits for `pause`.
     pub(super) fn fetched(
         &mut self,
         outcome: Outcome,
         pause: impl Fn(u32) -> Duration,
+        began: Instant,
         now: Instant,
     ) {
         self.fetching = false;
         match &outcome {
             Ok(rows) => {
-                self.held = Some((Arc::clone(rows), now));
+                self.held = Some((Arc::clone(rows), began));
                 self.failure = None;
             }
             Err(error) => {
@@ -217,7 +222,6 @@ impl State {
     /// Nobody makes the fetches any more.
     pub(super) fn undrive(&mut self) {
         self.driven = false;
-        self.fetching = false;
     }
 
     /// What the rows take, in bytes.
@@ -240,27 +244,6 @@ impl State {
     pub(super) fn stale(&self, policy: Policy, now: Instant) -> Option<Arc<Rows>> {
         let kept = self.kept(policy, now);
         kept.filter(|_| !policy.stale_grace.is_zero())
-    }
-}
-
-impl Demand {
-    fn note(&mut self, now: Instant) {
-        if let Some(last) = self.last {
-            let gap = now.duration_since(last);
-            // Short gaps count at once, long ones little by little: several who ask each in their
-            // own rhythm make gaps of all lengths, and the next ask may come after the shortest.
-            let slower = self.gap.map_or(gap, |known| known * 5 / 4);
-            self.gap = Some(gap.min(slower));
-        }
-        self.last = Some(now);
-    }
-
-    /// When the next ask may come; `None`: none is expected.
-    fn expected(&self, now: Instant) -> Option<Instant> {
-        let (last, gap) = (self.last?, self.gap?);
-        let gap = gap.max(Duration::from_millis(1));
-        let given_up = last + (gap * GAPS_MISSED).max(Duration::from_secs(20));
-        (gap <= GAP_MAX && now < given_up).then(|| last + gap * 9 / 10)
     }
 }
 

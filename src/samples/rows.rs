@@ -57,7 +57,24 @@ pub struct Head {
 pub struct Rows {
     head: Head,
     content: Content,
+    with_label: Vec<usize>,
     bytes: usize,
+}
+
+/// Values of kept labels, in their order.
+#[derive(Clone, Debug)]
+pub struct Values<'a>(&'a [u8]);
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let (length, rest) = self.0.split_first_chunk::<LENGTH_BYTES>()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let (value, rest) = rest.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(value).ok()
+    }
 }
 
 #[derive(Debug)]
@@ -116,19 +133,23 @@ impl Rows {
         of_them.map(|row| row.point)
     }
 
-    /// The rows whose kept labels but the last have these values, each with the value of the last.
-    /// Those that agree in it stand together, in the server's order.
+    /// The rows whose first kept labels have these values, each with the values of the others.
+    /// Those that agree in them stand together, in the server's order.
     pub fn under<'a>(
         &'a self,
         values: &[&str],
-    ) -> impl Iterator<Item = (&'a str, Point)> + use<'a> {
+    ) -> impl Iterator<Item = (Values<'a>, Point)> + use<'a> {
         let (text, rows) = self.beginning_with(values);
         let key_bytes: usize = values.iter().map(|value| LENGTH_BYTES + value.len()).sum();
-        let last = move |row: &Keyed| text.get(row.from + key_bytes + LENGTH_BYTES..row.to);
-        rows.iter().filter_map(move |row| {
-            let value = std::str::from_utf8(last(row)?).ok()?;
-            Some((value, row.point))
+        rows.iter().map(move |row| {
+            let rest = text.get(row.from + key_bytes..row.to);
+            (Values(rest.unwrap_or_default()), row.point)
         })
+    }
+
+    /// How many rows have a value of the kept label at this place.
+    pub fn with_label(&self, at: usize) -> usize {
+        self.with_label.get(at).copied().unwrap_or_default()
     }
 
     /// Whether there is a row whose first kept labels have these values.
@@ -160,12 +181,18 @@ pub struct Builder {
     whole: Vec<Sample>,
     text: Vec<u8>,
     keyed: Vec<Keyed>,
+    with_label: Vec<usize>,
 }
 
 impl Builder {
     /// Keeps these labels of at most so many rows.
     pub fn new(labels: Labels, rows_max: usize) -> Builder {
+        let kept = match &labels {
+            Labels::All => 0,
+            Labels::Keys(keys) => keys.len(),
+        };
         Builder {
+            with_label: vec![0; kept],
             labels,
             rows_max,
             whole: Vec::new(),
@@ -191,9 +218,11 @@ impl Builder {
             return Ok(());
         };
         let from = self.text.len();
-        for key in keys {
+        for (key, count) in keys.iter().zip(&mut self.with_label) {
             let value = sample.labels.iter().find(|(name, _)| name == key);
-            write_key(&mut self.text, value.map_or("", |(_, value)| value));
+            let value = value.map_or("", |(_, value)| value.as_str());
+            *count += usize::from(!value.is_empty());
+            write_key(&mut self.text, value);
         }
         let point = Point::from(&sample);
         let to = self.text.len();
@@ -208,6 +237,7 @@ impl Builder {
             mut whole,
             mut text,
             keyed: mut rows,
+            with_label,
             ..
         } = self;
         let (content, bytes) = match labels {
@@ -228,6 +258,7 @@ impl Builder {
         Rows {
             head,
             content,
+            with_label,
             bytes: bytes + size_of::<Rows>(),
         }
     }
@@ -252,146 +283,4 @@ fn weight(sample: &Sample) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn sample(labels: &[(&str, &str)], value: f64) -> Sample {
-        let labels = labels.iter();
-        let labels = labels.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Sample {
-            labels: labels.collect(),
-            timestamp: Timestamp::UNIX_EPOCH,
-            value,
-        }
-    }
-
-    fn head() -> Head {
-        Head {
-            kind: Kind::Vector,
-            histograms: 0,
-            partial: false,
-            at: Timestamp::UNIX_EPOCH,
-            took: Duration::ZERO,
-        }
-    }
-
-    fn keys(names: &[&str]) -> Labels {
-        Labels::Keys(names.iter().map(|name| (*name).to_owned()).collect())
-    }
-
-    #[test]
-    fn rows_of_one_key_keep_the_servers_order() {
-        let mut rows = Builder::new(keys(&["pod"]), 10);
-        for (pod, value) in [("b", 1.0), ("a", 2.0), ("b", 3.0), ("a", 4.0)] {
-            rows.add(sample(&[("x", "y"), ("pod", pod)], value))
-                .unwrap();
-        }
-        let rows = rows.finish(head());
-        let values = |pod| rows.of(&[pod]).map(|it| it.value).collect::<Vec<_>>();
-        assert_eq!(values("b"), [1.0, 3.0]);
-        assert_eq!(values("a"), [2.0, 4.0]);
-        assert!(values("c").is_empty());
-        assert!(values("").is_empty());
-    }
-
-    #[test]
-    fn a_label_that_is_not_there_is_empty() {
-        let mut rows = Builder::new(keys(&["namespace", "pod"]), 10);
-        rows.add(sample(&[("pod", "a")], 1.0)).unwrap();
-        let rows = rows.finish(head());
-        assert_eq!(rows.of(&["", "a"]).count(), 1);
-        assert_eq!(rows.of(&["a", ""]).count(), 0);
-    }
-
-    #[test]
-    fn rows_are_found_by_their_first_labels() {
-        let mut rows = Builder::new(keys(&["namespace", "pod", "container"]), 10);
-        for (namespace, pod, container, value) in [
-            ("a", "p", "x", 1.0),
-            ("a", "p", "", 2.0),
-            ("a", "p", "x", 3.0),
-            ("a", "q", "x", 4.0),
-            ("ap", "", "x", 5.0),
-        ] {
-            let labels = [
-                ("namespace", namespace),
-                ("pod", pod),
-                ("container", container),
-            ];
-            rows.add(sample(&labels, value)).unwrap();
-        }
-        let rows = rows.finish(head());
-        let under = |values: &[&str]| {
-            let rows = rows
-                .under(values)
-                .map(|(it, point)| (it.to_owned(), point.value));
-            rows.collect::<Vec<_>>()
-        };
-        let row = |name: &str, value| (name.to_owned(), value);
-        assert_eq!(
-            under(&["a", "p"]),
-            [row("", 2.0), row("x", 1.0), row("x", 3.0)]
-        );
-        assert_eq!(under(&["a", "q"]), [row("x", 4.0)]);
-        assert_eq!(under(&["ap", "p"]), []);
-        assert!(rows.has(&["ap"]) && rows.has(&["a", "q"]) && !rows.has(&[""]));
-        assert_eq!(rows.of(&["a"]).count(), 0);
-    }
-
-    #[test]
-    fn one_row_more_than_the_limit_is_refused() {
-        for labels in [Labels::All, keys(&["pod"])] {
-            let mut rows = Builder::new(labels, 2);
-            rows.add(sample(&[], 1.0)).unwrap();
-            rows.add(sample(&[], 1.0)).unwrap();
-            let refusal = rows.add(sample(&[], 1.0)).unwrap_err();
-            assert!(refusal.0.contains("more than 2 series"), "{refusal:?}");
-        }
-    }
-
-    #[test]
-    fn a_row_takes_little() {
-        let mut rows = Builder::new(keys(&["namespace", "pod"]), 100_000);
-        for number in 0..50_000 {
-            let (pod, namespace) = (
-                format!("web-6d4cf56db6-{number:05}"),
-                format!("shop-{}", number % 500),
-            );
-            rows.add(sample(&[("namespace", &namespace), ("pod", &pod)], 1.0))
-                .unwrap();
-        }
-        let rows = rows.finish(head());
-        assert!(
-            rows.bytes() / rows.len() <= 80,
-            "{} bytes a row",
-            rows.bytes() / rows.len()
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn a_row_is_found_by_its_own_labels_and_by_no_others(
-            data in prop::collection::vec(("[ab\u{0}-]{0,3}", "[ab\u{0}-]{0,3}"), 0..40),
-            asked in ("[ab\u{0}-]{0,3}", "[ab\u{0}-]{0,3}"),
-        ) {
-            let mut rows = Builder::new(keys(&["n", "p"]), 100);
-            for (number, (n, p)) in data.iter().enumerate() {
-                let value = f64::from(u32::try_from(number).unwrap());
-                rows.add(sample(&[("n", n), ("p", p)], value)).unwrap();
-            }
-            let rows = rows.finish(head());
-            for wanted in data.iter().chain([&asked]) {
-                let expected: Vec<f64> = (0_u32..)
-                    .zip(&data)
-                    .filter(|(_, row)| *row == wanted)
-                    .map(|(number, _)| f64::from(number))
-                    .collect();
-                let found: Vec<f64> =
-                    rows.of(&[&wanted.0, &wanted.1]).map(|point| point.value).collect();
-                prop_assert_eq!(found, expected);
-            }
-        }
-    }
-}
+mod tests;

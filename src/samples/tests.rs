@@ -157,6 +157,24 @@ async fn a_steady_asker_never_waits_and_costs_one_fetch_a_round() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_thousand_askers_never_wait_and_cost_one_fetch_for_the_time_that_rows_hold() {
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    let pause = Duration::from_millis(15);
+    let begun = Instant::now();
+    let mut waited = 0;
+    while begun.elapsed() < Duration::from_secs(120) {
+        let (_, freshness) = samples.rows(query("up"), soon()).await.unwrap();
+        let is_known = begun.elapsed() > POLICY.ttl * 2;
+        waited += usize::from(is_known && freshness != Freshness::Fresh);
+        sleep(pause).await;
+    }
+    assert_eq!(waited, 0);
+    // 120 s of rows that hold for five, fetched a little ahead.
+    assert!(backend.fetches() <= 27, "{}", backend.fetches());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_short_failure_is_not_seen_and_a_long_one_is_an_error_with_its_cause() {
     let backend = Arc::new(Backend::default());
     let samples = backend.samples();
@@ -218,9 +236,58 @@ async fn a_fetch_that_panics_is_an_error_and_the_next_ask_fetches_again() {
     let backend = Arc::new(Backend::default());
     let samples = backend.samples();
     backend.panics.store(true, Ordering::SeqCst);
-    assert!(samples.rows(query("up"), soon()).await.is_err());
+    let failed = samples.rows(query("up"), soon()).await;
+    assert!(matches!(*failed.unwrap_err(), Error::Internal));
     backend.panics.store(false, Ordering::SeqCst);
+    sleep(LONGEST_PAUSE).await;
     assert!(samples.rows(query("up"), soon()).await.is_ok());
+    // What was fetched long ago does not stand for what was not fetched now.
+    sleep(POLICY.ttl + POLICY.stale_grace).await;
+    backend.panics.store(true, Ordering::SeqCst);
+    let failed = samples.rows(query("up"), soon()).await;
+    assert!(matches!(*failed.unwrap_err(), Error::Internal));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_forgotten_and_asked_for_again_is_fetched_by_one_alone() {
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    let round = Duration::from_secs(15);
+    for _ in 0..3 {
+        samples.rows(query("up"), soon()).await.unwrap();
+        sleep(round).await;
+    }
+    for _ in 0..3 {
+        samples.shared.entries.invalidate_all();
+        samples.shared.entries.run_pending_tasks();
+        samples.rows(query("up"), soon()).await.unwrap();
+        sleep(round).await;
+    }
+    let before = backend.fetches();
+    for _ in 0..20 {
+        samples.rows(query("up"), soon()).await.unwrap();
+        sleep(round).await;
+    }
+    let fetches = backend.fetches() - before;
+    assert!(fetches <= 21, "{fetches} fetches in 20 rounds");
+    samples.shared.entries.invalidate_all();
+    samples.shared.entries.run_pending_tasks();
+    let before = backend.fetches();
+    sleep(round * 10).await;
+    assert_eq!(backend.fetches(), before, "nobody holds it any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_larger_than_all_that_may_be_kept_pushes_nothing_out() {
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    samples.rows(query("up"), soon()).await.unwrap();
+    let large = "x".repeat(usize::try_from(LIMITS.bytes).unwrap());
+    let (rows, _) = samples.rows(query(&large), soon()).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    samples.shared.entries.run_pending_tasks();
+    assert!(samples.shared.entries.contains_key(&query("up")));
+    assert!(!samples.shared.entries.contains_key(&query(&large)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,6 +307,25 @@ async fn nothing_answers_for_another_backend_text_or_set_of_labels() {
         rows_max: 11,
         ..query("a")
     });
+    queries.push(Query {
+        offset: TAKES,
+        ..query("a")
+    });
+    queries.push(Query {
+        partial: Partial::Refuse,
+        ..query("a")
+    });
+    queries.push(Query {
+        timeout: TAKES * 3,
+        ..query("a")
+    });
+    queries.push(Query {
+        policy: Policy {
+            ttl: POLICY.ttl * 2,
+            ..POLICY
+        },
+        ..query("a")
+    });
     for query in queries {
         let (rows, freshness) = samples.rows(query.clone(), soon()).await.unwrap();
         assert_eq!(freshness, Freshness::Fetched, "{query:?}");
@@ -250,7 +336,7 @@ async fn nothing_answers_for_another_backend_text_or_set_of_labels() {
         };
         assert!(found, "{rows:?}");
     }
-    assert_eq!(backend.fetches(), 5);
+    assert_eq!(backend.fetches(), 9);
 }
 
 #[tokio::test(start_paused = true)]

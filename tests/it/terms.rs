@@ -15,6 +15,13 @@ rules:
   name: {as: plain}
   resources: &objects
     overrides: {namespace: {resource: namespace}, pod: {resource: pod}, node: {resource: node}}
+- query: 'sum(depth) by (pod)'
+  name: {as: of_no_namespace}
+  resources: *objects
+  onEmpty: zero
+- query: 'sum(doubled) by (namespace, pod, tier)'
+  name: {as: several}
+  resources: *objects
 - query: 'sum(depth{<<.LabelMatchers>>}) by (<<.GroupBy>>)'
   name: {as: templated}
   resources: *objects
@@ -49,6 +56,11 @@ externalRules:
 - query: 'sum(depth) by (namespace)'
   name: {as: depth_of_namespace}
   resources: {overrides: {namespace: {resource: namespace}}}
+- query: 'sum(depth{namespace="shop"}) by (namespace)'
+  name: {as: depth_of_shop_for_all}
+  resources: {overrides: {namespace: {resource: namespace}}, namespaced: false}
+- query: 'depth_or_nan'
+  name: {as: depth_or_nan}
 - query: 'depth{tier="none"}'
   name: {as: nothing}
   onEmpty: zero
@@ -62,6 +74,11 @@ const OBJECTS: &str = "{apiVersion: v1, kind: Pod, metadata: {name: a, namespace
 const EXPOSITION: &str = "depth{namespace=\"shop\",pod=\"a\",tier=\"x\"} 1\n\
                           depth{namespace=\"shop\",pod=\"b\",tier=\"y\"} 2\n\
                           depth{namespace=\"bank\",pod=\"a\",tier=\"x\"} 4\n\
+                          doubled{namespace=\"shop\",pod=\"a\",tier=\"x\"} 1\n\
+                          doubled{namespace=\"shop\",pod=\"a\",tier=\"y\"} 2\n\
+                          doubled{namespace=\"shop\",pod=\"b\",tier=\"y\"} 3\n\
+                          depth_or_nan{queue=\"p\"} 1\n\
+                          depth_or_nan{queue=\"q\"} NaN\n\
                           heat{node=\"n\"} 16\n";
 
 struct World {
@@ -135,7 +152,7 @@ async fn a_plain_query_is_listed_at_once_and_its_rows_say_whose_they_are() {
     assert_eq!(world.custom("namespaces/bank/pods/a/plain").await, "a=4");
     let selected = "namespaces/shop/pods/*/plain?metricLabelSelector=tier%3Dx";
     assert_eq!(world.custom(selected).await, "a=1");
-    let not = "namespaces/shop/pods/*/plain?metricLabelSelector=tier+notin+%28x%29,pod";
+    let not = "namespaces/shop/pods/*/plain?metricLabelSelector=tier+notin+%28x%29,pod,!queue";
     assert_eq!(world.custom(not).await, "b=2");
     assert_eq!(world.custom("nodes/n/heat").await, "n=16");
     assert_eq!(world.custom("namespaces/shop/nodes/n/heat").await, "n=16");
@@ -203,11 +220,52 @@ async fn an_external_plain_query_gives_one_value() {
     let one = "shop/depth_by_tier?labelSelector=tier%3Dy";
     assert_eq!(world.external(one).await, "2");
     let several = world.external("shop/depth_by_tier").await;
-    let expected = "the query of the rule gives 2 series, as ";
+    let expected = "the query gives 2 series where one value is wanted, as {tier=\"x\"} and ";
     assert!(
-        several.starts_with("503: ") && several.contains(expected),
+        several.starts_with("500: ") && several.contains(expected),
         "{several}"
     );
+    assert_eq!(world.external("bank/depth_of_shop_for_all").await, "3");
+    // What is no number now may be one at the next ask.
+    let several = world.external("shop/depth_or_nan").await;
+    assert!(several.contains("the query gives 2 series"), "{several}");
+}
+
+#[tokio::test]
+async fn a_plain_query_whose_rows_do_not_say_what_is_asked_for_is_an_error_and_no_zero() {
+    let world = world().await;
+    let unlabelled = |answer: String, label: &str| {
+        let expected = format!("the query gives series without the label \"{label}\"");
+        assert!(
+            answer.starts_with("500: ") && answer.contains(&expected),
+            "{answer}"
+        );
+    };
+    let answer = world.custom("namespaces/shop/pods/*/of_no_namespace").await;
+    unlabelled(answer, "namespace");
+    let answer = world.custom("namespaces/shop/pods/a/heat").await;
+    unlabelled(answer, "namespace");
+    let answer = world
+        .external("shop/all_depth?labelSelector=queue%3Dq")
+        .await;
+    unlabelled(answer, "queue");
+    let selected = "namespaces/shop/pods/a/plain?metricLabelSelector=queue%3Dq";
+    unlabelled(world.custom(selected).await, "queue");
+    // A selector that no matcher can say is refused alike, whatever the query.
+    for metric in ["plain", "templated"] {
+        let path = format!("namespaces/shop/pods/a/{metric}?metricLabelSelector=a.b%2Fc%3Dd");
+        let answer = world.custom(&path).await;
+        assert!(answer.starts_with("400: "), "{answer}");
+    }
+    // Nor is one of several series taken by chance.
+    let several = world.custom("namespaces/shop/pods/*/several").await;
+    assert!(
+        several.contains("the query gives several series for a: "),
+        "{several}"
+    );
+    assert_eq!(world.custom("namespaces/shop/pods/b/several").await, "b=3");
+    let one = "namespaces/shop/pods/a/several?metricLabelSelector=tier%3Dx";
+    assert_eq!(world.custom(one).await, "a=1");
 }
 
 #[tokio::test]

@@ -83,6 +83,7 @@ impl Error {
             }
             Self::Declined(text) => f.write_str(text),
             Self::NotEnforced(cause) => write!(f, "{cause}"),
+            Self::Internal => f.write_str("a fault of tidegauge itself: its log says more"),
             Self::Refused { kind, text, .. } => write!(f, "{kind}: {text}"),
             Self::UnexpectedType(kind) => write!(
                 f,

@@ -35,7 +35,7 @@ fn seconds(seconds: f64) -> Duration {
 fn fetched(now: Instant) -> State {
     let mut state = State::default();
     assert!(matches!(state.ask(POLICY, now), Step::Fetch));
-    state.fetched(Ok(rows()), |_| PAUSE, now);
+    state.fetched(Ok(rows()), |_| PAUSE, now, now);
     state
 }
 
@@ -59,12 +59,13 @@ fn rows_answer_until_their_ttl_ends() {
 fn the_first_failure_gives_the_last_rows_and_later_asks_do_not_wait() {
     let start = Instant::now();
     let mut state = fetched(start);
+    state.drive();
     assert!(matches!(
         state.ask(POLICY, start + seconds(15.0)),
         Step::Fetch
     ));
     let now = start + seconds(16.0);
-    state.fetched(failure(), |_| PAUSE, now);
+    state.fetched(failure(), |_| PAUSE, now, now);
     let outcome = state.outcome(POLICY, now).unwrap();
     assert_eq!(outcome.unwrap().1, Freshness::Stale);
     let step = state.ask(POLICY, now + seconds(1.9));
@@ -79,6 +80,47 @@ fn the_first_failure_gives_the_last_rows_and_later_asks_do_not_wait() {
 }
 
 #[test]
+fn where_nobody_looks_whether_newer_rows_can_be_had_the_ask_does() {
+    let start = Instant::now();
+    let mut state = fetched(start);
+    assert!(matches!(
+        state.ask(POLICY, start + seconds(15.0)),
+        Step::Fetch
+    ));
+    let now = start + seconds(15.0);
+    state.fetched(failure(), |_| PAUSE, now, now);
+    assert!(matches!(
+        state.ask(POLICY, now + seconds(15.0)),
+        Step::Fetch
+    ));
+}
+
+#[test]
+fn rows_are_as_old_as_the_beginning_of_their_fetch() {
+    let start = Instant::now();
+    let mut state = State::default();
+    state.ask(POLICY, start);
+    state.fetched(Ok(rows()), |_| PAUSE, start, start + seconds(4.0));
+    let step = state.ask(POLICY, start + seconds(4.9));
+    assert!(matches!(step, Step::Serve(_, Freshness::Fresh)), "{step:?}");
+    assert!(matches!(
+        state.ask(POLICY, start + seconds(5.0)),
+        Step::Fetch
+    ));
+}
+
+#[test]
+fn what_fails_is_not_asked_for_more_often_than_before() {
+    let start = Instant::now();
+    let mut state = fetched(start);
+    state.ask(POLICY, start + seconds(15.0));
+    let now = start + seconds(15.0);
+    state.fetched(failure(), |_| PAUSE, now, now);
+    let next = state.next(POLICY, now).unwrap();
+    assert_eq!(next, now + seconds(13.5));
+}
+
+#[test]
 fn after_the_grace_there_is_the_error_until_it_is_time_to_try_again() {
     let start = Instant::now();
     let mut state = fetched(start);
@@ -87,14 +129,19 @@ fn after_the_grace_there_is_the_error_until_it_is_time_to_try_again() {
         Step::Fetch
     ));
     let now = start + seconds(65.0);
-    state.fetched(failure(), |_| PAUSE, now);
+    state.fetched(failure(), |_| PAUSE, now, now);
     assert!(state.outcome(POLICY, now).unwrap().is_err());
     assert!(matches!(
         state.ask(POLICY, now + seconds(1.0)),
         Step::Fail(_)
     ));
     assert!(matches!(state.ask(POLICY, now + seconds(2.0)), Step::Fetch));
-    state.fetched(Ok(rows()), |_| PAUSE, now + seconds(3.0));
+    state.fetched(
+        Ok(rows()),
+        |_| PAUSE,
+        now + seconds(3.0),
+        now + seconds(3.0),
+    );
     let step = state.ask(POLICY, now + seconds(4.0));
     assert!(matches!(step, Step::Serve(_, Freshness::Fresh)), "{step:?}");
 }
@@ -111,7 +158,12 @@ fn without_a_grace_nothing_is_ever_stale() {
         state.ask(policy, start + seconds(5.0)),
         Step::Fetch
     ));
-    state.fetched(failure(), |_| PAUSE, start + seconds(5.0));
+    state.fetched(
+        failure(),
+        |_| PAUSE,
+        start + seconds(5.0),
+        start + seconds(5.0),
+    );
     assert!(
         state
             .outcome(policy, start + seconds(5.0))
@@ -134,7 +186,7 @@ fn failures_are_counted_for_the_pause_and_a_success_ends_the_count() {
         PAUSE
     };
     for outcome in [failure(), failure(), failure(), Ok(rows()), failure()] {
-        state.fetched(outcome, pause, now);
+        state.fetched(outcome, pause, now, now);
     }
     assert_eq!(*counted.borrow(), [1, 2, 3, 1]);
 }
@@ -146,13 +198,13 @@ fn who_asks_every_15_seconds_finds_fresh_rows() {
     assert!(state.next(POLICY, start).is_none(), "nobody knows yet");
     let mut asked = start + seconds(15.0);
     assert!(matches!(state.ask(POLICY, asked), Step::Fetch));
-    state.fetched(Ok(rows()), |_| PAUSE, asked);
+    state.fetched(Ok(rows()), |_| PAUSE, asked, asked);
     for _ in 0..10 {
         let next = state.next(POLICY, asked).unwrap();
         assert!(next > asked + POLICY.ttl, "no more often than need be");
         assert!(!state.refresh(POLICY, next - seconds(0.1)));
         assert!(state.refresh(POLICY, next));
-        state.fetched(Ok(rows()), |_| PAUSE, next);
+        state.fetched(Ok(rows()), |_| PAUSE, next, next);
         asked += seconds(15.0);
         let step = state.ask(POLICY, asked);
         assert!(matches!(step, Step::Serve(_, Freshness::Fresh)), "{step:?}");
@@ -186,7 +238,7 @@ proptest! {
         for (pause, ends, fails) in steps {
             now += Duration::from_millis(pause);
             if state.is_fetching() && ends {
-                state.fetched(if fails { failure() } else { Ok(rows()) }, |_| PAUSE, now);
+                state.fetched(if fails { failure() } else { Ok(rows()) }, |_| PAUSE, now, now);
                 failing = fails;
                 if !fails {
                     good = Some(now);
