@@ -94,6 +94,8 @@ impl<'a> Judge<'a> {
                 let (left, right) = (self.expression(&binary.lhs)?, self.expression(&binary.rhs)?);
                 match (left, right) {
                     (Some(left), Some(right)) => self.binary(binary, left, right, it).map(Some),
+                    // Prometheus refuses to match numbers; VictoriaMetrics does as it is told.
+                    _ if matches_labels(binary) => Err(forbid(Reason::Matching, it)),
                     (None, None) => Ok(None),
                     (Some(rows), None) | (None, Some(rows)) => self.unnamed(rows, it).map(Some),
                 }
@@ -361,6 +363,16 @@ fn whole(labels: &Labels, it: &Expr) -> Result<(), Inseparable> {
         true => Err(forbid(Reason::Text, it)),
         false => Ok(()),
     }
+}
+
+/// Whether an operator says which labels its sides are matched by.
+fn matches_labels(binary: &BinaryExpr) -> bool {
+    let modifier = binary.modifier.as_ref();
+    modifier.is_some_and(|it| {
+        let fills = it.fill_values.lhs.is_some() || it.fill_values.rhs.is_some();
+        let is_grouped = it.card.labels().is_some();
+        it.matching.is_some() || is_grouped || fills
+    })
 }
 
 fn has(labels: &Labels, label: &str) -> bool {

@@ -253,6 +253,7 @@ fn objects_that_nobody_asks_about_are_let_in_where_they_cannot_fail_the_query() 
             "histogram_quantile(scalar(a{M}), a{M})",
             Reason::Function("scalar"),
         ),
+        ("2 * on () (a{M})", Reason::Matching),
         ("topk(1, a{M})", Reason::Aggregation),
         ("sum(a{M}) by (container)", Reason::Grouping),
         ("sum(a{M}) by (pod, G_x)", Reason::Text),
