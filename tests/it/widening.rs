@@ -3,12 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::Value;
 use tidegauge::quantity::Quantity;
 
 use crate::support::adapter::Adapter;
 use crate::support::exporter::Exporter;
+use crate::support::poll;
 use crate::support::prometheus::{Prometheus, TargetLabels};
 use crate::support::tap::{Behaviour, Tap};
 
@@ -295,4 +297,40 @@ async fn where_the_one_query_fails_smaller_ones_answer_at_once() {
     let metrics = scene.adapter.get("/metrics").await.body;
     let line = "tidegauge_widening_given_up_total{cause=\"too_large\"} 1";
     assert!(metrics.contains(line), "{metrics}");
+}
+
+#[tokio::test]
+async fn while_prometheus_is_away_the_one_answer_stays_and_nobody_asks_for_more() {
+    let scene = Scene::start(&["--query-ttl=1s", "--stale-grace=10m"]).await;
+    let ask_all = async || {
+        for namespace in 0..5 {
+            for pod in 0..3 {
+                scene.ask_for_pod("queue_depth", namespace, pod).await;
+            }
+        }
+    };
+    ask_all().await;
+    ask_all().await;
+    scene.tap.behave(Behaviour::Close);
+    scene.tap.take();
+    let mut asked = Vec::new();
+    let limit = Duration::from_secs(30);
+    poll::until(
+        "queries have failed, and asks have not",
+        limit,
+        async || {
+            ask_all().await;
+            asked.extend(scene.tap.take_queries());
+            match asked.len() {
+                0..3 => Err(format!("{asked:?}")),
+                _ => Ok(()),
+            }
+        },
+    )
+    .await;
+    assert!(asked.iter().all(|query| query == OF_CLUSTER), "{asked:?}");
+    scene.tap.behave(Behaviour::Forward);
+    let metrics = scene.adapter.get("/metrics").await.body;
+    assert!(metrics.contains("query_results_total{freshness=\"stale\"}"));
+    ask_all().await;
 }
