@@ -219,6 +219,7 @@ fn asking(config: &Config, backends: &Backends) -> api::Asking {
         },
         timeouts: backends.iter().map(|backend| backend.timeout()).collect(),
         rows_max: config.samples.rows_max,
+        bytes_max: config.samples.query_bytes_max,
     }
 }
 

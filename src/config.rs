@@ -105,6 +105,8 @@ pub struct SamplesFlags {
     pub bytes: u64,
     /// Rows of one answer.
     pub rows_max: usize,
+    /// Bytes of one query's text.
+    pub query_bytes_max: usize,
     /// For how many objects one query may be asked, where a rule does not say.
     pub widening: Widen,
 }

@@ -14,6 +14,7 @@ use crate::rules::{Origin, Query};
 use crate::selector::Selector;
 
 mod fixed;
+mod long;
 mod matchers;
 /// CPU and memory of pods and nodes.
 pub mod resource;
@@ -22,6 +23,7 @@ mod tests;
 mod values;
 
 pub use fixed::Choice;
+pub use long::{check_length, custom_query_within};
 use matchers::Matchers;
 use values::value;
 pub use values::{
@@ -69,6 +71,23 @@ pub enum Error {
         /// Go's text.
         cause: String,
     },
+    /// Servers refuse long queries.
+    #[error(
+        "{rule} (line {line}): the query has {bytes} bytes, more than --max-query-bytes \
+         ({bytes_max}), and {cause}"
+    )]
+    TooLong {
+        /// The rule, as `rules[2]`.
+        rule: String,
+        /// Its line in the file.
+        line: usize,
+        /// What it has.
+        bytes: usize,
+        /// What it may have.
+        bytes_max: usize,
+        /// Why it is not made shorter.
+        cause: String,
+    },
     /// The rows of a rule's `query` do not say what is asked for.
     #[error("{rule} (line {line}): {cause}")]
     Rows {
@@ -96,6 +115,8 @@ impl Error {
 pub struct ObjectsQuery {
     /// The text.
     pub promql: String,
+    /// Texts for more of the objects, where one for all would be too long.
+    pub further: Vec<String>,
     /// The labels that tell whose a row is: the namespace, where it is for all of them, and the
     /// object.
     pub labels: Vec<String>,
@@ -157,6 +178,7 @@ pub fn custom_query(
     let (query, series) = (&metric.rule.query, &metric.series);
     Ok(ObjectsQuery {
         promql: render(&origin, query, series, matchers, group_by)?,
+        further: Vec::new(),
         labels,
         namespace: of_all.map(str::to_owned),
         choice: None,

@@ -57,6 +57,8 @@ pub struct Query {
     pub backend: usize,
     /// The text.
     pub promql: String,
+    /// Texts that are asked as well, where one would be too long; the rows are put together.
+    pub further: Vec<String>,
     /// Which labels of the rows matter.
     pub labels: Labels,
     /// More rows are an error.
@@ -69,6 +71,14 @@ pub struct Query {
     pub partial: Partial,
     /// How long they hold.
     pub policy: Policy,
+}
+
+impl Query {
+    /// All that is asked.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let further = self.further.iter().map(String::as_str);
+        std::iter::once(self.promql.as_str()).chain(further)
+    }
 }
 
 /// What is kept.
@@ -329,7 +339,8 @@ impl Entry {
     }
 
     fn bytes(&self) -> u64 {
-        let bytes = ENTRY_BYTES + self.query.promql.len() * 2 + self.lock().bytes();
+        let texts = self.query.texts().map(str::len).sum::<usize>();
+        let bytes = ENTRY_BYTES + texts + self.lock().bytes();
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 

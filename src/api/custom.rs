@@ -65,11 +65,12 @@ pub(super) async fn answer(
     };
     let alike = asked.alike(api, metric, &origin);
     let plan = |scope| {
-        let query = asked.query(metric, scope);
+        let query = asked.query(metric, scope, api.asking.bytes_max);
         let query = query.map_err(|error| unplanned(metric, &error, ask))?;
         let labels = Labels::Keys(query.labels.clone());
         let wanted = Wanted::by(&metric.rule, query.promql.clone(), labels);
-        Ok((query, api.query(wanted)))
+        let wanted = api.query(wanted.with(query.further.clone()));
+        Ok((query, wanted))
     };
     let (query, rows) = api.rows_of_objects(&alike, plan, deadline).await?;
     let values = ObjectValues::of(&rows, &query, &metric.rule.terms, &names);
@@ -100,8 +101,14 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn query(&self, metric: &Metric, scope: Scope) -> Result<ObjectsQuery, plan::Error> {
-        plan::custom_query(metric, scope, self.namespace, self.names, self.selector)
+    fn query(
+        &self,
+        metric: &Metric,
+        scope: Scope,
+        bytes_max: usize,
+    ) -> Result<ObjectsQuery, plan::Error> {
+        let (names, selector) = (self.names, self.selector);
+        plan::custom_query_within(metric, scope, self.namespace, names, selector, bytes_max)
     }
 
     /// The ask as one of its kind.
@@ -175,6 +182,9 @@ fn not_found(api: &Api, snapshot: &Snapshot, ask: &CustomAsk, cause: NotFound) -
 }
 
 fn unplanned(metric: &Metric, error: &plan::Error, ask: &CustomAsk) -> Failure {
+    if matches!(error, plan::Error::TooLong { .. }) {
+        return Failure::plan(error);
+    }
     if !error.is_clients() {
         tracing::debug!(rule = %metric.rule.id, %error, "the rule cannot make a query");
     }

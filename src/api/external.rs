@@ -28,8 +28,12 @@ pub(super) async fn answer(
             Failure::no_such_external_metric(&ask.metric)
         }));
     };
-    let query = plan::external_query(metric, &ask.namespace, &selector)
-        .map_err(|error| Failure::plan(&error))?;
+    let origin = metric.rule.origin();
+    let query = plan::external_query(metric, &ask.namespace, &selector).and_then(|query| {
+        plan::check_length(&origin, &query.promql, api.asking.bytes_max)?;
+        Ok(query)
+    });
+    let query = query.map_err(|error| Failure::plan(&error))?;
     let wanted = Wanted::by(&metric.rule, query.promql.clone(), Labels::All);
     // Of a fixed query one row is chosen, whatever there is.
     let wanted = match metric.rule.is_fixed() {
@@ -39,7 +43,7 @@ pub(super) async fn answer(
     let rows = api.rows(wanted, deadline).await?;
     let values = ExternalValues::of(&rows, &query, &metric.rule.terms);
     let values = values.map_err(|error| Failure::plan(&error))?;
-    api.count_dropped(&metric.rule.origin(), values.dropped());
+    api.count_dropped(&origin, values.dropped());
     let kind = rows.head().kind;
     external_metric_value_list(&ask.metric, kind, values.items(), form)
 }

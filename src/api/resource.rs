@@ -19,6 +19,7 @@ use super::wire::resource::{Item, Measured};
 use super::{Api, Body, Deadline};
 use crate::kinds::GroupResource;
 use crate::kubernetes::Object;
+use crate::plan::check_length;
 use crate::plan::resource::{
     Missing, PodUsage, Pods, PodsQuery, Samples, node_usage, nodes_query, pod_usage, pods_query,
 };
@@ -185,6 +186,7 @@ impl Asked<'_> {
     async fn node_samples(&self, names: &[String]) -> Result<Both, Failure> {
         let samples = async |metric: &ResourceMetric| {
             let query = nodes_query(metric, names).map_err(|error| Failure::plan(&error))?;
+            self.check_length(metric, &query)?;
             let label = metric.labels.node.clone().unwrap_or_default();
             let rows = self.rows_of_nodes(metric, query, label).await?;
             self.told(metric, Samples::of_nodes(&rows, names))
@@ -223,11 +225,17 @@ impl Asked<'_> {
         };
         let plan = |scope| {
             let query = pods_query(metric, scope, pods).map_err(|error| Failure::plan(&error))?;
+            self.check_length(metric, &query.promql)?;
             let labels = Labels::Keys(query.labels.clone());
             let wanted = Wanted::by_resource(&metric.rule, query.promql.clone(), labels);
             Ok((query, self.api.query(wanted)))
         };
         self.api.rows_of_objects(&ask, plan, self.deadline).await
+    }
+
+    fn check_length(&self, metric: &ResourceMetric, promql: &str) -> Result<(), Failure> {
+        let bytes_max = self.api.asking.bytes_max;
+        check_length(&metric.rule.origin, promql, bytes_max).map_err(|error| Failure::plan(&error))
     }
 
     async fn rows_of_nodes(

@@ -23,11 +23,14 @@ pub struct Asking {
     pub timeouts: Vec<Duration>,
     /// The rows that one may give (`--max-rows`).
     pub rows_max: usize,
+    /// How long the text of one may be (`--max-query-bytes`).
+    pub bytes_max: usize,
 }
 
 /// Rows that are wanted, on a rule's terms.
 pub(super) struct Wanted<'a> {
     promql: String,
+    further: Vec<String>,
     /// Which labels of the rows matter.
     labels: Labels,
     backend: usize,
@@ -43,9 +46,15 @@ impl<'a> Wanted<'a> {
         Wanted { rows_max, ..self }
     }
 
+    /// The same, and the rows of these texts.
+    pub(super) fn with(self, further: Vec<String>) -> Wanted<'a> {
+        Wanted { further, ..self }
+    }
+
     pub(super) fn by(rule: &'a Rule, promql: String, labels: Labels) -> Wanted<'a> {
         Wanted {
             promql,
+            further: Vec::new(),
             labels,
             backend: rule.backend,
             partial: rule.partial,
@@ -61,6 +70,7 @@ impl<'a> Wanted<'a> {
     ) -> Wanted<'a> {
         Wanted {
             promql,
+            further: Vec::new(),
             labels,
             backend: rule.backend,
             partial: rule.partial,
@@ -88,6 +98,7 @@ impl Api {
         Query {
             backend: wanted.backend,
             promql: wanted.promql,
+            further: wanted.further,
             labels: wanted.labels,
             rows_max: wanted.rows_max.min(self.asking.rows_max),
             timeout: terms.timeout.unwrap_or(*timeout),

@@ -117,6 +117,7 @@ fn samples(flags: &Samples) -> SamplesFlags {
         entries: flags.query_cache_entries.get(),
         bytes: flags.query_cache_bytes,
         rows_max: flags.max_rows.get(),
+        query_bytes_max: usize::try_from(flags.max_query_bytes).unwrap_or(usize::MAX),
         widening: flags.widening,
     }
 }

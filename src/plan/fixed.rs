@@ -37,6 +37,7 @@ pub(super) fn objects(
     let keys = keys(selector);
     Ok(ObjectsQuery {
         promql: render(&origin, query, "", Matchers::default(), Vec::new())?,
+        further: Vec::new(),
         labels: labels.into_iter().cloned().chain(keys).collect(),
         namespace: namespace.map(str::to_owned),
         choice: Some(Choice {

@@ -498,3 +498,48 @@ fn nothing_is_zero_only_where_the_answer_is_whole_and_has_no_row() {
     let (a, b) = zeros(&[(&["a"], f64::NAN)], head);
     assert!(matches!(a, Found::NotANumber(_)) && b == Found::Nothing);
 }
+
+/// The texts for these names where one may have a kilobyte, and what they select.
+fn in_parts(template: &str, names: &[String]) -> Result<Vec<String>, Error> {
+    let snapshot = custom(template);
+    let (_, metric) = snapshot
+        .custom(&GroupResource::core("pods"), true, "foo")
+        .unwrap();
+    let (scope, selector) = (Scope::Exact, Selector::default());
+    let query = custom_query_within(metric, scope, Some("x"), names, &selector, 1024)?;
+    Ok([vec![query.promql], query.further].concat())
+}
+
+#[test]
+fn a_query_that_is_too_long_is_asked_in_parts_where_that_gives_the_same() {
+    let names: Vec<String> = (0..1000)
+        .map(|pod| format!("web-{:06}", pod * 7919))
+        .collect();
+    let template = "sum(foo{<<.LabelMatchers>>}) by (<<.GroupBy>>)";
+    let texts = in_parts(template, &names).unwrap();
+    assert!(texts.len() > 1 && texts.iter().all(|text| text.len() <= 1024));
+    // Each name is in one text, and nothing else is.
+    let patterns = texts.iter().map(|text| {
+        let (_, rest) = text.split_once("pod=~\"").unwrap();
+        regex::Regex::new(&format!("^(?:{})$", rest.split_once('"').unwrap().0)).unwrap()
+    });
+    let patterns: Vec<_> = patterns.collect();
+    let found = |name: &str| patterns.iter().filter(|it| it.is_match(name)).count();
+    assert!(names.iter().all(|name| found(name) == 1));
+    assert_eq!(found("web-000001"), 0);
+    assert_eq!(in_parts(template, &names[..2]).unwrap().len(), 1);
+
+    let refused = in_parts(
+        "topk(3, sum(foo{<<.LabelMatchers>>}) by (<<.GroupBy>>))",
+        &names,
+    );
+    let text = refused.unwrap_err().to_string();
+    let expected = "bytes, more than --max-query-bytes (1024), and it cannot be asked in parts: this \
+                    aggregation is not known to keep namespaces and objects apart: topk(";
+    assert!(text.contains(expected), "{text}");
+    let one = in_parts(template, &["x".repeat(1024)]).unwrap_err();
+    assert!(
+        one.to_string().ends_with("one name alone makes it so"),
+        "{one}"
+    );
+}

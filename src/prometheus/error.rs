@@ -133,6 +133,23 @@ impl Error {
         }
     }
 
+    /// Of a request that had `limit` in all, waiting and all replicas included.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Error {
+        match self {
+            Self::Deadline => Self::Timeout(limit),
+            Self::Replicas(all) => {
+                let all = all.into_iter().map(|error| error.within(limit));
+                Self::Replicas(all.collect())
+            }
+            Self::Backend { name, error } => Self::Backend {
+                name,
+                error: Box::new(error.within(limit)),
+            },
+            other => other,
+        }
+    }
+
     /// Whether time ran out, here or in Prometheus.
     pub fn is_timeout(&self) -> bool {
         match self {

@@ -76,6 +76,7 @@ fn query(promql: &str) -> Query {
     Query {
         backend: 0,
         promql: promql.to_owned(),
+        further: Vec::new(),
         labels: Labels::All,
         rows_max: 10,
         timeout: TAKES * 2,

@@ -189,6 +189,7 @@ impl Scene {
                 Scope::Cluster => "cluster ".to_owned(),
             };
             let query = Query {
+                further: Vec::new(),
                 backend: 0,
                 promql,
                 labels: Labels::All,

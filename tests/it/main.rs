@@ -4,7 +4,7 @@
 //! stand where the API server and a person stand; `harness` shows that the
 //! servers these tests stand on do what their names say; `relist` and `sick` are about Prometheus, well
 //! and ill, `backends` about several of them, `enforced` about what one is held to; `cache` about what
-//! is remembered, `terms` about rules with terms of their own;
+//! is remembered, `terms` about rules with terms of their own, `long` about queries that are too long;
 //! `resource` about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
 //! at once, `widening` about what is; `discovery` and `openapi` keep documents as clients do; `tidy`
 //! reads the sources.
@@ -25,6 +25,7 @@ mod discovery;
 mod enforced;
 mod harness;
 mod kubectl;
+mod long;
 mod manifests;
 mod openapi;
 mod recorded;

@@ -37,4 +37,9 @@ pub(in crate::config) struct Samples {
     /// by smaller ones.
     #[arg(long, value_name = "COUNT", default_value = "200000")]
     pub(in crate::config) max_rows: NonZeroUsize,
+    /// How long the text of one query may be. A longer one is asked in parts where that is proven
+    /// to give the same, and else is an error that says so. VictoriaMetrics takes 16KiB
+    /// (-search.maxQueryLen), and few proxies take less.
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = values::bytes)]
+    pub(in crate::config) max_query_bytes: u64,
 }
