@@ -1,4 +1,4 @@
-//! The judgement on queries is true: over the real Prometheus, a query that is asked for all
+//! The judgement on queries is true: over the real Prometheus and VictoriaMetrics, a query that is asked for all
 //! namespaces at once gives what it gives for each, and each kind of query that is refused would
 //! give something else.
 
@@ -19,7 +19,8 @@ use tidegauge::registry::{Listings, ResourceMetric, Snapshot};
 use tidegauge::rules;
 
 use crate::support::exporter::{self, Exporter};
-use crate::support::prometheus::{Prometheus, TargetLabels};
+use crate::support::prometheus::{Api, Prometheus, TargetLabels};
+use crate::support::victoria::Victoria;
 
 mod custom;
 mod made_up;
@@ -215,17 +216,12 @@ fn fold(answer: Result<Vec<Value>, String>, namespace: Option<&str>, pods: &Pods
 }
 
 /// What Go's way gives: each namespace on its own.
-async fn each(
-    prometheus: &Prometheus,
-    metric: &ResourceMetric,
-    pods: &Pods,
-    at: f64,
-) -> Option<Rows> {
+async fn each(api: Api<'_>, metric: &ResourceMetric, pods: &Pods, at: f64) -> Option<Rows> {
     let mut all = Rows::new();
     for (namespace, names) in pods {
         let one = Pods::from([(Arc::clone(namespace), names.clone())]);
         let query = pods_query(metric, Scope::Exact, &one).unwrap();
-        let answer = prometheus.query_at(&query.promql, at).await;
+        let answer = api.query_at(&query.promql, at).await;
         all.extend(fold(answer, Some(namespace), pods)?);
     }
     Some(all)
@@ -252,38 +248,68 @@ fn series(world: &str) -> impl Strategy<Value = String> + use<> {
     })
 }
 
+/// Two scrapes make a rate, and what is as old as what is asked for is there.
+const SCRAPED: &str = "offset 5s";
+
+/// The time that is asked for: what is that old is not added to any more.
+fn a_while_ago() -> f64 {
+    jiff::Timestamp::now().as_duration().as_secs_f64() - 3.0
+}
+
+/// Series of several worlds, whose names begin with `letter`.
+fn worlds(letter: char, series: impl Fn(&str) -> String) -> (Vec<String>, String) {
+    let worlds: Vec<String> = (0..WORLDS)
+        .map(|world| format!("{letter}{world}"))
+        .collect();
+    let text = worlds.iter().map(|world| series(world)).collect();
+    (worlds, text)
+}
+
+/// Any value of a strategy.
+fn any_of<T>(strategy: impl Strategy<Value = T>) -> T {
+    let mut runner = TestRunner::default();
+    strategy.new_tree(&mut runner).unwrap().current()
+}
+
 #[tokio::test]
 async fn a_query_for_all_namespaces_gives_what_it_gives_for_each() {
-    let mut runner = TestRunner::default();
-    let worlds: Vec<String> = (0..WORLDS).map(|world| format!("w{world}")).collect();
-    let mut text = String::new();
-    for world in &worlds {
-        text += &series(world).new_tree(&mut runner).unwrap().current();
-    }
-    let (fixed, rising) = (text.clone(), text);
-    let exporter = Exporter::start(move |elapsed| exporter::rising(&rising, elapsed)).await;
+    let (worlds, text) = worlds('w', |world| any_of(series(world)));
+    let served = text.clone();
+    let exporter = Exporter::start(move |elapsed| exporter::rising(&served, elapsed)).await;
     let prometheus = Prometheus::start(&[exporter.address], TargetLabels::Dropped).await;
-    // Two scrapes make a rate.
-    let scraped_before = "{__name__=~\"w.*_total\"} offset 2s";
-    prometheus.wait_for(&[scraped_before]).await;
-    let at = jiff::Timestamp::now().as_duration().as_secs_f64();
+    all_as_each(prometheus.api(), &worlds, &text).await;
+}
+
+#[tokio::test]
+async fn over_victoria_metrics_a_query_for_all_namespaces_gives_what_it_gives_for_each() {
+    let (worlds, text) = worlds('w', |world| any_of(series(world)));
+    let served = text.clone();
+    let exporter = Exporter::start(move |elapsed| exporter::rising(&served, elapsed)).await;
+    let victoria = Victoria::start(&[exporter.address], TargetLabels::Dropped).await;
+    all_as_each(victoria.api(), &worlds, &text).await;
+}
+
+async fn all_as_each(api: Api<'_>, worlds: &[String], fixed: &str) {
+    api.wait_for(&[&format!("{{__name__=~\"w.*_total\"}} {SCRAPED}")])
+        .await;
+    let at = a_while_ago();
     // Of the pod `r` nobody asks, though it has series.
     let pods = wanted(&["x", "y", "z"], &["p", "q"]);
     let mut rows = 0;
-    for world in &worlds {
+    for world in worlds {
         let templates = SEPARABLE.iter().map(ToString::to_string);
         for template in templates.chain(of_tables()) {
             let metric = metric(&template, world);
             assert_eq!(metric.proven(), Scope::Cluster, "{template}");
             let wide = pods_query(&metric, Scope::Exact, &pods).unwrap();
-            let narrow = each(&prometheus, &metric, &pods, at).await;
+            let narrow = each(api, &metric, &pods, at).await;
             // The same with no matcher on names at all, as a list of many thousands is asked.
             let promql = wide.promql.clone();
             let listed = "namespace=~\"x|y|z\",pod=~\"p|q\"";
             let (absent, present) = (promql.replace(listed, "namespace!=\"\""), &promql);
             assert_ne!(absent, promql);
             for promql in [present, &absent] {
-                let answer = prometheus.query_at(promql, at).await;
+                let answer = api.query_at(promql, at).await;
                 let found = fold(answer, None, &pods);
                 assert_eq!(found, narrow, "{promql}\nover\n{fixed}");
                 rows += found.map_or(0, |rows| rows.len());
@@ -318,7 +344,7 @@ async fn each_kind_of_query_that_is_refused_would_give_something_else() {
         };
         let template = metric.rule.container_query.template.as_ref().unwrap();
         let wide = template.render(&data).unwrap();
-        let narrow = each(&prometheus, &metric, &pods, at).await;
+        let narrow = each(prometheus.api(), &metric, &pods, at).await;
         assert!(narrow.is_some(), "{wide}");
         let found = fold(prometheus.query_at(&wide, at).await, None, &pods);
         assert_ne!(found, narrow, "{wide}");
@@ -340,7 +366,7 @@ async fn pods_that_nobody_asks_about_cannot_fail_a_query() {
         assert_eq!(verdict.namespaces, Ok(()), "{template}");
         let found = verdict.others.as_ref().unwrap_err();
         assert_eq!(&found.reason, reason, "{template}");
-        let narrow = each(&prometheus, &metric, &pods, at).await;
+        let narrow = each(prometheus.api(), &metric, &pods, at).await;
         assert_eq!(narrow.map(|rows| rows.len()), Some(1), "{template}");
         // What would be asked otherwise.
         let data = Data {

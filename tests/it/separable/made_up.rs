@@ -50,20 +50,30 @@ fn expression() -> impl Strategy<Value = String> {
 
 #[tokio::test]
 async fn whatever_a_query_is_made_of_it_is_asked_at_once_only_where_that_changes_nothing() {
-    let mut runner = TestRunner::default();
-    let worlds: Vec<String> = (0..WORLDS).map(|world| format!("m{world}")).collect();
-    let mut text = String::new();
-    for world in &worlds {
-        text += &series(world).new_tree(&mut runner).unwrap().current();
-    }
+    let (worlds, text) = worlds('m', |world| any_of(series(world)));
     let served = text.clone();
     let exporter = Exporter::start(move |_: Duration| served.clone()).await;
     let prometheus = Prometheus::start(&[exporter.address], TargetLabels::Dropped).await;
-    prometheus.wait_for(&["{__name__=~\"m.*\"}"]).await;
-    let at = jiff::Timestamp::now().as_duration().as_secs_f64();
+    nothing_changes(prometheus.api(), &worlds, &text).await;
+}
+
+#[tokio::test]
+async fn over_victoria_metrics_it_is_asked_at_once_only_where_that_changes_nothing() {
+    let (worlds, text) = worlds('m', |world| any_of(series(world)));
+    let served = text.clone();
+    let exporter = Exporter::start(move |_: Duration| served.clone()).await;
+    let victoria = Victoria::start(&[exporter.address], TargetLabels::Dropped).await;
+    nothing_changes(victoria.api(), &worlds, &text).await;
+}
+
+async fn nothing_changes(api: Api<'_>, worlds: &[String], text: &str) {
+    let mut runner = TestRunner::default();
+    api.wait_for(&[&format!("{{__name__=~\"m.*\"}} {SCRAPED}")])
+        .await;
+    let at = a_while_ago();
     let pods = wanted(&["x", "y", "z"], &["p", "q"]);
     let (mut wide, mut nameless) = (0, 0);
-    for world in &worlds {
+    for world in worlds {
         for _ in 0..QUERIES {
             let made_up = expression().new_tree(&mut runner).unwrap().current();
             // One row for each container, whatever is inside.
@@ -71,18 +81,18 @@ async fn whatever_a_query_is_made_of_it_is_asked_at_once_only_where_that_changes
             let Some(verdict) = &metric.at_once else {
                 panic!("{made_up}")
             };
-            let narrow = each(&prometheus, &metric, &pods, at).await;
+            let narrow = each(api, &metric, &pods, at).await;
             if verdict.forbids().is_none() {
                 wide += 1;
                 let promql = pods_query(&metric, Scope::Exact, &pods).unwrap().promql;
                 let promql = promql.replace(",pod=~\"p|q\"", "");
-                let found = fold(prometheus.query_at(&promql, at).await, None, &pods);
+                let found = fold(api.query_at(&promql, at).await, None, &pods);
                 assert!(found.is_some(), "{promql} fails over\n{text}");
                 assert_eq!(found, narrow, "{promql}\nover\n{text}");
             }
             if verdict.others.is_ok() {
                 nameless += 1;
-                let found = of_each_namespace(&prometheus, &metric, &pods, at).await;
+                let found = of_each_namespace(api, &metric, &pods, at).await;
                 assert!(found.is_some(), "{made_up} fails over\n{text}");
                 assert_eq!(found, narrow, "{made_up}\nover\n{text}");
             }
@@ -96,7 +106,7 @@ async fn whatever_a_query_is_made_of_it_is_asked_at_once_only_where_that_changes
 
 /// What each namespace gives on its own without a matcher on names.
 async fn of_each_namespace(
-    prometheus: &Prometheus,
+    api: Api<'_>,
     metric: &ResourceMetric,
     pods: &Pods,
     at: f64,
@@ -107,7 +117,7 @@ async fn of_each_namespace(
         let query = pods_query(metric, Scope::Exact, &one).unwrap();
         let promql = query.promql.replace(",pod=~\"p|q\"", "");
         assert_ne!(promql, query.promql);
-        let answer = prometheus.query_at(&promql, at).await;
+        let answer = api.query_at(&promql, at).await;
         all.extend(fold(answer, Some(namespace), pods)?);
     }
     Some(all)
