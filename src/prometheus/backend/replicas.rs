@@ -12,11 +12,14 @@ use super::{Client, Error, Settings, SetupError};
 /// time of a request: a host that is gone answers nothing at all.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
 
+/// The budget of a request is its limit here: rules may give their queries more time than the
+/// backend gives the others.
+const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
+
 pub(super) struct Replicas {
     /// In the order of the file.
     clients: Vec<Arc<Client>>,
     of_flags: bool,
-    timeout: Duration,
     /// The one to ask first: that which answered last.
     first: AtomicUsize,
 }
@@ -28,15 +31,14 @@ impl Replicas {
             let connect = several.then(|| CONNECT_MAX.min(settings.timeout / 3));
             let settings = Settings {
                 connect_timeout: settings.connect_timeout.or(connect),
+                timeout: NO_LIMIT,
                 ..settings.clone()
             };
             Client::new(&settings).map(Arc::new)
         };
-        let timeout = replicas.iter().map(|it| it.timeout).max();
         Ok(Replicas {
             clients: replicas.iter().map(client).collect::<Result<_, _>>()?,
             of_flags: replicas.iter().all(|it| it.backend.is_none()),
-            timeout: timeout.unwrap_or_default(),
             first: AtomicUsize::new(0),
         })
     }
@@ -56,14 +58,9 @@ impl Replicas {
         let count = self.clients.len();
         let first = self.first.load(Ordering::Relaxed);
         let began = Instant::now();
-        let longest = budget.min(self.timeout);
         let mut failures: Vec<(usize, Error)> = Vec::new();
         for place in (first..first + count).map(|place| place % count) {
-            // The first one has all of it, to the millisecond, and its texts name the flag's value.
-            let left = match failures.is_empty() {
-                true => budget,
-                false => longest.saturating_sub(began.elapsed()),
-            };
+            let left = budget.saturating_sub(began.elapsed());
             if left.is_zero() && !failures.is_empty() {
                 break;
             }

@@ -162,6 +162,27 @@ async fn replicas_share_one_deadline_and_one_that_hangs_is_not_asked_first_again
 }
 
 #[tokio::test]
+async fn a_query_has_the_time_that_it_is_given_and_its_error_names_that() {
+    let server = replying(|| Reply::Hang(Vec::new())).await;
+    let mut plan = plan(&[&server.url]);
+    let backend = |timeout| {
+        plan.replicas[0].timeout = timeout;
+        Backend::new(&plan, Metrics::new()).unwrap()
+    };
+    // That of its rule may be longer than that of the backend, and shorter.
+    let given = Duration::from_millis(300);
+    for backend in [Duration::from_millis(20), LONG].map(backend) {
+        let began = std::time::Instant::now();
+        let error = within(&backend, given, Partial::Accept).await.unwrap_err();
+        assert!(began.elapsed() >= given);
+        assert_eq!(
+            error.to_string(),
+            "backend team-a: Prometheus did not answer within 0.3s"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_swallows_everything_is_given_up_for_the_next_one() {
     // No more connections are taken up than wait to be accepted; the next ones are not answered.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
@@ -247,10 +268,10 @@ async fn no_more_requests_are_open_than_the_concurrency_and_the_rest_waits_its_t
         .await
     };
     let mut plan = plan(&[&server.url]);
-    plan.concurrency = 3;
+    plan.concurrency = 20;
     let metrics = Metrics::new();
     let backend = Arc::new(Backend::new(&plan, Arc::clone(&metrics)).unwrap());
-    let asks = (0..60).map(|number| {
+    let asks = (0..2_000).map(|number| {
         let backend = Arc::clone(&backend);
         tokio::spawn(async move {
             match number % 2 {
@@ -263,20 +284,20 @@ async fn no_more_requests_are_open_than_the_concurrency_and_the_rest_waits_its_t
         })
     });
     let asks: Vec<_> = asks.collect();
-    let full = r#"tidegauge_upstream_waiting{backend="team-a"} 57"#;
-    while server.seen().len() < 3 || !metrics.text().contains(full) {
+    let full = r#"tidegauge_upstream_waiting{backend="team-a"} 1980"#;
+    while server.seen().len() < 20 || !metrics.text().contains(full) {
         tokio::task::yield_now().await;
     }
-    permits.add_permits(60);
+    permits.add_permits(2_000);
     for asked in asks {
         asked.await.unwrap().unwrap();
     }
-    assert_eq!((server.seen().len(), server.most_open()), (60, 3));
+    assert_eq!((server.seen().len(), server.most_open()), (2_000, 20));
     let text = metrics.text();
     for line in [
         r#"tidegauge_upstream_open{backend="team-a"} 0"#,
         r#"tidegauge_upstream_waiting{backend="team-a"} 0"#,
-        r#"tidegauge_upstream_requests_total{backend="team-a",kind="query",outcome="ok"} 30"#,
+        r#"tidegauge_upstream_requests_total{backend="team-a",kind="query",outcome="ok"} 1000"#,
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }

@@ -10,7 +10,7 @@ use tidegauge::api::route::{Parsed, Route};
 use tidegauge::kinds::Kinds;
 use tidegauge::prometheus::Error;
 use tidegauge::prometheus::decode::{self, Body};
-use tidegauge::promql::SeriesSelector;
+use tidegauge::promql::{Enforcer, SeriesSelector};
 use tidegauge::quantity::Quantity;
 use tidegauge::registry::{Listings, Snapshot};
 use tidegauge::rules::{self, Finding, Severity};
@@ -187,11 +187,16 @@ fn value(text: &str) -> f64 {
         .expect("a canonical quantity must be a number")
 }
 
+/// A query that is held to matchers: what is sent is held, and stays as it is when it is held again.
 /// A series selector: with a label added it is one still, of the same series and that label.
 pub fn promql(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
+    let enforcer = Enforcer::new(vec![("team".to_owned(), "a".to_owned())]);
+    if let Ok(held) = enforcer.apply(text) {
+        assert_eq!(enforcer.apply(&held), Ok(held.clone()), "{text}");
+    }
     let Some(selector) = SeriesSelector::parse(text) else {
         return;
     };
