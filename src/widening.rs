@@ -9,8 +9,9 @@
 //!
 //! - it gives too many rows or bytes, or the server refuses it: the next narrower query is asked
 //!   for the same ask, and the wide one not for minutes;
-//! - it is slow, is not answered in time, or fails in a way that may be its own: one ask at a time
-//!   tries its exact query, and where that is answered the wide one is given up;
+//! - it is slow, is not answered in time, or fails in a way that may be its own (and for a while,
+//!   where a server that goes away fails so too): one ask at a time tries its exact query, and
+//!   where that is answered the wide one is given up;
 //! - it gives more rows than its asks are worth: it is not asked for minutes;
 //! - the server cannot be reached, or is ill: nothing is changed, for thousands of exact queries
 //!   would not make it well. The last rows are given, of whichever scope, while they may.

@@ -11,6 +11,9 @@ use crate::prometheus;
 use crate::registry::separable::Scope;
 use crate::samples::{Freshness, Query, Rows, Samples};
 
+/// What an answer that took its time asks for.
+const SLOW_ANSWER: Remedy = Remedy::Probe(Cause::TooSlow);
+
 /// One ask on its way.
 pub(super) struct Asking<'a, F> {
     pub(super) widening: &'a Widening,
@@ -53,7 +56,9 @@ impl<T, P, F: Fn(Scope) -> Result<(T, Query), P>> Asking<'_, F> {
                     scope = self.narrower(scope);
                     continue;
                 }
-                Remedy::Probe(cause) if is_wide && self.may_probe(scope) => {
+                Remedy::Probe(cause) | Remedy::Doubt(cause)
+                    if is_wide && self.may_probe(scope, remedy) =>
+                {
                     if let Some(given) = self.probe().await? {
                         self.hold(scope, &query, cause);
                         return Ok((Scope::Exact, given));
@@ -84,17 +89,17 @@ impl<T, P, F: Fn(Scope) -> Result<(T, Query), P>> Asking<'_, F> {
     /// Looks at an answer whether its query is worth to be asked again.
     async fn judge(&self, scope: Scope, query: &Query, rows: &Rows) -> Result<(), Error<P>> {
         let now = Instant::now();
-        let wasteful = self
-            .ladder
-            .level(scope)
-            .map(|it| it.is_wasteful(rows.len(), now));
+        let wasteful = self.ladder.level(scope).map(|mut level| {
+            level.answered();
+            level.is_wasteful(rows.len(), now)
+        });
         if wasteful == Some(true) {
             self.hold(scope, query, Cause::Wasteful);
             return Ok(());
         }
         let ttl = self.ladder.ask.ttl;
         let is_slow = |rows: &Rows| rows.head().took * SLOW > ttl;
-        if scope != Scope::Exact && is_slow(rows) && self.may_probe(scope) {
+        if scope != Scope::Exact && is_slow(rows) && self.may_probe(scope, SLOW_ANSWER) {
             let exact = self.probe().await?;
             if exact.is_some_and(|exact| !is_slow(&exact.rows)) {
                 self.hold(scope, query, Cause::TooSlow);
@@ -103,10 +108,14 @@ impl<T, P, F: Fn(Scope) -> Result<(T, Query), P>> Asking<'_, F> {
         Ok(())
     }
 
-    fn may_probe(&self, scope: Scope) -> bool {
+    fn may_probe(&self, scope: Scope, remedy: Remedy) -> bool {
         let now = Instant::now();
         let mut level = self.ladder.level(scope);
-        now < self.deadline && level.as_mut().is_some_and(|level| level.probe(now))
+        now < self.deadline
+            && level.as_mut().is_some_and(|level| match remedy {
+                Remedy::Doubt(_) => level.doubt(now),
+                _ => level.probe(now),
+            })
     }
 
     /// What the exact query gives now.

@@ -47,6 +47,8 @@ pub(super) struct Level {
     wide: Option<Wide>,
     held: Option<Held>,
     probed: Option<Instant>,
+    /// Since when it fails in a way that may be that of a server that comes and goes.
+    doubted: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -109,6 +111,7 @@ impl Level {
         if self.is_held(now) {
             return false;
         }
+        self.doubted = None;
         // Not long after it was tried again.
         let again = self
             .held
@@ -132,6 +135,17 @@ impl Level {
             self.probed = Some(now);
         }
         due
+    }
+
+    /// The same where the server may just have gone away: not before that has lasted.
+    pub(super) fn doubt(&mut self, now: Instant) -> bool {
+        let since = *self.doubted.get_or_insert(now);
+        !is_within(since, BETWEEN_PROBES, now) && self.probe(now)
+    }
+
+    /// It was answered.
+    pub(super) fn answered(&mut self) {
+        self.doubted = None;
     }
 
     /// Whether an answer of so many rows costs more than it saves. That can be told when all who

@@ -11,6 +11,8 @@ pub(super) enum Remedy {
     Narrow(Cause),
     /// A narrower query, if such a one is answered. Else it is the server that cannot.
     Probe(Cause),
+    /// The same, once it has failed for a while: servers and proxies that go away fail so too.
+    Doubt(Cause),
     /// Nothing that we can do: whoever asked would fail with any query.
     Wait,
 }
@@ -48,6 +50,11 @@ impl Remedy {
             // It was not sent.
             Error::NotEnforced(_) => Remedy::Narrow(Cause::Refused),
             Error::Refused { kind, .. } if kind == "timeout" => Remedy::Probe(Cause::TooSlow),
+            // A proxy that waits or reads no longer.
+            Error::BadStatus(StatusCode::GATEWAY_TIMEOUT) => Remedy::Doubt(Cause::TooSlow),
+            Error::Truncated(_) | Error::NotJson(_) | Error::Malformed(_) | Error::Html => {
+                Remedy::Doubt(Cause::Refused)
+            }
             Error::Refused { status, .. } | Error::BadStatus(status) if is_ill(*status) => {
                 Remedy::Wait
             }
@@ -61,6 +68,12 @@ impl Remedy {
             Error::BadStatus(_) | Error::Partial(_) => Remedy::Probe(Cause::Refused),
             Error::Timeout(_) | Error::Deadline => Remedy::Probe(Cause::TooSlow),
             Error::Backend { error, .. } => Remedy::of(error),
+            // One that is away says nothing about the query.
+            Error::Replicas(all) => {
+                let mut remedies = all.iter().map(Remedy::of);
+                let told = remedies.find(|remedy| *remedy != Remedy::Wait);
+                told.unwrap_or(Remedy::Wait)
+            }
             _ => Remedy::Wait,
         }
     }
@@ -123,6 +136,13 @@ mod tests {
             ),
             (Error::Replicas(Vec::new()), Remedy::Wait),
             (
+                Error::Replicas(vec![
+                    Error::BadStatus(StatusCode::BAD_GATEWAY),
+                    Error::Truncated(None),
+                ]),
+                Remedy::Doubt(Cause::Refused),
+            ),
+            (
                 Error::Timeout(Duration::ZERO),
                 Remedy::Probe(Cause::TooSlow),
             ),
@@ -138,8 +158,12 @@ mod tests {
             ),
             (Error::BadStatus(StatusCode::BAD_GATEWAY), Remedy::Wait),
             (Error::Auth(StatusCode::FORBIDDEN), Remedy::Wait),
-            (Error::Truncated(None), Remedy::Wait),
-            (Error::Html, Remedy::Wait),
+            (Error::Truncated(None), Remedy::Doubt(Cause::Refused)),
+            (Error::Html, Remedy::Doubt(Cause::Refused)),
+            (
+                Error::BadStatus(StatusCode::GATEWAY_TIMEOUT),
+                Remedy::Doubt(Cause::TooSlow),
+            ),
             (unreachable, Remedy::Wait),
         ] {
             assert_eq!(Remedy::of(&error), remedy, "{error:?}");

@@ -30,6 +30,8 @@ enum Mood {
     Hangs,
     TooLarge,
     Refuses,
+    /// Ends its answers too early.
+    Breaks,
     Unreachable,
 }
 
@@ -78,6 +80,7 @@ impl World {
                 let status = StatusCode::UNPROCESSABLE_ENTITY;
                 return Err(Arc::new(Upstream::Refused { kind, text, status }));
             }
+            Mood::Breaks => return Err(Arc::new(Upstream::Truncated(None))),
             Mood::Unreachable => {
                 return Err(Arc::new(Upstream::Unreachable {
                     server: "test".to_owned(),
@@ -426,6 +429,35 @@ async fn a_wide_query_that_hangs_is_given_up_only_if_an_exact_one_is_answered() 
     assert_eq!(found, (Scope::Exact, Freshness::Fetched));
     let found = scene.ask("ns-1", "pod-1", Scope::Cluster).await.unwrap();
     assert_eq!(found.0, Scope::Namespace);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wide_answer_that_never_comes_whole_is_given_up_after_a_while() {
+    let scene = Scene::settled(Scope::Cluster).await;
+    scene.world.is(Mood::Breaks, &[Scope::Cluster]);
+    advance(Duration::from_secs(6)).await;
+    let asked = async || scene.ask("ns-0", "pod-0", Scope::Cluster).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(asked().await, (Scope::Cluster, Freshness::Stale));
+        sleep(Duration::from_secs(4)).await;
+    }
+    sleep(Duration::from_secs(4)).await;
+    assert_eq!(asked().await, (Scope::Exact, Freshness::Fetched));
+    sleep(Duration::from_secs(6)).await;
+    assert_eq!(asked().await.0, Scope::Namespace);
+    // A server that breaks off and comes back is not asked more narrowly.
+    let scene = Scene::settled(Scope::Cluster).await;
+    for _ in 0..5 {
+        scene.world.is(Mood::Breaks, &ALL);
+        sleep(Duration::from_secs(10)).await;
+        let found = scene.ask("ns-0", "pod-0", Scope::Cluster).await.unwrap();
+        assert_eq!(found, (Scope::Cluster, Freshness::Stale));
+        scene.world.is(Mood::Well, &ALL);
+        sleep(Duration::from_secs(10)).await;
+        let found = scene.ask("ns-0", "pod-0", Scope::Cluster).await.unwrap();
+        assert_eq!(found.0, Scope::Cluster);
+    }
+    assert!(!scene.world.scopes_taken().contains_key(&Scope::Exact));
 }
 
 #[tokio::test(start_paused = true)]
