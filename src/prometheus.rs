@@ -3,7 +3,7 @@
 //! Speaks the instant query and the three look-ups of names (Prometheus documentation, "HTTP
 //! API"), and is the only place that knows this JSON. It promises:
 //!
-//! - every request ends within its budget, and look-ups within a limit, whatever the server does,
+//! - every request ends within its budget and `--prometheus-timeout`, whatever the server does,
 //!   and the server is told the time it has left (`timeout=`);
 //! - samples are handed on one at a time; memory does not grow with the answer, and an answer over
 //!   its limit is an error;
@@ -206,13 +206,7 @@ impl Client {
         T: Send + 'static,
         D: FnOnce(Body) -> Result<T, Error> + Send + 'static,
     {
-        // A query's time is its rule's own.
-        let limit = if call.timed {
-            budget
-        } else {
-            budget.min(self.timeout)
-        };
-        let deadline = Instant::now() + limit;
+        let deadline = Instant::now() + budget.min(self.timeout);
         let attempt = async {
             let response = self.send(&call, deadline).await?;
             let status = response.status();
@@ -229,7 +223,7 @@ impl Client {
         match tokio::time::timeout_at(deadline, attempt).await {
             Ok(outcome) => outcome,
             Err(_) if budget < self.timeout => Err(Error::Deadline),
-            Err(_) => Err(Error::Timeout(limit)),
+            Err(_) => Err(Error::Timeout(self.timeout)),
         }
     }
 

@@ -137,7 +137,7 @@ impl Error {
     #[must_use]
     pub fn within(self, limit: Duration) -> Error {
         match self {
-            Self::Deadline => Self::Timeout(limit),
+            Self::Deadline | Self::Timeout(_) => Self::Timeout(limit),
             Self::Replicas(all) => {
                 let all = all.into_iter().map(|error| error.within(limit));
                 Self::Replicas(all.collect())
