@@ -11,7 +11,7 @@ use super::ask::Ask;
 use super::population::{GAUGE, Pod, Size};
 use super::round::Answer;
 use super::support::protobuf;
-use super::world::{RATE_ERROR, World};
+use super::world::World;
 
 /// Clocks that show whole seconds, scrapes that come late, and a machine that is busy.
 const SLACK: Duration = Duration::from_secs(3);
@@ -260,8 +260,8 @@ impl Expected<'_> {
     fn value(&self, pod: Pod, item: &Item) -> Result<(), String> {
         let value = item.value;
         if self.ask.metric != GAUGE {
-            let (rate, most) = (self.size.rate(pod), 1.0 + RATE_ERROR);
-            let least = if self.gaps { 0.0 } else { 1.0 - RATE_ERROR };
+            let (rate, error) = (self.size.rate(pod), self.size.rate_error());
+            let (least, most) = (if self.gaps { 0.0 } else { 1.0 - error }, 1.0 + error);
             return match value / rate {
                 share if share > least && share < most => Ok(()),
                 _ => Err(format!("has a rate of {value} instead of {rate}")),

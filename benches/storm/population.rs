@@ -5,7 +5,7 @@
 //! speed of its own, far from that of its neighbours.
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The gauge, in Prometheus and in the API.
 pub const GAUGE: &str = "queue_depth";
@@ -61,9 +61,9 @@ impl Size {
         apps: 20,
         pods: 5,
         others: 2,
-        scrape: Duration::from_secs(10),
+        scrape: Duration::from_secs(5),
         rest: Duration::from_secs(15),
-        range: Duration::from_secs(30),
+        range: Duration::from_secs(60),
     };
     /// 50 autoscalers, 250 pods.
     pub const SMALL: Size = Size {
@@ -123,7 +123,7 @@ impl Size {
 
     /// By how much the pod's counter rises in a second.
     pub fn rate(&self, pod: Pod) -> f64 {
-        // Neighbours differ by far more than a rate can be off.
+        // Neighbours differ by more than a rate can be off, nearly all of them.
         (1 + self.number(pod) * 7_919 % 9_973) as f64
     }
 
@@ -132,19 +132,27 @@ impl Size {
         (gauge / SECONDS == self.number(pod)).then(|| Duration::from_secs(gauge % SECONDS))
     }
 
-    /// What the autoscalers' pods say so long after the start.
-    pub fn asked_for(&self, elapsed: Duration) -> String {
-        let mut text = String::with_capacity(self.all_pods() * 200);
+    /// By how much of itself a rate may be off: a scrape is left out on a busy machine, and what is
+    /// missing at both ends of the range is guessed.
+    pub fn rate_error(&self) -> f64 {
+        2.0 * self.scrape.as_secs_f64() / self.range.as_secs_f64() + 0.01
+    }
+
+    /// What the autoscalers' pods say so long after the start, with the time that this is.
+    pub fn asked_for(&self, began: SystemTime, elapsed: Duration) -> String {
+        let mut text = String::with_capacity(self.all_pods() * 240);
         let (seconds, factor) = (elapsed.as_secs(), 1.0 + elapsed.as_secs_f64());
+        let now = (began + elapsed).duration_since(UNIX_EPOCH).unwrap();
+        let now = now.as_millis();
         writeln!(text, "# TYPE {GAUGE} gauge").unwrap();
         for pod in self.pods_of(0..self.namespaces) {
             let value = self.number(pod) * SECONDS + seconds;
-            writeln!(text, "{GAUGE}{{{}}} {value}", labels(pod)).unwrap();
+            writeln!(text, "{GAUGE}{{{}}} {value} {now}", labels(pod)).unwrap();
         }
         writeln!(text, "# TYPE {COUNTER} counter").unwrap();
         for pod in self.pods_of(0..self.namespaces) {
             let value = self.rate(pod) * factor;
-            writeln!(text, "{COUNTER}{{{}}} {value}", labels(pod)).unwrap();
+            writeln!(text, "{COUNTER}{{{}}} {value} {now}", labels(pod)).unwrap();
         }
         text
     }

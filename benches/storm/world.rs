@@ -17,8 +17,6 @@ use super::support::tap::Tap;
 const SCRAPED: Duration = Duration::from_secs(180);
 /// Scrapes of what nobody asks for, spread over their time.
 const TARGETS: usize = 20;
-/// How far a rate may be off: a scrape is late by a few milliseconds.
-pub const RATE_ERROR: f64 = 0.02;
 
 /// The servers and what is known of them.
 pub struct World {
@@ -50,7 +48,7 @@ impl World {
         }
         api.compact();
         let began = SystemTime::now();
-        let asked_for = Exporter::start(move |elapsed| size.asked_for(elapsed)).await;
+        let asked_for = Exporter::start(move |elapsed| size.asked_for(began, elapsed)).await;
         let mut rest = Vec::new();
         let share = size.namespaces.div_ceil(TARGETS);
         for first in (0..size.namespaces).step_by(share) {
@@ -118,7 +116,7 @@ impl World {
         let (query, rate) = (self.size.rate_query(last), self.size.rate(last));
         poll::until("rates are right", SCRAPED, async || {
             let found = self.number(&query).await?;
-            if (found / rate - 1.0).abs() < RATE_ERROR / 2.0 {
+            if (found / rate - 1.0).abs() < self.size.rate_error() / 2.0 {
                 return Ok(());
             }
             Err(format!("{found} instead of {rate}"))
