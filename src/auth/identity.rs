@@ -73,24 +73,22 @@ impl Subject {
     }
 }
 
-/// The user that a certificate is; none without a common name.
-pub(super) fn certified(certificate: &CertificateDer<'_>) -> Result<Option<User>, Error> {
-    let subject = Subject::of(certificate)?;
+/// The user that a certificate is, of which this is the subject; none without a common name.
+pub(super) fn certified(certificate: &CertificateDer<'_>, subject: &Subject) -> Option<User> {
     if subject.common_name.is_empty() {
-        return Ok(None);
+        return None;
     }
     let id: String = digest(certificate)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let extra = BTreeMap::from([(CREDENTIAL_ID.to_owned(), vec![format!("X509SHA256={id}")])]);
-    let (name, groups) = (subject.common_name, subject.organizations);
-    Ok(Some(User {
-        name,
-        groups,
+    Some(User {
+        name: subject.common_name.clone(),
+        groups: subject.organizations.clone(),
         extra,
         ..User::default()
-    }))
+    })
 }
 
 /// The user that a front proxy names; none where it names none (`headerrequest.go`).

@@ -3,9 +3,9 @@
 //! kube-apiserver publishes its authorities in `kube-system/extension-apiserver-authentication`
 //! (`authentication_dynamic_request_header.go`). A flag that names a bundle stands in place of the
 //! ConfigMap's. Promises: a change is in force without a restart and for connections that are open,
-//! because every request is judged anew; what cannot be read or parsed leaves the last good state,
-//! and only of its own part: clients and front proxies are followed each for itself; an authority
-//! that is not known makes nobody trusted, not everybody.
+//! because every request is judged by what is believed now; what cannot be read or parsed leaves
+//! the last good state, and only of its own part: clients and front proxies are followed each for
+//! itself; an authority that is not known makes nobody trusted, not everybody.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,6 +21,7 @@ use crate::kubernetes;
 mod authorities;
 mod follow;
 mod material;
+mod proof;
 
 pub(super) use authorities::Authorities;
 use authorities::{Bundle, Proxies};

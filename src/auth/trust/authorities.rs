@@ -10,10 +10,10 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use thiserror::Error;
-use x509_cert::der::Decode;
 
 use super::Unusable;
 use super::material::{self, ProxyMaterial};
+use super::proof::{self, Proofs};
 use crate::auth::User;
 use crate::auth::identity::{self, HeaderNames, Subject};
 
@@ -25,7 +25,11 @@ pub(in crate::auth) struct Authorities {
 }
 
 /// Certificates that sign others.
-pub(super) struct Bundle(pub(super) Vec<Root>);
+pub(super) struct Bundle {
+    pub(super) roots: Vec<Root>,
+    /// What they were found to have signed.
+    proofs: Proofs,
+}
 
 pub(super) struct Root {
     certificate: CertificateDer<'static>,
@@ -108,10 +112,10 @@ impl Authorities {
             return false;
         };
         let shared = |root: &Root| {
-            let mut others = proxies.bundle.0.iter();
+            let mut others = proxies.bundle.roots.iter();
             others.any(|other| other.certificate == root.certificate)
         };
-        proxies.allowed_names.is_empty() && clients.0.iter().any(shared)
+        proxies.allowed_names.is_empty() && clients.roots.iter().any(shared)
     }
 }
 
@@ -129,10 +133,9 @@ impl Proxies {
     }
 
     fn verify(&self, certificates: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
-        let certificate = self.bundle.verify(certificates, now)?;
-        let name = Subject::of(certificate)?.common_name;
-        if !self.allowed_names.is_empty() && !self.allowed_names.contains(&name) {
-            return Err(Error::NotAProxy(name));
+        let name = &self.bundle.verify(certificates, now)?.common_name;
+        if !self.allowed_names.is_empty() && !self.allowed_names.contains(name) {
+            return Err(Error::NotAProxy(name.clone()));
         }
         Ok(())
     }
@@ -160,24 +163,37 @@ impl Bundle {
         if roots.is_empty() {
             return Err(Unusable::Bundle(what));
         }
-        Ok(Bundle(roots))
+        Ok(Bundle {
+            roots,
+            proofs: Proofs::default(),
+        })
     }
 
-    /// The client's own certificate, if the chain leads here and is meant for clients. That the
-    /// peer has the key was proven in the handshake.
-    fn verify<'a>(
+    /// Whose the client's own certificate is, if the chain leads here and is meant for clients.
+    /// That the peer has the key was proven in the handshake.
+    fn verify(
         &self,
-        certificates: &'a [CertificateDer<'a>],
+        certificates: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<&'a CertificateDer<'a>, Error> {
+    ) -> Result<Arc<Subject>, Error> {
+        if let Some((subject, root)) = self.proofs.find(certificates, now)
+            && self.roots[root].is_valid(now)
+        {
+            return Ok(subject);
+        }
         let unknown = rustls::CertificateError::UnknownIssuer;
         let mut refusal = rustls::Error::InvalidCertificate(unknown);
         let Some((certificate, chain)) = certificates.split_first() else {
             return Err(Error::Certificate(refusal));
         };
-        for root in self.0.iter().filter(|root| root.is_valid(now)) {
+        let roots = self.roots.iter().enumerate();
+        for (place, root) in roots.filter(|(_, root)| root.is_valid(now)) {
             match root.verifier.verify_client_cert(certificate, chain, now) {
-                Ok(_) => return Ok(certificate),
+                Ok(_) => {
+                    let subject = Arc::new(Subject::of(certificate)?);
+                    self.proofs.add(certificates, place, &subject);
+                    return Ok(subject);
+                }
                 // Of several refusals the one that is about more than the issuer says most.
                 Err(error) if error != refusal => refusal = error,
                 Err(_) => {}
@@ -191,12 +207,13 @@ impl Bundle {
         certificates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<Option<User>, Error> {
-        let certificate = self.verify(certificates, now)?;
-        Ok(identity::certified(certificate)?)
+        let subject = self.verify(certificates, now)?;
+        let certificate = certificates.first();
+        Ok(certificate.and_then(|it| identity::certified(it, &subject)))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.roots.len()
     }
 }
 
@@ -205,12 +222,7 @@ impl Root {
     fn new(
         certificate: CertificateDer<'static>,
     ) -> Option<Result<Root, rustls::server::VerifierBuilderError>> {
-        let parsed = x509_cert::Certificate::from_der(&certificate).ok()?;
-        let validity = parsed.tbs_certificate().validity();
-        let valid = (
-            validity.not_before.to_unix_duration().as_secs(),
-            validity.not_after.to_unix_duration().as_secs(),
-        );
+        let valid = proof::times(&certificate)?;
         let mut store = RootCertStore::empty();
         store.add(certificate.clone()).ok()?;
         let provider = Arc::new(aws_lc_rs::default_provider());

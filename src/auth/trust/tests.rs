@@ -190,7 +190,61 @@ fn an_authority_whose_time_is_over_is_not_believed() {
     };
     assert!(at(SystemTime::now()));
     assert!(!at(SystemTime::now() + LONG * 2));
-    assert!(!trusted.clients.as_ref().unwrap().0[0].is_valid(UnixTime::since_unix_epoch(LONG)));
+    assert!(!trusted.clients.as_ref().unwrap().roots[0].is_valid(UnixTime::since_unix_epoch(LONG)));
+}
+
+/// Signatures are checked once. Whatever was asked before, and in whatever order, the answer is that
+/// of somebody who remembers nothing.
+#[test]
+fn a_remembered_chain_is_judged_as_one_that_is_seen_for_the_first_time() {
+    let start = SystemTime::now();
+    let after = |seconds: u64| start + Duration::from_secs(seconds);
+    let valid = |params: &mut CertificateParams, from: u64, until: u64| {
+        params.not_before = after(from).into();
+        params.not_after = after(until).into();
+    };
+    let signs = |from, until| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        valid(&mut params, from, until);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let client = |issuer: &Authority, from, until| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "bob");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        valid(&mut params, from, until);
+        let key = KeyPair::generate().unwrap();
+        params.signed_by(&key, issuer).unwrap().der().clone()
+    };
+    let (short, long, stranger) = (signs(0, 50), signs(0, 100), signs(0, 100));
+    let chains: Vec<Chain> = vec![
+        vec![client(&short, 0, 100)],
+        vec![client(&long, 0, 30)],
+        vec![client(&long, 20, 80)],
+        // With one that is not needed, and whose time is over before.
+        vec![client(&long, 0, 80), client(&short, 0, 10)],
+        vec![client(&stranger, 0, 100)],
+    ];
+    let remembers = trusted(&[&short, &long], &[]);
+    let is_believed = |by: &Authorities, chain: &Chain, seconds: u64| {
+        let since = after(seconds).duration_since(SystemTime::UNIX_EPOCH);
+        let now = UnixTime::since_unix_epoch(since.unwrap());
+        by.identify(&HeaderMap::new(), chain, now).is_ok()
+    };
+    let mut believed = 0;
+    // There and back, with many repetitions.
+    for seconds in [5, 5, 25, 5, 45, 60, 25, 90, 60, 5, 110, 45, 25] {
+        for chain in &chains {
+            let fresh = trusted(&[&short, &long], &[]);
+            let expected = is_believed(&fresh, chain, seconds);
+            believed += usize::from(expected);
+            let place = chains.iter().position(|it| it == chain);
+            let found = is_believed(&remembers, chain, seconds);
+            assert_eq!(found, expected, "chain {place:?} after {seconds} s");
+        }
+    }
+    assert!(believed > 20, "{believed}");
 }
 
 #[test]
