@@ -4,7 +4,7 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::population::{GAUGE, Pod, RATE, Size};
+use super::population::{Pod, Size};
 
 /// What a cluster's control plane was recorded to send.
 const TRACE: &str = include_str!("../../tests/data/recorded/hpa-trace.jsonl");
@@ -22,13 +22,13 @@ pub struct Ask {
     pub pods: Vec<Pod>,
 }
 
-/// One for each autoscaler: every other one reads the gauge, the others the rate.
-pub fn all(size: Size) -> Vec<Ask> {
+/// One for each autoscaler, of these metrics in turn.
+pub fn all(size: Size, metrics: &[&'static str]) -> Vec<Ask> {
     let recorded = recorded();
     let pods: Vec<Pod> = size.pods_of(0..size.namespaces).collect();
     let apps = pods.chunks(size.pods).enumerate();
     let asks = apps.map(|(number, pods)| {
-        let metric = if number % 2 == 0 { GAUGE } else { RATE };
+        let metric = metrics[number % metrics.len()];
         let (namespace, app) = (pods[0].namespace(), pods[0].app());
         let path =
             format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/{namespace}/pods/%2A/{metric}");

@@ -53,7 +53,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ask::Ask;
-use population::Size;
+use population::{GAUGE, RATE, Size};
 use report::Report;
 use scenes::steady::{self, Plan, Steady};
 use scenes::{WORKERS, cold, outage};
@@ -80,7 +80,7 @@ struct Scale {
 const FULL: Scale = Scale {
     size: Size::FULL,
     crowd: Size::CROWD,
-    calm: Duration::from_secs(30),
+    calm: Duration::from_secs(15),
     lives: 3,
     steady: Plan {
         period: Duration::from_secs(15),
@@ -143,7 +143,7 @@ async fn measure(scale: &Scale, peer: Option<&Program>) -> Report {
     let ours = Program::ours("tidegauge", &[]);
     let mut world = World::start(scale.size, scale.calm).await;
     let prometheus = (world.version().await, world.idle);
-    let asks: Arc<[Ask]> = ask::all(scale.size).into();
+    let asks: Arc<[Ask]> = ask::all(scale.size, &[GAUGE]).into();
 
     let mut cold = Vec::new();
     for workers in [WORKERS[0], WORKERS[1], asks.len()] {
@@ -153,6 +153,7 @@ async fn measure(scale: &Scale, peer: Option<&Program>) -> Report {
         }
     }
     let steady = all_steady(scale, &world, [&broad, &ours], peer, &asks).await;
+    let asks: Arc<[Ask]> = ask::all(scale.size, &[GAUGE, RATE]).into();
     let mut outages = Vec::new();
     for &away in scale.outages {
         let period = scale.steady.period;
@@ -194,7 +195,7 @@ async fn all_steady(
 /// Ten times as many autoscalers and pods.
 async fn crowd(scale: &Scale, program: &Program) -> Steady {
     let world = World::start(scale.crowd, Duration::from_secs(1)).await;
-    let asks: Arc<[Ask]> = ask::all(scale.crowd).into();
+    let asks: Arc<[Ask]> = ask::all(scale.crowd, &[GAUGE, RATE]).into();
     let plan = Plan {
         rounds: scale.crowd_rounds,
         slices: 0,

@@ -89,9 +89,10 @@ impl Report {
         let mut text = format!(
             "# A storm of autoscalers\n\n\
              {} autoscalers, each asking for the {pods} pods of an app by label; {} pods in {namespaces} namespaces,\n\
-             {} series in a real Prometheus {}, which scrapes on. Each answer is read: all pods, their own\n\
-             values, the time these are from. One HTTP/2 connection over TLS, asks as kube-aggregator was\n\
-             recorded to send those of the HPA controller. The control is a process with the same hyper and\n\
+             {} series in a real Prometheus {}, which scrapes on. They ask for one gauge; where\n\
+             Prometheus is killed, and in the crowd, every other one for a rate. Each answer is read: all pods,\n\
+             their own values, the time these are from. One HTTP/2 connection over TLS, asks as kube-aggregator\n\
+             was recorded to send those of the HPA controller. The control is a process with the same hyper and\n\
              rustls that gives the same bytes from memory. Medians, and (least–most).\n",
             count(self.size.autoscalers()),
             count(self.size.all_pods()),

@@ -72,13 +72,13 @@ impl World {
         };
         let scraping = Instant::now();
         world.scraped().await;
+        world.rated().await;
+        eprintln!("{} series in {:.1?}", size.series(), scraping.elapsed());
         let (process, started) = (world.process(), Instant::now());
         let before = process.cpu_ever();
         tokio::time::sleep(calm).await;
         let used = process.cpu_ever() - before;
         world.idle = used.as_secs_f64() / started.elapsed().as_secs_f64();
-        world.rated().await;
-        eprintln!("{} series in {:.1?}", size.series(), scraping.elapsed());
         world
     }
 
