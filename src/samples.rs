@@ -42,6 +42,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause after a failure: a backend that is back is seen within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
+/// How long an ask that has rows waits for newer ones after a failure.
+const GLANCE: Duration = Duration::from_secs(1);
+
 /// Rows that nobody has asked for so long are forgotten. Each roll-out makes new names, and so new
 /// queries.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -159,11 +162,12 @@ impl Samples {
         let new = || Arc::new(Entry::new(Arc::clone(&query)));
         let entry = self.shared.entries.get_with_by_ref(&query, new);
         let mut ended = entry.ended.subscribe();
-        let (step, undriven) = {
+        let (step, undriven, is_failing) = {
             let mut state = entry.lock();
+            let is_failing = state.is_failing(policy, Instant::now());
             let step = state.ask(policy, Instant::now());
             let undriven = matches!(step, Step::Fetch | Step::ServeAndFetch(_)) && state.drive();
-            (step, undriven)
+            (step, undriven, is_failing)
         };
         if matches!(step, Step::Fetch | Step::ServeAndFetch(_)) {
             match undriven {
@@ -172,6 +176,11 @@ impl Samples {
             }
         }
         let shares = matches!(step, Step::Wait);
+        // After a failure it may be well again, or hang: who has old rows looks for a moment only.
+        let deadline = match is_failing {
+            true => deadline.min(Instant::now() + GLANCE),
+            false => deadline,
+        };
         match step {
             Step::Serve(rows, freshness) => return Ok((rows, freshness)),
             Step::ServeAndFetch(rows) => return Ok((rows, Freshness::Stale)),

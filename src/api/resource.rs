@@ -224,7 +224,8 @@ impl Asked<'_> {
             ttl: self.api.policy(&metric.rule.terms).ttl,
         };
         let plan = |scope| {
-            let query = pods_query(metric, scope, pods).map_err(|error| Failure::plan(&error))?;
+            let query = pods_query(metric, scope, pods, self.api.asking.bytes_max);
+            let query = query.map_err(|error| Failure::plan(&error))?;
             self.check_length(metric, &query.promql)?;
             let labels = Labels::Keys(query.labels.clone());
             let wanted = Wanted::by_resource(&metric.rule, query.promql.clone(), labels);

@@ -33,10 +33,10 @@ pub(super) struct Demand {
 impl Demand {
     /// Takes note of an ask; rows hold for `ttl`.
     pub(super) fn note(&mut self, ttl: Duration, now: Instant) {
-        if let Some(last) = self.last {
-            let silence = now.duration_since(last);
-            self.silence = silence.max(self.silence * 7 / 8);
-        }
+        let silence = self
+            .last
+            .map_or(Duration::ZERO, |last| now.duration_since(last));
+        self.silence = self.silence.max(silence);
         self.last = Some(now);
         match self.round {
             Some(round) if now.duration_since(round) < ttl => {}
@@ -47,6 +47,8 @@ impl Demand {
                 let slower = self.gap.map_or(gap, |known| known * 5 / 4);
                 self.gap = Some(gap.min(slower));
                 self.round = Some(now);
+                // A round of a thousand asks says no more about it than one of two.
+                self.silence = silence.max(self.silence / 2);
             }
             None => self.round = Some(now),
         }
@@ -118,6 +120,23 @@ mod tests {
         assert!(about(expected(&two, 32.0), 43.5));
         let burst = [0.0, 0.1, 0.2, 0.3, 15.0, 15.1, 15.2, 15.3];
         assert!(about(expected(&burst, 16.0), 28.5));
+    }
+
+    #[test]
+    fn a_thousand_asks_in_a_second_are_one_round() {
+        let burst = |round: u32| {
+            let asks = (0..1000).map(|ask| f64::from(ask) / 1000.0);
+            asks.map(move |ask| f64::from(round) * 15.0 + ask)
+        };
+        let asks: Vec<f64> = (0..4).flat_map(burst).collect();
+        assert!(about(expected(&asks, 46.0), 45.0 + 13.5));
+    }
+
+    #[test]
+    fn who_asks_all_the_time_after_a_while_without_may_ask_now() {
+        let steady = (0..200).map(|ask| 60.0 + f64::from(ask) * 0.2);
+        let asks: Vec<f64> = [0.0].into_iter().chain(steady).collect();
+        assert!(about(expected(&asks, 100.0), 100.0));
     }
 
     #[test]

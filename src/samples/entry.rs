@@ -111,8 +111,7 @@ impl State {
                 self.begin(Step::Fetch)
             };
         };
-        // It failed the last time: nobody waits for that again who can have something, as long as
-        // somebody looks whether newer rows can be had.
+        // It failed the last time: nobody waits long for that again who can have something.
         let due = !self.fetching && now >= failure.retry;
         match stale {
             Some(rows) if due && self.driven => self.begin(Step::ServeAndFetch(rows)),
@@ -207,6 +206,11 @@ impl State {
         let (rows, fetched) = self.held.as_ref()?;
         let age = now.duration_since(*fetched);
         (age < policy.ttl + policy.stale_grace).then(|| Arc::clone(rows))
+    }
+
+    /// Whether the last fetch failed, and older rows may stand in.
+    pub(super) fn is_failing(&self, policy: Policy, now: Instant) -> bool {
+        self.failure.is_some() && self.stale(policy, now).is_some()
     }
 
     /// Whether a fetch is wanted or under way.

@@ -26,6 +26,7 @@ struct Backend {
     fetches: AtomicUsize,
     fails: AtomicBool,
     panics: AtomicBool,
+    hangs: AtomicBool,
 }
 
 impl Backend {
@@ -43,6 +44,9 @@ impl Backend {
     async fn fetch(&self, query: &Query) -> Outcome {
         let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
         sleep(TAKES).await;
+        if self.hangs.load(Ordering::SeqCst) {
+            sleep(Duration::from_secs(3600)).await;
+        }
         assert!(!self.panics.load(Ordering::SeqCst), "as the test asked");
         if self.fails.load(Ordering::SeqCst) {
             return Err(Arc::new(Error::Deadline));
@@ -230,6 +234,28 @@ async fn whoever_asks_while_a_fetch_hangs_gets_the_last_rows_at_the_deadline() {
         .await
         .unwrap();
     assert_eq!(freshness, Freshness::Stale);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_seldom_waits_a_second_at_most_while_a_backend_hangs() {
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    let ask = || Query {
+        policy: Policy {
+            stale_grace: Duration::from_secs(600),
+            ..POLICY
+        },
+        ..query("up")
+    };
+    samples.rows(ask(), soon()).await.unwrap();
+    sleep(Duration::from_secs(70)).await;
+    backend.fails.store(true, Ordering::SeqCst);
+    samples.rows(ask(), soon()).await.unwrap();
+    backend.hangs.store(true, Ordering::SeqCst);
+    sleep(Duration::from_secs(70)).await;
+    let asked = Instant::now();
+    let (_, freshness) = samples.rows(ask(), soon()).await.unwrap();
+    assert_eq!((freshness, asked.elapsed()), (Freshness::Stale, GLANCE));
 }
 
 #[tokio::test(start_paused = true)]

@@ -220,7 +220,7 @@ async fn each(api: Api<'_>, metric: &ResourceMetric, pods: &Pods, at: f64) -> Op
     let mut all = Rows::new();
     for (namespace, names) in pods {
         let one = Pods::from([(Arc::clone(namespace), names.clone())]);
-        let query = pods_query(metric, Scope::Exact, &one).unwrap();
+        let query = pods_query(metric, Scope::Exact, &one, usize::MAX).unwrap();
         let answer = api.query_at(&query.promql, at).await;
         all.extend(fold(answer, Some(namespace), pods)?);
     }
@@ -301,7 +301,7 @@ async fn all_as_each(api: Api<'_>, worlds: &[String], fixed: &str) {
         for template in templates.chain(of_tables()) {
             let metric = metric(&template, world);
             assert_eq!(metric.proven(), Scope::Cluster, "{template}");
-            let wide = pods_query(&metric, Scope::Exact, &pods).unwrap();
+            let wide = pods_query(&metric, Scope::Exact, &pods, usize::MAX).unwrap();
             let narrow = each(api, &metric, &pods, at).await;
             // The same with no matcher on names at all, as a list of many thousands is asked.
             let promql = wide.promql.clone();

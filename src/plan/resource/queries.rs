@@ -32,11 +32,29 @@ pub struct PodsQuery {
 
 /// The PromQL for all containers of `pods`, which are of one namespace, or of several where that is
 /// [proven](ResourceMetric::proven) to give the same. A wider `scope` than exact is about all pods,
-/// and the same for each ask; it stands for the exact one where it is proven.
+/// and the same for each ask; it stands for the exact one where it is proven, and where that would
+/// be longer than `bytes_max`.
 ///
 /// # Errors
 /// A rule without the labels, or whose template fails.
-pub fn pods_query(metric: &ResourceMetric, scope: Scope, pods: &Pods) -> Result<PodsQuery, Error> {
+pub fn pods_query(
+    metric: &ResourceMetric,
+    scope: Scope,
+    pods: &Pods,
+    bytes_max: usize,
+) -> Result<PodsQuery, Error> {
+    let query = query(metric, scope, pods)?;
+    let is_long = query.promql.len() > bytes_max && scope == Scope::Exact;
+    match (metric.proven(), pods.len()) {
+        (Scope::Namespace | Scope::Cluster, 1) if is_long => {
+            self::query(metric, Scope::Namespace, pods)
+        }
+        (Scope::Cluster, _) if is_long => self::query(metric, Scope::Cluster, pods),
+        _ => Ok(query),
+    }
+}
+
+fn query(metric: &ResourceMetric, scope: Scope, pods: &Pods) -> Result<PodsQuery, Error> {
     let origin = &metric.rule.origin;
     let label = |label| Result::as_ref(label).map_err(|cause| no_label(origin, cause));
     let labels = Labels {

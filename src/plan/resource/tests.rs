@@ -80,7 +80,7 @@ fn texts(names: &[&str]) -> BTreeSet<Arc<str>> {
 /// Rows of pods of the namespace `ns`, asked for on its own.
 fn pods(names: &[&str], rows: &[(&str, &str, f64, i64)]) -> Samples {
     let (cpu, wanted) = (metrics().cpu, Pods::from([("ns".into(), texts(names))]));
-    let query = &pods_query(&cpu, Scope::Exact, &wanted).unwrap();
+    let query = &pods_query(&cpu, Scope::Exact, &wanted, usize::MAX).unwrap();
     let keys: Vec<[&str; 2]> = rows
         .iter()
         .map(|(pod, container, ..)| [*pod, *container])

@@ -84,7 +84,9 @@ async fn nothing_changes(api: Api<'_>, worlds: &[String], text: &str) {
             let narrow = each(api, &metric, &pods, at).await;
             if verdict.forbids().is_none() {
                 wide += 1;
-                let promql = pods_query(&metric, Scope::Exact, &pods).unwrap().promql;
+                let promql = pods_query(&metric, Scope::Exact, &pods, usize::MAX)
+                    .unwrap()
+                    .promql;
                 let promql = promql.replace(",pod=~\"p|q\"", "");
                 let found = fold(api.query_at(&promql, at).await, None, &pods);
                 assert!(found.is_some(), "{promql} fails over\n{text}");
@@ -114,7 +116,7 @@ async fn of_each_namespace(
     let mut all = Rows::new();
     for (namespace, names) in pods {
         let one = Pods::from([(Arc::clone(namespace), names.clone())]);
-        let query = pods_query(metric, Scope::Exact, &one).unwrap();
+        let query = pods_query(metric, Scope::Exact, &one, usize::MAX).unwrap();
         let promql = query.promql.replace(",pod=~\"p|q\"", "");
         assert_ne!(promql, query.promql);
         let answer = api.query_at(&promql, at).await;

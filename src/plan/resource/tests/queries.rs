@@ -9,7 +9,7 @@ fn asked(metric: &ResourceMetric, pods: &[(&str, &[&str])]) -> String {
     let pods = pods
         .iter()
         .map(|(namespace, names)| (Arc::from(*namespace), texts(names)));
-    let query = pods_query(metric, Scope::Exact, &pods.collect()).unwrap();
+    let query = pods_query(metric, Scope::Exact, &pods.collect(), usize::MAX).unwrap();
     query.promql
 }
 
@@ -68,7 +68,7 @@ fn wanted() -> Arc<Pods> {
 #[test]
 fn all_namespaces_are_asked_for_at_once_and_each_row_goes_to_its_own() {
     let cpu = metrics().cpu;
-    let query = &pods_query(&cpu, Scope::Exact, &wanted()).unwrap();
+    let query = &pods_query(&cpu, Scope::Exact, &wanted(), usize::MAX).unwrap();
     assert_eq!(
         query.promql,
         "sum(rate(container_cpu_usage_seconds_total{namespace=~\"a|b\",pod=\"p\"}[1m])) \
@@ -107,7 +107,8 @@ fn a_query_that_would_mix_namespaces_is_asked_for_each() {
     let cpu = snapshot(&text).resource().unwrap().cpu.clone();
     assert_eq!(cpu.proven(), Scope::Namespace);
     let alone = |namespace: &str| Pods::from([(namespace.into(), texts(&["p"]))]);
-    let asked = ["a", "b"].map(|it| pods_query(&cpu, Scope::Exact, &alone(it)).unwrap());
+    let asked =
+        ["a", "b"].map(|it| pods_query(&cpu, Scope::Exact, &alone(it), usize::MAX).unwrap());
     let namespaces: Vec<_> = asked.iter().map(|it| it.namespace.as_deref()).collect();
     assert_eq!(namespaces, [Some("a"), Some("b")]);
     assert!(asked[1].promql.contains("{namespace=\"b\",pod=\"p\"}"));
@@ -143,7 +144,7 @@ fn a_wider_query_is_about_all_pods() {
         ),
     ] {
         let pods = Pods::from([("a".into(), texts(&["p"]))]);
-        let query = pods_query(&cpu, scope, &pods).unwrap();
+        let query = pods_query(&cpu, scope, &pods, usize::MAX).unwrap();
         assert_eq!(
             query.promql,
             format!(
@@ -198,4 +199,22 @@ fn names_are_listed_up_to_a_limit() {
     let text = RULES.replacen("sum(rate(", "topk(9, rate(", 1);
     let cpu = snapshot(&text).resource().unwrap().cpu.clone();
     assert!(asked(&cpu, &[("a", &many)]).contains("pod=~\"pod-("));
+}
+
+#[test]
+fn names_that_make_a_query_too_long_are_left_out_where_that_gives_the_same() {
+    let cpu = metrics().cpu;
+    // Dots are escaped, and nothing is shared.
+    let names: Vec<String> = (0..100).map(|i| format!("{i}.{i}.{i}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let one = Pods::from([("a".into(), texts(&names))]);
+    let two = Pods::from([("a".into(), texts(&names)), ("b".into(), texts(&["p"]))]);
+    let asked = |metric: &ResourceMetric, pods: &Pods| {
+        pods_query(metric, Scope::Exact, pods, 1024).unwrap().promql
+    };
+    assert!(asked(&cpu, &one).contains("{namespace=\"a\",pod!=\"\"}"));
+    assert!(asked(&cpu, &two).contains("{namespace!=\"\",pod!=\"\"}"));
+    let text = RULES.replacen("sum(rate(", "topk(9, rate(", 1);
+    let unproven = snapshot(&text).resource().unwrap().cpu.clone();
+    assert!(asked(&unproven, &one).len() > 1024);
 }
