@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Binding, Listing};
 use crate::promql::SeriesSelector;
-use crate::rules::{List, Rule};
+use crate::rules::{List, Override, Rule};
 
 /// One request to Prometheus' metadata API. Equal questions of different rules are asked once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,8 +70,7 @@ impl<'a> Survey<'a> {
     /// literal name with every label the rule names, or that the selector makes certain.
     pub fn assumed(&self) -> Listing {
         if let Some(metric) = &self.rule.metric {
-            let labels = self.override_labels().map(str::to_owned);
-            return Listing::from([(metric.clone(), labels.collect())]);
+            return Listing::from([(metric.clone(), self.labels_of_query())]);
         }
         let Some(selector) = &self.selector else {
             return Listing::new();
@@ -162,6 +161,17 @@ impl<'a> Survey<'a> {
             }
         }
         Some(listing)
+    }
+
+    /// The labels of a rule's `query` that name objects. Where its rows are those of other objects,
+    /// the namespace is only a part of whose they are.
+    fn labels_of_query(&self) -> BTreeSet<String> {
+        let overrides = &self.rule.association.overrides;
+        let is_part = |it: &Override| it.is_core(&["namespace", "namespaces"]);
+        let has_others = !overrides.iter().all(is_part);
+        let named = overrides.iter();
+        let named = named.filter(|it| !(self.rule.is_fixed() && has_others && is_part(it)));
+        named.map(|it| it.label.clone()).collect()
     }
 
     fn names_with(&self, selector: &SeriesSelector, label: &str) -> Question {

@@ -120,7 +120,7 @@ impl Association {
 
 impl Override {
     /// Whether it may mean the core resource called one of `names`.
-    pub(super) fn is_core(&self, names: &[&str]) -> bool {
+    pub fn is_core(&self, names: &[&str]) -> bool {
         let resource = self.resource.to_lowercase();
         self.group.is_empty() && names.contains(&resource.as_str())
     }

@@ -48,10 +48,11 @@ impl Query {
         report: &mut Report<'_>,
     ) -> Option<Query> {
         let Some(source) = raw.filter(|raw| !raw.text.is_empty()) else {
-            if quiet {
+            // What an empty `query` lacks is told with all else that its rule lacks.
+            if quiet || path.ends_with(".query") {
                 return Some(Query {
                     template: None,
-                    source: missing.clone(),
+                    source: raw.unwrap_or(missing).clone(),
                 });
             }
             let field = path.rsplit('.').next().unwrap_or(path);

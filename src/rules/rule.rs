@@ -102,10 +102,23 @@ fn only_metric(
         let span = query.source.span.clone();
         report.error(span, &format!("{path}.query"), message, help.to_owned());
     }
+    if query.template.is_none() && !raw.malformed {
+        let help = "write what to ask, as `query: 'sum(kafka_consumergroup_lag)'`";
+        let span = query.source.span.clone();
+        report.error(
+            span,
+            &format!("{path}.query"),
+            "`query` is empty",
+            help.to_owned(),
+        );
+    }
     let name = naming.literal().filter(|name| !name.is_empty());
     if name.is_none() && !raw.malformed {
         let message = "a rule with `query` says what its metric is called";
-        let help = "add it, as `name: {as: queue_lag}`";
+        let help = match raw.name_as {
+            Some(_) => "write a plain name, as `name: {as: queue_lag}`: there is nothing to match",
+            None => "add it, as `name: {as: queue_lag}`",
+        };
         let given = raw.name_as.as_ref().map(|it| it.span.clone());
         let span = given.unwrap_or_else(|| raw.span.clone());
         report.error(span, &format!("{path}.name.as"), message, help.to_owned());
