@@ -35,7 +35,8 @@ pub use decode::{Kind, Notes, Refusal, Sample};
 pub use error::{Error, Setting};
 pub use partial::Partial;
 pub use settings::{
-    Auth, Settings, SetupError, Verb, check_header, check_url, has_user, is_server_name,
+    Auth, Settings, SetupError, Verb, check_header, check_url, has_user, is_own_param,
+    is_server_name,
 };
 
 use crate::kubernetes::transport::{Live, Transport};

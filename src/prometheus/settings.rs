@@ -19,7 +19,7 @@ use crate::kubernetes::transport;
 
 mod check;
 
-pub use check::{check_header, check_url, has_user, is_server_name};
+pub use check::{check_header, check_url, has_user, is_own_param, is_server_name};
 
 /// The values of the flags, or of a backend of the rules file.
 #[derive(Clone)]
@@ -192,6 +192,12 @@ impl Settings {
     /// Checks everything, and reads a kubeconfig if one is named.
     pub(super) fn resolve(&self) -> Result<(Target, Connection), SetupError> {
         let mut url = parse_url(&self.url)?;
+        if let Some(parameter) = check::own_param(&url) {
+            tracing::warn!(
+                parameter,
+                "the query of the Prometheus URL sets what each request sets itself"
+            );
+        }
         let headers = self.header_map()?;
         let mut connection = self.cluster_connection()?;
         connection.server = url.origin().ascii_serialization();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::enforced::Enforced;
 use super::file::{RawBackend, RawSource};
 use super::located::Located;
-use super::reader::nearest;
+use super::reader::{is_name, nearest};
 use super::report::{Report, quoted};
 use crate::kubernetes::kubeconfig::Secret;
 use crate::prometheus::{Partial, Verb};
@@ -92,7 +92,10 @@ pub enum AuthSpec {
 impl BackendSpec {
     /// `None` where `report` has an error about it.
     pub(super) fn compile(raw: &RawBackend, report: &mut Report<'_>) -> Option<BackendSpec> {
-        let path = format!("backends.{}", raw.name.text);
+        let path = match is_name(&raw.name.text) {
+            true => format!("backends.{}", raw.name.text),
+            false => "backends.*".to_owned(),
+        };
         let before = report.count_errors();
         check_name(&raw.name, &path, report);
         let line = report.line(&raw.name.span);
@@ -132,7 +135,7 @@ fn check_name(name: &Located, path: &str, report: &mut Report<'_>) {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let length = name.text.chars().count();
     if !(1..=NAME_CHARS_MAX).contains(&length) || !name.text.chars().all(fits) {
-        let message = format!("{} cannot name a backend", quoted(&name.text));
+        let message = "this cannot name a backend";
         let help = format!(
             "take letters, digits, `-`, `_` and `.`, at most {NAME_CHARS_MAX} of them: it is a \
              label of metrics"
@@ -184,6 +187,7 @@ impl Names<'_> {
         let found = self.0.iter().position(|raw| raw.name.text == name.text);
         if found.is_none() {
             let known = self.0.iter().map(|raw| raw.name.text.as_str());
+            let known = known.filter(|name| is_name(name));
             let known: Vec<&str> = known.chain([DEFAULT_BACKEND]).collect();
             let help = match nearest(&name.text, &known) {
                 Some(near) => format!("did you mean {}?", quoted(near)),

@@ -16,7 +16,7 @@ use super::yaml::{self, NodeId};
 mod backends;
 mod resource;
 
-pub(super) use backends::{Pair, RawAuth, RawBackend};
+pub(super) use backends::{Pair, RawAuth, RawBackend, shown};
 pub(super) use resource::{RawResourceRule, RawResourceRules};
 
 const TOP: &[&str] = &["rules", "externalRules", "resourceRules", "backends"];

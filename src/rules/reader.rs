@@ -66,7 +66,7 @@ impl<'a, 't> Reader<'a, 't> {
         self.guarded = before;
     }
 
-    /// This value and all values in it are shown nowhere.
+    /// This value and all values in it are shown nowhere, nor is what may be one by mistake.
     pub(super) fn hide(&mut self, id: NodeId) {
         let mut left = vec![id];
         while let Some(id) = left.pop() {
@@ -76,10 +76,21 @@ impl<'a, 't> Reader<'a, 't> {
             match self.content(id) {
                 Content::Null => {}
                 Content::Scalar { .. } => self.report.hide(self.document.node(id).span.clone()),
-                Content::Mapping(entries) => left.extend(entries.iter().map(|(_, value)| value)),
+                Content::Mapping(entries) => {
+                    let mistaken =
+                        |(key, value): &&(NodeId, NodeId)| self.is_mistaken(*key, *value);
+                    left.extend(entries.iter().filter(mistaken).map(|(key, _)| key));
+                    left.extend(entries.iter().map(|(_, value)| value));
+                }
                 Content::Sequence(items) => left.extend(items),
             }
         }
+    }
+
+    /// Whether a key may be more than one: without a space after its colon, `KEY:VALUE` is a key
+    /// without a value.
+    pub(super) fn is_mistaken(&self, key: NodeId, value: NodeId) -> bool {
+        self.is_null(value) || !self.scalar(key).is_some_and(is_name)
     }
 
     pub(super) fn is_list(&self, id: NodeId) -> bool {
@@ -130,11 +141,19 @@ impl<'a, 't> Reader<'a, 't> {
                 let message = "a field name must be text".to_owned();
                 return me.error(key, path, message, None);
             };
-            let path = join(path, name);
-            if me.guarded && (!known.contains(&name) || seen.contains_key(name)) {
+            let is_known = known.contains(&name);
+            if !is_known || seen.contains_key(name) {
+                // What is meant by it is not known, and it may be a secret.
                 me.hide(value);
             }
-            if !known.contains(&name) {
+            if !is_known && me.guarded && me.is_mistaken(key, value) {
+                me.hide(key);
+                let message = "unknown field, not shown: it may hold a secret".to_owned();
+                let help = format!("is there a space after its colon? {}", fields(known));
+                return me.error(key, path, message, Some(help));
+            }
+            let path = join(path, name);
+            if !is_known {
                 let help = me.suggest(name, known);
                 me.error(key, &path, format!("unknown field {}", quoted(name)), help);
             } else if let Some(first) = seen.insert(name, key) {
@@ -324,9 +343,19 @@ impl<'a, 't> Reader<'a, 't> {
         if let Some((_, home)) = self.homes.iter().find(|(fields, _)| fields.contains(&name)) {
             return Some(format!("`{name}` belongs in {home}: check the indentation"));
         }
-        let fields: Vec<String> = known.iter().map(|field| format!("`{field}`")).collect();
-        Some(format!("the fields here are {}", fields.join(", ")))
+        Some(fields(known))
     }
+}
+
+fn fields(known: &[&str]) -> String {
+    let fields: Vec<String> = known.iter().map(|field| format!("`{field}`")).collect();
+    format!("the fields here are {}", fields.join(", "))
+}
+
+/// Whether `text` looks like the name of something, and may be repeated where secrets stand.
+pub(super) fn is_name(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '[' | ']');
+    !text.is_empty() && text.chars().all(fits)
 }
 
 /// The one of `known` that was meant, capitals aside.

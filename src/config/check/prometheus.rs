@@ -41,12 +41,14 @@ pub(super) fn prometheus(
     }
     let headers = flags.prometheus_header.iter().map(|text| {
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
-        if HeaderName::from_bytes(name.as_bytes()).is_err() || HeaderValue::from_str(value).is_err()
-        {
-            // The value may be a secret: it is not repeated.
+        // Neither the value, which may be a secret, is repeated, nor what may be name and value.
+        if HeaderName::from_bytes(name.as_bytes()).is_err() {
+            complaints.push(
+                "--prometheus-header: this is no name of a header; write NAME=VALUE".to_owned(),
+            );
+        } else if HeaderValue::from_str(value).is_err() {
             complaints.push(format!(
-                "--prometheus-header: {name:?} or its value cannot stand in a header; write \
-                 NAME=VALUE"
+                "--prometheus-header: the value of {name:?} cannot stand in a header"
             ));
         }
         (name.to_owned(), value.to_owned())

@@ -1,7 +1,7 @@
 //! The fields of a backend, each checked for what can be known without asking anybody.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{AuthSpec, TENANT_HEADER, TlsSpec};
@@ -11,12 +11,9 @@ use crate::prometheus::backend::CONCURRENCY_MAX;
 use crate::prometheus::{self, Verb};
 use crate::promql;
 use crate::quantity;
-use crate::rules::file::{Pair, RawAuth, RawBackend};
+use crate::rules::file::{Pair, RawAuth, RawBackend, shown};
 use crate::rules::located::Located;
 use crate::rules::report::{Report, quoted};
-
-/// What each request sets itself.
-const OWN_PARAMS: [&str; 6] = ["query", "time", "timeout", "match[]", "start", "end"];
 
 /// The fields of one backend.
 pub(super) struct Field<'a, 'r, 't> {
@@ -78,15 +75,16 @@ impl Field<'_, '_, '_> {
     pub(super) fn headers(&mut self) -> Vec<(String, Secret)> {
         let raw = self.raw;
         let mut headers: Vec<(String, Secret)> = Vec::new();
-        for (name, value) in &raw.headers {
-            let field = format!("headers.{}", name.text);
+        for pair in &raw.headers {
+            let (name, value) = pair;
+            let field = format!("headers.{}", shown(pair));
             let text = value.clone().unwrap_or_default().text;
             self.check_header(name, &text, &field);
             if headers
                 .iter()
                 .any(|(other, _)| other.eq_ignore_ascii_case(&name.text))
             {
-                let message = format!("the header {} is given twice", quoted(&name.text));
+                let message = format!("the header {} is given twice", quoted(shown(pair)));
                 self.error(&name.span, &field, message, "capitals make no difference");
             }
             headers.push((name.text.clone(), Secret(text)));
@@ -125,15 +123,16 @@ impl Field<'_, '_, '_> {
     pub(super) fn headers_from(&mut self) -> Vec<(String, PathBuf)> {
         let raw = self.raw;
         let mut headers: Vec<(String, PathBuf)> = Vec::new();
-        for (name, file) in &raw.headers_from {
-            let field = format!("headersFrom.{}", name.text);
+        for pair in &raw.headers_from {
+            let (name, file) = pair;
+            let field = format!("headersFrom.{}", shown(pair));
             self.check_header(name, "", &field);
             let given = |(other, _): &&Pair| other.text.eq_ignore_ascii_case(&name.text);
             let twice = headers
                 .iter()
                 .any(|(other, _)| other.eq_ignore_ascii_case(&name.text));
             if twice || raw.headers.iter().any(|pair| given(&pair)) {
-                let message = format!("the header {} is given twice", quoted(&name.text));
+                let message = format!("the header {} is given twice", quoted(shown(pair)));
                 self.error(&name.span, &field, message, "keep one of them");
             }
             let path = self.path_of(file.as_ref(), &name.span, &format!("{field}.file"));
@@ -142,7 +141,8 @@ impl Field<'_, '_, '_> {
         headers
     }
 
-    /// A file's name, which must be there; `missing` is where it is not.
+    /// A file's name, which must be there; `missing` is where it is not. What it is relative to
+    /// nobody could tell, and a secret that stands here by mistake would be in each error.
     fn path_of(
         &mut self,
         file: Option<&Located>,
@@ -150,7 +150,12 @@ impl Field<'_, '_, '_> {
         field: &str,
     ) -> Option<PathBuf> {
         match file {
-            Some(file) if !file.text.is_empty() => Some(PathBuf::from(&file.text)),
+            Some(file) if Path::new(&file.text).is_absolute() => Some(PathBuf::from(&file.text)),
+            Some(file) if !file.text.is_empty() => {
+                let help = "write the whole path, as `/etc/NAME`; a secret itself stands in a file";
+                self.error(&file.span, field, "this is no absolute path", help);
+                None
+            }
             _ if self.raw.malformed => None,
             _ => {
                 let span = file.map_or(missing, |file| &file.span).clone();
@@ -175,10 +180,11 @@ impl Field<'_, '_, '_> {
     pub(super) fn query_params(&mut self) -> Vec<(String, Secret)> {
         let raw = self.raw;
         let mut params = Vec::new();
-        for (name, value) in &raw.query_params {
-            if name.text.is_empty() || OWN_PARAMS.contains(&name.text.as_str()) {
+        for pair in &raw.query_params {
+            let (name, value) = pair;
+            if name.text.is_empty() || prometheus::is_own_param(&name.text) {
                 let message = format!("{} cannot be set here", quoted(&name.text));
-                let field = format!("queryParams.{}", name.text);
+                let field = format!("queryParams.{}", shown(pair));
                 self.error(&name.span, &field, message, "each request sets it itself");
             }
             let value = value.clone().unwrap_or_default().text;
@@ -325,11 +331,12 @@ impl Field<'_, '_, '_> {
     pub(super) fn enforced(&mut self) -> Vec<(String, String)> {
         let raw = self.raw;
         let mut enforced = Vec::new();
-        for (label, value) in &raw.enforce_matchers {
-            let field = format!("enforceMatchers.{}", label.text);
+        for pair in &raw.enforce_matchers {
+            let (label, value) = pair;
+            let field = format!("enforceMatchers.{}", shown(pair));
             let text = value.clone().unwrap_or_default().text;
             if !promql::is_label_name(&label.text) || label.text == "__name__" {
-                let message = format!("{} cannot be enforced", quoted(&label.text));
+                let message = format!("{} cannot be enforced", quoted(shown(pair)));
                 let help = "name a label that all series of this backend carry, as `cluster`";
                 self.error(&label.span, &field, message, help);
             } else if text.is_empty() {

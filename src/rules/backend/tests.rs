@@ -120,6 +120,9 @@ fn no_report_and_no_debug_text_shows_a_secret() {
         "bad/backends.yaml",
         "bad/backends-broken.yaml",
         "bad/backends-is-a-list.yaml",
+        "bad/backends-mistaken.yaml",
+        "bad/backends-broken-json.yaml",
+        "bad/backends-misplaced.yaml",
     ] {
         let text = data(file);
         assert!(text.contains("hunter2"));

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::Reader;
 use crate::rules::located::Located;
-use crate::rules::report::quoted;
+use crate::rules::reader::is_name;
 use crate::rules::yaml::NodeId;
 
 pub(super) const BACKEND: &[&str] = &[
@@ -32,6 +32,18 @@ const HEADER_FROM: &[&str] = &["file"];
 
 /// A name and its value, where it has one.
 pub(in crate::rules) type Pair = (Located, Option<Located>);
+
+/// The name for messages and paths, unless it may be a secret as well: that of `KEY:VALUE` without
+/// a space is all of it.
+pub(in crate::rules) fn shown((name, value): &Pair) -> &str {
+    match value.is_some() && is_name(&name.text) {
+        true => &name.text,
+        false => HIDDEN,
+    }
+}
+
+/// Stands for what is not shown.
+const HIDDEN: &str = "*";
 
 #[derive(Debug, Default)]
 pub(in crate::rules) struct RawBackend {
@@ -85,10 +97,9 @@ impl Reader<'_, '_> {
         let what = "a mapping from name to backend, as `team-a: {url: 'https://mimir/prometheus'}`";
         self.guarded(|me| {
             me.table(id, path, what, &mut |me, key, value| {
-                let name = me.key(key, path);
-                let path = format!("{path}.{}", name.text);
+                let (name, path) = me.key((key, value), path);
                 if backends.iter().any(|other| other.name.text == name.text) {
-                    let message = format!("the backend {} is given twice", quoted(&name.text));
+                    let message = "this backend is given twice".to_owned();
                     me.hide(value);
                     me.error(key, &path, message, Some("keep one of them".to_owned()));
                     return;
@@ -118,7 +129,7 @@ impl Reader<'_, '_> {
                 "headers" => me.secret_pairs(value, path, &mut backend.headers),
                 "headersFrom" => me.headers_from(value, path, &mut backend.headers_from),
                 "queryParams" => me.query_params(value, path, &mut backend.query_params),
-                "tenant" => me.text(value, path, &mut backend.tenant),
+                "tenant" => me.tenant(value, path, &mut backend.tenant),
                 "tls" => me.tls(value, path, &mut backend.tls),
                 "auth" => me.auth(value, path, &mut backend.auth),
                 "verb" => me.text(value, path, &mut backend.verb),
@@ -150,11 +161,37 @@ impl Reader<'_, '_> {
         });
     }
 
-    /// A text key of a table; where it is none that has been said.
-    fn key(&mut self, id: NodeId, path: &str) -> Located {
+    /// A text key of a table and the path of its value; where it is none that has been said.
+    fn key(&mut self, (key, value): (NodeId, NodeId), path: &str) -> (Located, String) {
         let mut name = None;
-        self.text(id, path, &mut name);
-        name.unwrap_or_else(|| self.nowhere(id))
+        self.text(key, path, &mut name);
+        let name = name.unwrap_or_else(|| self.nowhere(key));
+        if self.is_mistaken(key, value) {
+            self.hide(key);
+            return (name, format!("{path}.{HIDDEN}"));
+        }
+        let path = format!("{path}.{}", name.text);
+        (name, path)
+    }
+
+    /// What was to keep tenants apart and says nothing would not.
+    fn tenant(&mut self, id: NodeId, path: &str, tenant: &mut Option<Located>) {
+        if self.is_null(id) {
+            let help = "leave it out to send no tenant".to_owned();
+            self.error(id, path, "the tenant is empty".to_owned(), Some(help));
+        }
+        self.text(id, path, tenant);
+    }
+
+    /// The name of a file. A secret may stand in its place, and does not look like one.
+    fn file_name(&mut self, id: NodeId, path: &str, into: &mut Option<Located>) {
+        self.text(id, path, into);
+        if into
+            .as_ref()
+            .is_some_and(|file| !file.text.starts_with('/'))
+        {
+            self.hide(id);
+        }
     }
 
     fn nowhere(&self, id: NodeId) -> Located {
@@ -171,14 +208,19 @@ impl Reader<'_, '_> {
 
     fn enforce_matchers(&mut self, id: NodeId, path: &str, pairs: &mut Vec<Pair>) {
         let what = "a mapping from label to value, as `{cluster: prod-1}`";
+        let before = self.count();
         self.pairs(id, path, what, pairs);
+        if pairs.is_empty() && self.count() == before {
+            let message = "there is no matcher: this backend would be held to nothing".to_owned();
+            let help = "add `LABEL: VALUE`, or leave `enforceMatchers` out".to_owned();
+            self.error(id, path, message, Some(help));
+        }
     }
 
     fn pairs(&mut self, id: NodeId, path: &str, what: &str, pairs: &mut Vec<Pair>) {
         pairs.clear();
         self.table(id, path, what, &mut |me, key, value| {
-            let name = me.key(key, path);
-            let path = format!("{path}.{}", name.text);
+            let (name, path) = me.key((key, value), path);
             let mut text = None;
             me.text(value, &path, &mut text);
             me.once(key, &path, pairs, name, text);
@@ -194,7 +236,7 @@ impl Reader<'_, '_> {
         value: Option<Located>,
     ) {
         if pairs.iter().any(|(other, _)| other.text == name.text) {
-            let message = format!("{} is given twice", quoted(&name.text));
+            let message = "this is given twice".to_owned();
             self.error(key, path, message, Some("keep one of them".to_owned()));
         } else {
             pairs.push((name, value));
@@ -205,8 +247,7 @@ impl Reader<'_, '_> {
         pairs.clear();
         let what = "a mapping from header to file, as `Authorization: {file: /etc/auth/header}`";
         self.table(id, path, what, &mut |me, key, value| {
-            let name = me.key(key, path);
-            let path = format!("{path}.{}", name.text);
+            let (name, path) = me.key((key, value), path);
             let what = "a mapping, as `{file: PATH}`";
             let mut file = None;
             me.mapping(
@@ -215,7 +256,7 @@ impl Reader<'_, '_> {
                 what,
                 HEADER_FROM,
                 &mut |me, _, value, path| {
-                    me.text(value, path, &mut file);
+                    me.file_name(value, path, &mut file);
                 },
             );
             me.once(key, &path, pairs, name, file);
@@ -228,8 +269,7 @@ impl Reader<'_, '_> {
         pairs.clear();
         let what = "a mapping, as `{NAME: VALUE}` or `{NAME: [VALUE, VALUE]}`";
         self.table(id, path, what, &mut |me, key, value| {
-            let name = me.key(key, path);
-            let path = format!("{path}.{}", name.text);
+            let (name, path) = me.key((key, value), path);
             let mut values = Vec::new();
             if me.is_list(value) {
                 me.sequence(value, &path, "text", &mut |me, id, path| {
@@ -255,9 +295,9 @@ impl Reader<'_, '_> {
         tls.span = Some(self.span(id));
         let what = "a mapping with `caFile`, `certFile`, `keyFile` or `serverName`";
         self.mapping(id, path, what, TLS, &mut |me, key, value, path| match key {
-            "caFile" => me.text(value, path, &mut tls.ca_file),
-            "certFile" => me.text(value, path, &mut tls.cert_file),
-            "keyFile" => me.text(value, path, &mut tls.key_file),
+            "caFile" => me.file_name(value, path, &mut tls.ca_file),
+            "certFile" => me.file_name(value, path, &mut tls.cert_file),
+            "keyFile" => me.file_name(value, path, &mut tls.key_file),
             _ => me.text(value, path, &mut tls.server_name),
         });
     }
@@ -273,9 +313,9 @@ impl Reader<'_, '_> {
             AUTH,
             &mut |me, key, value, path| match key {
                 "basic" => me.basic(value, path, &mut auth.basic),
-                "tokenFile" => me.text(value, path, &mut auth.token_file),
+                "tokenFile" => me.file_name(value, path, &mut auth.token_file),
                 "inCluster" => me.boolean(value, path, &mut auth.in_cluster),
-                _ => me.text(value, path, &mut auth.kubeconfig),
+                _ => me.file_name(value, path, &mut auth.kubeconfig),
             },
         );
     }
@@ -294,23 +334,21 @@ impl Reader<'_, '_> {
             BASIC,
             &mut |me, key, value, path| match key {
                 "username" => me.text(value, path, &mut basic.username),
-                _ => me.text(value, path, &mut basic.password_file),
+                _ => me.file_name(value, path, &mut basic.password_file),
             },
         );
     }
 }
 
-/// The bytes of a line that cannot be read as YAML, where they may be a secret: what follows the
-/// first colon of a line below `backends`.
+/// The bytes of a line that cannot be read as YAML, where they may be a secret: what follows its
+/// first colon, if `backends` stands on it or before it. What is below what cannot be told here.
 pub(super) fn secret_in_broken(text: &str, at: usize) -> Option<Range<usize>> {
     let before = text.get(..at)?;
     let begin = before.rfind('\n').map_or(0, |at| at + 1);
     let rest = text.get(begin..)?;
     let line = rest.lines().next().unwrap_or_default();
-    let is_top =
-        |line: &&str| !line.starts_with([' ', '\t', '#', '-', '}', ']']) && !line.is_empty();
-    let top = text.get(..begin)?.lines().chain([line]).rfind(is_top)?;
+    let end = begin + line.len();
     let colon = line.find(':').map_or(0, |at| at + 1);
-    top.contains("backends")
-        .then(|| begin + colon..begin + line.len())
+    let told = text.get(..end)?.contains("backends");
+    told.then_some(begin + colon..end)
 }
