@@ -7,10 +7,11 @@
 //! - no more requests are open than its concurrency, whoever asks; waiting for a place ends with
 //!   the request's own budget;
 //! - replicas are asked in turn, the one that answered last first, all within one deadline; the
-//!   rows of two are never mixed;
+//!   rows of two are never mixed, not even those of a query that is asked in parts;
 //! - every request is counted, and errors name the backend where it is not that of the flags.
 
 mod gate;
+mod parts;
 mod replicas;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use super::{Answer, Client, Error, Notes, Partial, Refusal, Sample, Settings, Se
 use crate::promql::Enforcer;
 use crate::telemetry::{BackendLabel, Metrics};
 use gate::Gate;
+use parts::Parts;
 use replicas::Replicas;
 
 /// More requests at one time are more than any server works on (Prometheus takes 20 by default,
@@ -54,6 +56,8 @@ pub struct Plan {
 pub struct Question<'a> {
     /// The text, without the backend's own matchers.
     pub promql: &'a str,
+    /// The other parts of a query that would be too long as one. One replica answers all.
+    pub further: &'a [String],
     /// When it is evaluated for.
     pub at: Timestamp,
     /// The longest that it may take, waiting for a place included.
@@ -118,8 +122,9 @@ impl Backend {
         self.concurrency
     }
 
-    /// Evaluates a query. `fold` gets each sample in the server's order and may refuse to go on;
-    /// where another replica is asked, it begins anew with `init`.
+    /// Evaluates a query, and its further parts after it. `fold` gets each sample in the server's
+    /// order and may refuse to go on; where another replica is asked, it begins anew with `init`
+    /// and the first part.
     ///
     /// # Errors
     /// Why there is no answer; only an `Ok` is whole.
@@ -135,19 +140,28 @@ impl Backend {
     {
         let Question {
             promql,
+            further,
             at,
             budget,
             partial,
         } = question;
         let answer = async {
-            let promql = self.enforced.apply(promql).map_err(Error::NotEnforced)?;
+            let texts = std::iter::once(promql).chain(further.iter().map(String::as_str));
+            let texts = texts.map(|text| self.enforced.apply(text).map_err(Error::NotEnforced));
+            let texts = texts.collect::<Result<Vec<String>, Error>>()?;
+            let parts = Parts { texts: &texts, at };
             let ask = |client: Arc<Client>, left: Duration| {
-                let (promql, init, fold) = (promql.clone(), init.clone(), fold.clone());
-                async move { client.query(&promql, at, left, init, fold).await }
+                let folding = (init.clone(), fold.clone());
+                let see = |notes: &Notes| {
+                    self.note(notes);
+                    partial.check(notes)
+                };
+                async move { parts.ask(&client, left, folding, see).await }
             };
             let answer = self.ask(&self.queries, budget, ask).await?;
-            self.note(&answer.notes);
-            partial.check(&answer.notes)?;
+            for _ in further {
+                self.metrics.count_upstream(&self.name, "query", None);
+            }
             Ok(answer)
         };
         self.told("query", answer.await)

@@ -59,6 +59,18 @@ pub struct Notes {
     pub partial: bool,
 }
 
+impl Notes {
+    /// Of two answers that are parts of one.
+    #[must_use]
+    pub fn and(self, other: Notes) -> Notes {
+        Notes {
+            warnings: self.warnings.and(other.warnings),
+            infos: self.infos.and(other.infos),
+            partial: self.partial || other.partial,
+        }
+    }
+}
+
 /// Some texts: all counted, the first few kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Texts {
@@ -66,6 +78,15 @@ pub struct Texts {
     pub count: u64,
     /// The first [`TEXTS_KEPT`], shortened.
     pub first: Vec<String>,
+}
+
+impl Texts {
+    fn and(mut self, other: Texts) -> Texts {
+        self.count += other.count;
+        self.first.extend(other.first);
+        self.first.truncate(TEXTS_KEPT);
+        self
+    }
 }
 
 /// What a query's answer was, besides its samples.

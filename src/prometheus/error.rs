@@ -181,12 +181,33 @@ impl Error {
         }
     }
 
-    /// Whether another replica of the same server may do better: nothing was decided by what was
-    /// asked or by who asks.
-    pub(super) fn may_be_better_elsewhere(&self) -> bool {
+    /// Whether what was asked decides this, or who asks: no replica of the same server would do
+    /// better. What a replica says in another way than the API's may be its own trouble, and so may
+    /// it be that it does not let us in.
+    pub(super) fn is_about_the_query(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Tls { .. } | Self::Truncated(_) => true,
-            Self::BadStatus(status) | Self::Refused { status, .. } => status.is_server_error(),
+            Self::TooLarge(_)
+            | Self::UnexpectedType(_)
+            | Self::Declined(_)
+            | Self::NotEnforced(_)
+            | Self::Credentials(_)
+            | Self::Internal => true,
+            _ => self.is_stated(),
+        }
+    }
+
+    /// Whether the server has read the query and says what is wrong with it. VictoriaMetrics gives
+    /// the status for the kind of error.
+    pub(super) fn is_stated(&self) -> bool {
+        match self {
+            Self::Refused { kind, status, .. } => {
+                let is_of_query = matches!(kind.as_str(), "bad_data" | "execution")
+                    || matches!(
+                        *status,
+                        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+                    );
+                is_of_query && !status.is_server_error()
+            }
             _ => false,
         }
     }

@@ -1,7 +1,6 @@
 //! One query asked of its backend, and its rows gathered.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -10,7 +9,7 @@ use tokio::time::Instant;
 use super::rows::{Builder, Head, Rows};
 use super::{Fetch, Query};
 use crate::prometheus::backend::Question;
-use crate::prometheus::{Backends, Error, Kind, Partial};
+use crate::prometheus::{Backends, Error, Partial};
 
 /// Asks `backends`, each query the one that it names.
 pub fn from_backends(backends: Arc<Backends>) -> Fetch {
@@ -31,33 +30,27 @@ async fn fetch(backends: &Backends, query: &Query) -> Result<Rows, Error> {
     let began = Instant::now();
     let at = Timestamp::now();
     let at = at.checked_sub(query.offset).unwrap_or(at);
-    let mut head = Head {
-        kind: Kind::Vector,
-        histograms: 0,
-        partial: false,
+    let question = Question {
+        promql: &query.promql,
+        further: &query.further,
         at,
-        took: Duration::ZERO,
+        budget: query.timeout,
+        partial: query.partial,
     };
-    let mut rows = Builder::new(query.labels.clone(), query.rows_max);
-    for promql in query.texts() {
-        let question = Question {
-            promql,
-            at,
-            budget: query.timeout.saturating_sub(head.took),
-            partial: query.partial,
-        };
-        let answer = backend.query(question, rows, Builder::add).await;
-        let answer = answer.map_err(|error| error.within(query.timeout));
-        let answer = answer.inspect_err(|error| {
-            tracing::debug!(backend = backend.name(), promql, %error, "query failed");
-        })?;
-        let samples = answer.samples;
-        tracing::debug!(backend = backend.name(), promql, samples, "query");
-        rows = answer.value;
-        head.kind = answer.kind;
-        head.histograms += answer.histograms;
-        head.partial |= Partial::Refuse.check(&answer.notes).is_err();
-        head.took = began.elapsed();
-    }
-    Ok(rows.finish(head))
+    let rows = Builder::new(query.labels.clone(), query.rows_max);
+    let answer = backend.query(question, rows, Builder::add).await;
+    let (promql, further) = (&query.promql, query.further.len());
+    let answer = answer.map_err(|error| error.within(query.timeout));
+    let answer = answer.inspect_err(|error| {
+        tracing::debug!(backend = backend.name(), promql, further, %error, "query failed");
+    })?;
+    let samples = answer.samples;
+    tracing::debug!(backend = backend.name(), promql, further, samples, "query");
+    Ok(answer.value.finish(Head {
+        kind: answer.kind,
+        histograms: answer.histograms,
+        partial: Partial::Refuse.check(&answer.notes).is_err(),
+        at,
+        took: began.elapsed(),
+    }))
 }

@@ -1,7 +1,7 @@
 //! Servers that hold the same, asked one after the other until one answers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -18,26 +18,35 @@ const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) struct Replicas {
     /// In the order of the file.
-    clients: Vec<Arc<Client>>,
+    all: Vec<Replica>,
     of_flags: bool,
     /// The one to ask first: that which answered last.
     first: AtomicUsize,
 }
 
+struct Replica {
+    client: Arc<Client>,
+    /// How many requests it has answered, well or with a reason against what was asked.
+    answered: AtomicU64,
+}
+
 impl Replicas {
     pub(super) fn new(replicas: &[Settings]) -> Result<Replicas, SetupError> {
         let several = replicas.len() > 1;
-        let client = |settings: &Settings| {
+        let replica = |settings: &Settings| -> Result<Replica, SetupError> {
             let connect = several.then(|| CONNECT_MAX.min(settings.timeout / 3));
             let settings = Settings {
                 connect_timeout: settings.connect_timeout.or(connect),
                 timeout: NO_LIMIT,
                 ..settings.clone()
             };
-            Client::new(&settings).map(Arc::new)
+            Ok(Replica {
+                client: Arc::new(Client::new(&settings)?),
+                answered: AtomicU64::new(0),
+            })
         };
         Ok(Replicas {
-            clients: replicas.iter().map(client).collect::<Result<_, _>>()?,
+            all: replicas.iter().map(replica).collect::<Result<_, _>>()?,
             of_flags: replicas.iter().all(|it| it.backend.is_none()),
             first: AtomicUsize::new(0),
         })
@@ -55,7 +64,7 @@ impl Replicas {
         A: Fn(Arc<Client>, Duration) -> F,
         F: Future<Output = Result<T, Error>>,
     {
-        let count = self.clients.len();
+        let count = self.all.len();
         let first = self.first.load(Ordering::Relaxed);
         let began = Instant::now();
         let mut failures: Vec<(usize, Error)> = Vec::new();
@@ -64,25 +73,58 @@ impl Replicas {
             if left.is_zero() && !failures.is_empty() {
                 break;
             }
-            match ask(Arc::clone(&self.clients[place]), left).await {
-                Err(error) if error.may_be_better_elsewhere() && count > 1 => {
+            let replica = &self.all[place];
+            let answered = replica.answered.load(Ordering::Relaxed);
+            let outcome = ask(Arc::clone(&replica.client), left).await;
+            match outcome {
+                Ok(found) => {
+                    self.answered(place);
+                    return Ok(found);
+                }
+                Err(error) if error.is_about_the_query() => {
+                    if error.is_stated() {
+                        self.answered(place);
+                    }
+                    return Err(error);
+                }
+                Err(error @ (Error::Timeout(_) | Error::Deadline)) => {
+                    self.hung(place, answered);
+                    failures.push((place, error));
+                    break;
+                }
+                Err(error) => {
                     tracing::debug!(
-                        server = self.clients[place].server(), %error, "asking another replica"
+                        server = replica.client.server(), %error, "asking another replica"
                     );
                     failures.push((place, error));
-                }
-                outcome => {
-                    // One that hangs is not asked first the next time.
-                    let hung = matches!(outcome, Err(Error::Timeout(_) | Error::Deadline));
-                    let next = if hung { place + 1 } else { place };
-                    self.first.store(next % count, Ordering::Relaxed);
-                    return outcome;
                 }
             }
         }
         failures.sort_by_key(|(place, _)| *place);
-        Err(Error::Replicas(
-            failures.into_iter().map(|(_, error)| error).collect(),
-        ))
+        let mut failures: Vec<Error> = failures.into_iter().map(|(_, error)| error).collect();
+        match (failures.pop(), failures.is_empty()) {
+            (Some(only), true) => Err(only),
+            (last, _) => {
+                failures.extend(last);
+                Err(Error::Replicas(failures))
+            }
+        }
+    }
+
+    fn answered(&self, place: usize) {
+        self.all[place].answered.fetch_add(1, Ordering::Relaxed);
+        self.first.store(place, Ordering::Relaxed);
+    }
+
+    /// One that hangs is not asked first the next time. A query that takes too long is no sign of
+    /// that, where others have been answered since it began.
+    fn hung(&self, place: usize, answered: u64) {
+        if self.all[place].answered.load(Ordering::Relaxed) == answered {
+            let next = (place + 1) % self.all.len();
+            // Where others have moved on already there is nothing to do.
+            let _ = self
+                .first
+                .compare_exchange(place, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 }

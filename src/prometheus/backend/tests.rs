@@ -16,6 +16,7 @@ const PARTIAL: &str =
 const INFORMED: &str =
     r#"{"status":"success","infos":["a hint"],"data":{"resultType":"vector","result":[]}}"#;
 const STATED: &str = r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#;
+const UNSTATED: &str = r#"{"status":"error","errorType":"not_found","error":"no route"}"#;
 const LONG: Duration = Duration::from_secs(30);
 
 /// A server that answers everything as it should.
@@ -56,8 +57,18 @@ fn backend(urls: &[&str]) -> Backend {
 }
 
 async fn within(backend: &Backend, budget: Duration, partial: Partial) -> Result<Vec<f64>, Error> {
+    parts(backend, budget, partial, &[]).await
+}
+
+async fn parts(
+    backend: &Backend,
+    budget: Duration,
+    partial: Partial,
+    further: &[String],
+) -> Result<Vec<f64>, Error> {
     let question = Question {
         promql: "up",
+        further,
         at: Timestamp::UNIX_EPOCH,
         budget,
         partial,
@@ -89,7 +100,22 @@ fn half() -> Reply {
 
 #[tokio::test]
 async fn the_next_replica_is_asked_where_it_may_do_better() {
-    let replies: [fn() -> Reply; 5] = [
+    let replies: [fn() -> Reply; 14] = [
+        || typed("404 Not Found", "text/plain", "404 page not found"),
+        || typed("401 Unauthorized", "text/plain", ""),
+        || typed("200 OK", "text/html", "<html>"),
+        || typed("200 OK", "text/plain", "be right back"),
+        || json("200 OK", r#"{"status":"success","data":{}}"#),
+        || typed("400 Bad Request", "text/plain", ""),
+        || json("404 Not Found", UNSTATED),
+        || json("200 OK", UNSTATED),
+        || {
+            typed(
+                "302 Found\r\nLocation: https://login.example/",
+                "text/plain",
+                "",
+            )
+        },
         || typed("502 Bad Gateway", "text/html", "<html>"),
         || typed("503 Service Unavailable", "text/plain", ""),
         || Reply::Close(Vec::new()),
@@ -114,18 +140,109 @@ async fn the_next_replica_is_asked_where_it_may_do_better() {
 
 #[tokio::test]
 async fn what_the_first_replica_has_decided_is_not_asked_again() {
-    let replies: [fn() -> Reply; 4] = [
+    let replies: [fn() -> Reply; 5] = [
         || json("400 Bad Request", STATED),
-        || typed("401 Unauthorized", "text/plain", ""),
-        || typed("200 OK", "text/html", "<html>"),
-        || json("200 OK", r#"{"status":"success","data":{}}"#),
+        || json("200 OK", STATED),
+        || {
+            json(
+                "422 Unprocessable Entity",
+                r#"{"status":"error","errorType":"execution"}"#,
+            )
+        },
+        || {
+            json(
+                "422 Unprocessable Entity",
+                r#"{"status":"error","errorType":"422"}"#,
+            )
+        },
+        || {
+            json(
+                "200 OK",
+                r#"{"data":{"resultType":"string","result":[1,"a"]}}"#,
+            )
+        },
     ];
     for reply in replies {
         let (first, second) = (replying(reply).await, well().await);
         let backend = backend(&[&first.url, &second.url]);
-        assert!(ask(&backend).await.is_err());
-        assert!(second.seen().is_empty());
+        for _ in 0..2 {
+            assert!(ask(&backend).await.is_err());
+        }
+        assert_eq!((first.seen().len(), second.seen().len()), (2, 0));
     }
+}
+
+#[tokio::test]
+async fn a_slow_query_sends_nobody_away_from_a_replica_that_answers() {
+    let server = Server::plain(|request| match request.line.contains("slow") {
+        true => Reply::Hang(Vec::new()),
+        false => json("200 OK", VALUE),
+    })
+    .await;
+    let other = well().await;
+    let backend = Arc::new(backend(&[&server.url, &other.url]));
+    let slow = {
+        let backend = Arc::clone(&backend);
+        let budget = Duration::from_secs(2);
+        tokio::spawn(
+            async move { parts(&backend, budget, Partial::Accept, &["slow".to_owned()]).await },
+        )
+    };
+    while server.seen().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ask(&backend).await.unwrap(), [7.0]);
+    assert!(slow.await.unwrap().unwrap_err().is_timeout());
+    assert_eq!(ask(&backend).await.unwrap(), [7.0]);
+    assert!(other.seen().is_empty());
+}
+
+#[tokio::test]
+async fn what_each_replica_said_is_told_where_time_runs_out_at_the_last() {
+    let gone = gone().await;
+    let hung = replying(|| Reply::Hang(Vec::new())).await;
+    let backend = backend(&[&gone, &hung.url]);
+    let short = Duration::from_millis(300);
+    let error = within(&backend, short, Partial::Accept).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "backend team-a: none of 2 replicas answers: cannot reach Prometheus at {gone}: \
+             connection refused; Prometheus did not answer in the time the request had left"
+        )
+    );
+    assert!(error.is_timeout());
+}
+
+#[tokio::test]
+async fn a_whole_answer_is_sought_where_an_incomplete_one_is_refused() {
+    let (sick, good) = (replying(|| json("200 OK", WARNED)).await, well().await);
+    let pair = backend(&[&sick.url, &good.url]);
+    assert_eq!(ask(&pair).await.unwrap(), [0.0; 0]);
+    let whole = within(&pair, LONG, Partial::Refuse).await.unwrap();
+    assert_eq!(whole, [7.0]);
+    let all_sick = backend(&[&sick.url, &sick.url]);
+    let error = within(&all_sick, LONG, Partial::Refuse).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "backend team-a: none of 2 replicas answers: the backend says its answer is partial: \
+         store-2 is away; the backend says its answer is partial: store-2 is away"
+    );
+}
+
+#[tokio::test]
+async fn one_replica_answers_all_parts_of_a_query_and_another_begins_anew() {
+    let first = Server::plain(|request| match request.line.contains("part-3") {
+        true => typed("503 Service Unavailable", "text/plain", ""),
+        false => json("200 OK", VALUE),
+    })
+    .await;
+    let second = replying(|| json("200 OK", &VALUE.replace("\"7\"", "\"8\""))).await;
+    let backend = backend(&[&first.url, &second.url]);
+    let further = ["part-2".to_owned(), "part-3".to_owned()];
+    let rows = parts(&backend, LONG, Partial::Accept, &further).await;
+    assert_eq!(rows.unwrap(), [8.0, 8.0, 8.0]);
+    assert_eq!((first.seen().len(), second.seen().len()), (3, 3));
 }
 
 #[tokio::test]
