@@ -99,7 +99,7 @@ fn levels(query: &str) -> usize {
             continue;
         }
         if comment {
-            comment = c != '\n';
+            comment = !matches!(c, '\n' | '\r');
             word = at + c.len_utf8();
             continue;
         }
@@ -336,6 +336,11 @@ mod tests {
             );
             assert_eq!(doubt(&deeper), None, "{level}");
             assert!(SeriesSelector::parse(&deeper).is_none(), "{level}");
+        }
+        // A comment ends at either, to the parser as well.
+        for end in ["\n", "\r", "\r\n"] {
+            let hidden = format!("# {end}{}a", "-".repeat(100_000));
+            assert!(syntax(&hidden).is_err(), "{end:?}");
         }
     }
 

@@ -45,6 +45,13 @@ pub enum NotEnforced {
     /// It reads series that no selector names.
     #[error("the query calls {0}, which reads series that no selector names: they cannot be held")]
     Unselected(String),
+    /// It has alternatives in braces, which Prometheus does not know and other servers need not
+    /// read as this parser does.
+    #[error(
+        "cannot put {0} into matchers that are joined by `or`: write one selector for each, as \
+         `x{{a=\"1\"}} or x{{b=\"2\"}}`"
+    )]
+    Alternatives(String),
     /// What came out is not what was meant.
     #[error("cannot put {0} into the query: it would come to mean something else")]
     Unsure(String),
@@ -123,29 +130,25 @@ impl Enforcer {
             matchers,
             or_matchers,
         } = &mut selector.matchers;
-        let mut alternatives: Vec<&mut Vec<Matcher>> = or_matchers.iter_mut().collect();
-        if alternatives.is_empty() {
-            alternatives.push(matchers);
+        if !or_matchers.is_empty() {
+            return Err(NotEnforced::Alternatives(self.to_string()));
         }
-        let mut texts = Vec::new();
-        for alternative in alternatives {
-            let missing = self.missing(alternative)?;
-            let text = missing
-                .iter()
-                .map(|(label, value)| matcher_text(label, "=", value));
-            texts.push(text.collect::<Vec<_>>().join(","));
-            let matcher =
-                |(label, value): &(String, String)| Matcher::new(MatchOp::Equal, label, value);
-            alternative.extend(missing.into_iter().map(matcher));
-        }
+        let missing = self.missing(matchers)?;
+        let texts = missing
+            .iter()
+            .map(|(label, value)| matcher_text(label, "=", value));
         done.push(Insertion {
             name: selector.name.clone(),
-            texts,
+            text: texts.collect::<Vec<_>>().join(","),
         });
+        let matcher =
+            |(label, value): &(String, String)| Matcher::new(MatchOp::Equal, label, value);
+        matchers.extend(missing.into_iter().map(matcher));
         Ok(())
     }
 
-    /// The matchers that the selector does not have by itself.
+    /// The matchers that the selector does not have by itself. This parser reads `\xe9` in a string
+    /// as a character and Prometheus as a byte: only what is ASCII is the same to both.
     fn missing(&self, matchers: &[Matcher]) -> Result<Vec<&(String, String)>, NotEnforced> {
         let mut missing = Vec::new();
         for enforced in &self.matchers {
@@ -158,7 +161,7 @@ impl Enforcer {
                     let enforced = matcher_text(label, "=", value);
                     return Err(NotEnforced::Contradiction { asked, enforced });
                 }
-                there |= matches!(matcher.op, MatchOp::Equal);
+                there |= matches!(matcher.op, MatchOp::Equal) && value.is_ascii();
             }
             if !there {
                 missing.push(enforced);

@@ -10,8 +10,8 @@ use super::quote;
 pub(super) struct Insertion {
     /// The name before its braces, if there is one.
     pub(super) name: Option<String>,
-    /// What is added to each of the alternatives between `or`; one where there is no `or`.
-    pub(super) texts: Vec<String>,
+    /// What is added to its matchers.
+    pub(super) text: String,
 }
 
 /// A piece of a query.
@@ -54,7 +54,7 @@ pub(super) fn spliced(query: &str, insertions: &[Insertion]) -> Option<String> {
         let follows = after_space(&tokens, at + 1);
         match token {
             Token::Other('{') => {
-                at = braces(&tokens, at, &next?.texts, &mut out)?;
+                at = braces(&tokens, at, &next?.text, &mut out)?;
                 next = wanted.next();
                 continue;
             }
@@ -63,7 +63,7 @@ pub(super) fn spliced(query: &str, insertions: &[Insertion]) -> Option<String> {
             {
                 out.push_str(word);
                 if follows != Some(Token::Other('{')) {
-                    let text = next?.texts.first()?;
+                    let text = &next?.text;
                     if !text.is_empty() {
                         out.push('{');
                         out.push_str(text);
@@ -80,33 +80,20 @@ pub(super) fn spliced(query: &str, insertions: &[Insertion]) -> Option<String> {
     next.is_none().then_some(out)
 }
 
-/// Copies the braces that open at `at` with the insertions; gives the place after them.
-fn braces(
-    tokens: &[Token<'_>],
-    mut at: usize,
-    texts: &[String],
-    out: &mut String,
-) -> Option<usize> {
-    let mut texts = texts.iter();
+/// Copies the braces that open at `at` with the insertion; gives the place after them.
+fn braces(tokens: &[Token<'_>], mut at: usize, text: &str, out: &mut String) -> Option<usize> {
     let mut last = Token::Other('{');
     loop {
         let token = tokens.get(at).copied()?;
-        let or = matches!(token, Token::Word(word) if word.eq_ignore_ascii_case("or"))
-            && matches!(tokens.get(at + 1), Some(Token::Space(space)) if space.starts_with(' '));
-        if or || token == Token::Other('}') {
-            let text = texts.next()?;
-            if !text.is_empty() {
-                // After a space that stands before the end or the `or`, which changes nothing.
-                let first = matches!(last, Token::Other('{' | ',') | Token::Word(_));
-                out.push_str(if first { "" } else { "," });
-                out.push_str(text);
-                out.push_str(if or { " " } else { "" });
-            }
+        if token == Token::Other('}') && !text.is_empty() {
+            let first = matches!(last, Token::Other('{' | ','));
+            out.push_str(if first { "" } else { "," });
+            out.push_str(text);
         }
         push(out, token);
         at += 1;
         if token == Token::Other('}') {
-            return texts.next().is_none().then_some(at);
+            return Some(at);
         }
         if !matches!(token, Token::Space(_)) {
             last = token;
