@@ -146,7 +146,8 @@ pub struct Metrics {
     pub metrics_listed: Gauge,
     /// Metrics that discovery documents leave out.
     pub discovery_omitted: Gauge,
-    /// When the last relist ended, in seconds since the epoch.
+    /// When the rules of the backend that is furthest behind were last all listed, in seconds since
+    /// the epoch.
     pub relist_timestamp: Gauge<f64, AtomicU64>,
     /// Rows that answers lack because the sample is NaN, infinite or a native histogram.
     pub samples_not_a_number: Family<RuleLabel, Counter>,
@@ -250,7 +251,7 @@ impl Metrics {
         );
         r.register(
             "relist_last_timestamp_seconds",
-            "When the last relist ended",
+            "When all rules were last listed, of the backend where that is longest ago",
             self.relist_timestamp.clone(),
         );
         r.register(

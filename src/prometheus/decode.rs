@@ -76,14 +76,22 @@ impl Notes {
 pub struct Texts {
     /// How many there were.
     pub count: u64,
-    /// The first [`TEXTS_KEPT`], shortened.
+    /// How many of them are about the query. Prometheus has annotations of two kinds for that
+    /// (`util/annotations/annotations.go`), and servers that do not send `infos` have both here.
+    pub of_query: u64,
+    /// The first [`TEXTS_KEPT`], shortened; those that are not about the query come first.
     pub first: Vec<String>,
 }
+
+/// How texts about the query begin.
+const OF_QUERY: [&str; 2] = ["PromQL info", "PromQL warning"];
 
 impl Texts {
     fn and(mut self, other: Texts) -> Texts {
         self.count += other.count;
+        self.of_query += other.of_query;
         self.first.extend(other.first);
+        self.first.sort_by_key(|text| is_of_query(text));
         self.first.truncate(TEXTS_KEPT);
         self
     }
@@ -345,15 +353,26 @@ impl<'de> Visitor<'de> for LabelsVisitor {
 
 impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let all: Vec<String> = Option::deserialize(deserializer)?.unwrap_or_default();
-        let count = u64::try_from(all.len()).unwrap_or(u64::MAX);
+        let mut all: Vec<String> = Option::deserialize(deserializer)?.unwrap_or_default();
+        all.sort_by_key(|text| is_of_query(text));
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let count = number(all.len());
+        let of_query = number(all.iter().filter(|text| is_of_query(text)).count());
         let first = all
             .iter()
             .take(TEXTS_KEPT)
             .map(|text| shorten(text))
             .collect();
-        Ok(Self { count, first })
+        Ok(Self {
+            count,
+            of_query,
+            first,
+        })
     }
+}
+
+fn is_of_query(text: &str) -> bool {
+    OF_QUERY.iter().any(|begin| text.starts_with(begin))
 }
 
 #[cfg(test)]

@@ -15,15 +15,16 @@ pub enum Partial {
 
 impl Partial {
     /// Says what is wrong with an answer with these notes. `infos` of Prometheus are about the
-    /// query, and such an answer is whole.
+    /// query, as are some of its warnings, and such an answer is whole.
     ///
     /// # Errors
     /// [`Error::Partial`] where the answer is incomplete and that is refused.
     pub fn check(self, notes: &Notes) -> Result<(), Error> {
-        let incomplete = notes.partial || notes.warnings.count > 0;
+        let warned = notes.warnings.count > notes.warnings.of_query;
         match self {
-            Partial::Refuse if incomplete => {
-                Err(Error::Partial(notes.warnings.first.first().cloned()))
+            Partial::Refuse if warned || notes.partial => {
+                let first = notes.warnings.first.first();
+                Err(Error::Partial(first.filter(|_| warned).cloned()))
             }
             Partial::Accept | Partial::Refuse => Ok(()),
         }

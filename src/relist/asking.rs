@@ -20,6 +20,10 @@ const WELL_FIFTHS: usize = 2;
 /// The same, for rules that failed the last time.
 const DOUBTFUL_FIFTHS: usize = 1;
 
+/// With so few places a relist takes one in all, and none for longer than a query may: the next ask
+/// would wait behind it.
+const FEW: usize = 2;
+
 /// The label that holds a series' name.
 const METRIC_NAME: &str = "__name__";
 
@@ -55,14 +59,14 @@ impl Asking {
     pub(super) fn new(backend: Arc<Backend>, settings: Settings) -> Asking {
         let now = jiff::Timestamp::now();
         let deadline = Instant::now() + settings.deadline;
-        let places = |fifths: usize| (backend.concurrency() * fifths / 5).max(1);
+        let (well, doubtful) = queues(backend.concurrency());
         Asking {
             since: now
                 .checked_sub(settings.max_age)
                 .unwrap_or(jiff::Timestamp::UNIX_EPOCH),
             deadline,
-            well: Arc::new(Semaphore::new(places(WELL_FIFTHS))),
-            doubtful: Arc::new(Semaphore::new(places(DOUBTFUL_FIFTHS))),
+            well,
+            doubtful,
             asked: std::sync::Mutex::default(),
             backend,
         }
@@ -107,11 +111,7 @@ impl Asking {
             Queue::Doubtful => &self.doubtful,
         });
         let (since, deadline) = (self.since, self.deadline);
-        let longest = match question {
-            Question::Names(_) | Question::Labels(_) => backend.timeout(),
-            // As long as there is time: it streams.
-            Question::Series(_) => Duration::MAX,
-        };
+        let longest = longest(&question, backend.concurrency(), backend.timeout());
         let wanted = question.clone();
         let answer = async move {
             let asked = async {
@@ -127,6 +127,28 @@ impl Asking {
         let pending = answer.boxed().shared();
         asked.insert(question, pending.clone());
         pending
+    }
+}
+
+/// The places of the two queues, of so many at the backend. One at least is left for asks, where
+/// there is more than one.
+fn queues(concurrency: usize) -> (Arc<Semaphore>, Arc<Semaphore>) {
+    let places = |fifths: usize| Arc::new(Semaphore::new((concurrency * fifths / 5).max(1)));
+    let well = places(WELL_FIFTHS);
+    let doubtful = match concurrency <= FEW {
+        true => Arc::clone(&well),
+        false => places(DOUBTFUL_FIFTHS),
+    };
+    (well, doubtful)
+}
+
+/// The longest that a question may take at a backend with so many places that gives a query
+/// `timeout`.
+fn longest(question: &Question, concurrency: usize, timeout: Duration) -> Duration {
+    match question {
+        // As long as there is time: it streams.
+        Question::Series(_) if concurrency > FEW => Duration::MAX,
+        Question::Series(_) | Question::Names(_) | Question::Labels(_) => timeout,
     }
 }
 
@@ -169,4 +191,34 @@ fn add_series(listing: &mut Listing, series: Vec<(String, String)>) -> Result<()
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relist_leaves_a_place_for_asks_and_holds_an_only_one_no_longer_than_a_query() {
+        let timeout = Duration::from_secs(10);
+        let series = Question::Series("up".to_owned());
+        for concurrency in 1..=100 {
+            let (well, doubtful) = queues(concurrency);
+            let mut taken = Vec::new();
+            for queue in [&well, &doubtful, &well] {
+                while let Ok(place) = queue.try_acquire() {
+                    taken.push(place);
+                }
+            }
+            assert!(!taken.is_empty());
+            assert!(taken.len() < concurrency.max(2), "{concurrency}");
+            let is_held = longest(&series, concurrency, timeout) > timeout;
+            assert_eq!(is_held, concurrency > 2);
+        }
+        let (well, doubtful) = queues(20);
+        assert_eq!(
+            (well.available_permits(), doubtful.available_permits()),
+            (8, 4)
+        );
+        assert_eq!(longest(&series, 20, timeout), Duration::MAX);
+    }
 }

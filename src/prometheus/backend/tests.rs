@@ -15,6 +15,8 @@ const PARTIAL: &str =
     r#"{"status":"success","isPartial":true,"data":{"resultType":"vector","result":[]}}"#;
 const INFORMED: &str =
     r#"{"status":"success","infos":["a hint"],"data":{"resultType":"vector","result":[]}}"#;
+const ANNOTATED: &str = r#"{"status":"success","warnings":["PromQL warning: a mix","PromQL info: no counter"],"data":{"resultType":"vector","result":[]}}"#;
+const BOTH: &str = r#"{"status":"success","warnings":["PromQL info: no counter","store-2 is away"],"data":{"resultType":"vector","result":[]}}"#;
 const STATED: &str = r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#;
 const UNSTATED: &str = r#"{"status":"error","errorType":"not_found","error":"no route"}"#;
 const LONG: Duration = Duration::from_secs(30);
@@ -475,6 +477,11 @@ async fn incomplete_answers_are_counted_and_refused_where_that_is_wanted() {
             Some("backend team-a: the backend says its answer is partial"),
         ),
         (INFORMED, None),
+        (ANNOTATED, None),
+        (
+            BOTH,
+            Some("backend team-a: the backend says its answer is partial: store-2 is away"),
+        ),
     ] {
         let server = replying(move || json("200 OK", body)).await;
         let metrics = Metrics::new();
@@ -483,7 +490,8 @@ async fn incomplete_answers_are_counted_and_refused_where_that_is_wanted() {
         let refused = within(&backend, LONG, Partial::Refuse).await.err();
         assert_eq!(refused.map(|error| error.to_string()).as_deref(), expected);
         let text = metrics.text();
-        let (warnings, partial) = (u8::from(body == WARNED) * 2, u8::from(body == PARTIAL) * 2);
+        let warned = body.matches("PromQL ").count() + body.matches("store-2").count();
+        let (warnings, partial) = (warned * 2, u8::from(body == PARTIAL) * 2);
         for line in [
             format!(r#"tidegauge_upstream_warnings_total{{backend="team-a"}} {warnings}"#),
             format!(r#"tidegauge_upstream_partial_responses_total{{backend="team-a"}} {partial}"#),
