@@ -7,14 +7,17 @@
 //! goes back when the asks have not met for minutes, and when the wide query does not do what it is
 //! for:
 //!
-//! - it gives too many rows or bytes, or the server refuses it: the next narrower query is asked
-//!   for the same ask, and the wide one not for minutes;
-//! - it is slow, is not answered in time, or fails in a way that may be its own (and for a while,
-//!   where a server that goes away fails so too): one ask at a time tries its exact query, and
-//!   where that is answered the wide one is given up;
+//! - it gives too many rows or bytes: the next narrower query is asked for the same ask, and the
+//!   wide one not for minutes;
+//! - the server refuses it: the same, if a narrower one is answered;
+//! - it is slow twice in a row, is not answered in time, or fails in a way that may be its own (and
+//!   for a while, where a server that goes away fails so too): one ask at a time tries its exact
+//!   query, and where that is answered, and the wide one then fails again, it is given up. Nobody
+//!   who can have rows waits for that;
 //! - it gives more rows than its asks are worth: it is not asked for minutes;
 //! - the server cannot be reached, or is ill: nothing is changed, for thousands of exact queries
-//!   would not make it well. The last rows are given, of whichever scope, while they may.
+//!   would not make it well. The last rows are given, while they may, of whichever scope, if they
+//!   know all objects that are asked about: what is newer than the rows is not nothing.
 //!
 //! External metrics are of no objects, and are asked exactly.
 
@@ -22,6 +25,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::time::Instant;
 
@@ -35,6 +39,7 @@ use level::Level;
 
 mod asking;
 mod level;
+mod probe;
 mod remedy;
 #[cfg(test)]
 mod tests;
@@ -146,6 +151,8 @@ impl Widening {
     pub fn new(default: Widen, metrics: Arc<Metrics>) -> Widening {
         let levels = Cache::builder()
             .max_capacity(LEVELS_MAX)
+            // The latest ask is the likeliest to come again: what is new is never turned away.
+            .eviction_policy(EvictionPolicy::lru())
             .time_to_idle(IDLE)
             .build();
         Widening {
@@ -157,15 +164,18 @@ impl Widening {
     }
 
     /// The rows that answer `ask`, by the query that `plan` makes for the scope they are asked in.
+    /// Older rows, where newer ones cannot be had, are given if `holds` says that they can speak of
+    /// all objects of the ask.
     ///
     /// # Errors
     /// Where no query can be made, or Prometheus gives no rows and none are remembered that may
     /// still be given.
     pub async fn rows<T, P>(
         &self,
-        samples: &Samples,
+        samples: &Arc<Samples>,
         ask: &Ask<'_>,
         plan: impl Fn(Scope) -> Result<(T, Query), P>,
+        holds: impl Fn(Scope, &T, &Rows) -> bool,
         deadline: Instant,
     ) -> Result<Given<T>, Error<P>> {
         let asking = Asking {
@@ -173,6 +183,7 @@ impl Widening {
             samples,
             ladder: self.ladder(ask),
             plan,
+            holds,
             deadline,
         };
         let (scope, given) = asking.rows().await?;
@@ -206,8 +217,8 @@ impl Widening {
 }
 
 impl Ladder<'_> {
-    /// Takes note of the ask, and says in which scope it is asked.
-    fn scope(&self, now: Instant) -> Scope {
+    /// Takes note of the ask, and says in which scope it is asked, up to `widest`.
+    fn scope(&self, now: Instant, widest: Scope) -> Scope {
         let is_shared = !self.ask.ttl.is_zero();
         let step = |level: &Option<Arc<Mutex<Level>>>, group, groups| {
             let level = level.as_ref().filter(|_| is_shared);
@@ -217,9 +228,9 @@ impl Ladder<'_> {
         let namespace = step(&self.namespace, self.whole, ASKS_FOR_NAMESPACE);
         let cluster = step(&self.cluster, self.place, NAMESPACES_FOR_CLUSTER);
         match (cluster, namespace || self.is_long(now)) {
-            (true, _) => Scope::Cluster,
-            (false, true) => Scope::Namespace,
-            (false, false) => Scope::Exact,
+            (true, _) if widest >= Scope::Cluster => Scope::Cluster,
+            (_, true) if widest >= Scope::Namespace => Scope::Namespace,
+            _ => Scope::Exact,
         }
     }
 
@@ -232,12 +243,15 @@ impl Ladder<'_> {
     }
 
     fn level(&self, scope: Scope) -> Option<MutexGuard<'_, Level>> {
-        let level = match scope {
-            Scope::Exact => &None,
-            Scope::Namespace => &self.namespace,
-            Scope::Cluster => &self.cluster,
-        };
-        level.as_ref().map(|level| lock(level))
+        self.shared(scope).map(|level| lock(level))
+    }
+
+    fn shared(&self, scope: Scope) -> Option<&Arc<Mutex<Level>>> {
+        match scope {
+            Scope::Exact => None,
+            Scope::Namespace => self.namespace.as_ref(),
+            Scope::Cluster => self.cluster.as_ref(),
+        }
     }
 
     /// The scopes that may be asked in.

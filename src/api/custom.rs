@@ -11,7 +11,7 @@ use crate::plan::{self, Found, ObjectValues, ObjectsQuery, Value};
 use crate::registry::separable::Scope;
 use crate::registry::{Metric, NotFound, Snapshot};
 use crate::rules::{List, Origin};
-use crate::samples::Labels;
+use crate::samples::{Labels, Rows};
 use crate::selector::Selector;
 use crate::telemetry::with_causes;
 use crate::widening::{self, Family, Place};
@@ -72,7 +72,11 @@ pub(super) async fn answer(
         let wanted = api.query(wanted.with(query.further.clone()));
         Ok((query, wanted))
     };
-    let (query, rows) = api.rows_of_objects(&alike, plan, deadline).await?;
+    let holds = |scope, query: &ObjectsQuery, rows: &Rows| {
+        let lists_names = scope == Scope::Exact && query.choice.is_none();
+        lists_names || query.holds(rows, &names)
+    };
+    let (query, rows) = api.rows_of_objects(&alike, plan, holds, deadline).await?;
     let values = ObjectValues::of(&rows, &query, &metric.rule.terms, &names);
     let values = values.map_err(|error| Failure::plan(&error))?;
     api.count_dropped(&origin, values.dropped());

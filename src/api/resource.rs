@@ -231,7 +231,12 @@ impl Asked<'_> {
             let wanted = Wanted::by_resource(&metric.rule, query.promql.clone(), labels);
             Ok((query, self.api.query(wanted)))
         };
-        self.api.rows_of_objects(&ask, plan, self.deadline).await
+        let holds = |scope, query: &PodsQuery, rows: &Rows| {
+            scope == Scope::Exact || query.holds(rows, pods)
+        };
+        self.api
+            .rows_of_objects(&ask, plan, holds, self.deadline)
+            .await
     }
 
     fn check_length(&self, metric: &ResourceMetric, promql: &str) -> Result<(), Failure> {

@@ -129,15 +129,17 @@ impl Api {
     }
 
     /// The rows that answer `ask`, and what was planned for the query that gave them: the one that
-    /// `plan` makes for as many objects as are asked for at once.
+    /// `plan` makes for as many objects as are asked for at once. Older rows are given where they
+    /// `hold` what is asked for.
     pub(super) async fn rows_of_objects<T>(
         &self,
         ask: &Ask<'_>,
         plan: impl Fn(Scope) -> Result<(T, Query), Failure>,
+        holds: impl Fn(Scope, &T, &Rows) -> bool,
         deadline: Deadline,
     ) -> Result<(T, Arc<Rows>), Failure> {
         let (widening, samples) = (&self.rooms.widening, &self.rooms.samples);
-        match widening.rows(samples, ask, plan, deadline.0).await {
+        match widening.rows(samples, ask, plan, holds, deadline.0).await {
             Ok(given) if given.rows.head().kind == Kind::Scalar => {
                 let cause = "the query gives a scalar, which belongs to no object";
                 Err(Failure::internal("unable to fetch metrics", cause))

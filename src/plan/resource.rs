@@ -83,6 +83,19 @@ impl fmt::Display for Missing {
     }
 }
 
+impl PodsQuery {
+    /// Whether these are rows of all of `pods`. Where a query does not name them, older rows cannot
+    /// tell that a pod has none by now.
+    pub fn holds(&self, rows: &Rows, pods: &Pods) -> bool {
+        let has = |namespace: &Arc<str>, name: &Arc<str>| match self.namespace {
+            Some(_) => rows.has(&[name]),
+            None => rows.has(&[namespace, name]),
+        };
+        let mut all = pods.iter();
+        all.all(|(namespace, names)| names.iter().all(|name| has(namespace, name)))
+    }
+}
+
 impl Samples {
     /// What the rows of `query` say of `pods`. Of a container's rows the last one counts.
     pub fn of_pods(rows: &Rows, query: &PodsQuery, pods: &Pods) -> Samples {

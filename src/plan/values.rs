@@ -55,6 +55,32 @@ pub enum Found<T = Value> {
     Value(T),
 }
 
+impl ObjectsQuery {
+    /// Whether these are rows of all objects `names`. Where a query does not name them, older rows
+    /// cannot tell that an object has none by now.
+    pub fn holds(&self, rows: &Rows, names: &[String]) -> bool {
+        let choice = self.choice.as_ref();
+        let takes = |rest| choice.is_none_or(|choice| choice.takes(rest));
+        let mut names = names.iter();
+        names.all(|name| {
+            rows.under(self.key(&[self.of(), name]))
+                .any(|(rest, _)| takes(rest))
+        })
+    }
+
+    /// What the rows of an object begin with.
+    fn key<'a, 'b>(&self, key: &'a [&'b str; 2]) -> &'a [&'b str] {
+        match self.namespace {
+            Some(_) => key,
+            None => &key[1..],
+        }
+    }
+
+    fn of(&self) -> &str {
+        self.namespace.as_deref().unwrap_or_default()
+    }
+}
+
 impl ObjectValues {
     /// The values of the objects `names` among the rows of `query`, which are kept by its labels.
     ///
@@ -73,12 +99,7 @@ impl ObjectValues {
         let choice = query.choice.as_ref();
         choice.map_or(Ok(()), |it| it.check_objects(rows, &query.labels))?;
         for name in names {
-            let key = [query.namespace.as_deref().unwrap_or_default(), name];
-            let key = match query.namespace {
-                Some(_) => &key[..],
-                None => &key[1..],
-            };
-            for (rest, point) in rows.under(key) {
+            for (rest, point) in rows.under(query.key(&[query.of(), name])) {
                 if choice.is_none_or(|choice| choice.takes(rest)) {
                     values.add(name, point, terms);
                 }

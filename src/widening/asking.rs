@@ -2,73 +2,89 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::probe::{Probe, Suspicion, Told, Wide, is_late};
 use super::remedy::{Cause, Remedy};
-use super::{Error, Given, Ladder, SLOW, Widening, word};
-use crate::pace;
+use super::{Error, Given, Ladder, Widening};
 use crate::prometheus;
 use crate::registry::separable::Scope;
 use crate::samples::{Freshness, Query, Rows, Samples};
 
-/// What an answer that took its time asks for.
-const SLOW_ANSWER: Remedy = Remedy::Probe(Cause::TooSlow);
-
 /// One ask on its way.
-pub(super) struct Asking<'a, F> {
+pub(super) struct Asking<'a, F, H> {
     pub(super) widening: &'a Widening,
-    pub(super) samples: &'a Samples,
+    pub(super) samples: &'a Arc<Samples>,
     pub(super) ladder: Ladder<'a>,
     pub(super) plan: F,
+    pub(super) holds: H,
     pub(super) deadline: Instant,
 }
 
-impl<T, P, F: Fn(Scope) -> Result<(T, Query), P>> Asking<'_, F> {
+impl<T, P, F, H> Asking<'_, F, H>
+where
+    F: Fn(Scope) -> Result<(T, Query), P>,
+    H: Fn(Scope, &T, &Rows) -> bool,
+{
     /// Its rows, and in which scope they were asked for.
     pub(super) async fn rows(&self) -> Result<(Scope, Given<T>), Error<P>> {
-        let mut scope = self.ladder.scope(Instant::now());
-        // Given where a narrower query fails as well.
-        let mut spare = None;
+        let mut scope = self.ladder.scope(Instant::now(), Scope::Cluster);
+        let (mut planned, mut query) = (self.plan)(scope).map_err(Error::Plan)?;
+        // Given up if a narrower one is answered.
+        let mut refused = Vec::new();
         loop {
-            let (planned, query) = self.plan(scope)?;
             let answer = self.samples.rows(query.clone(), self.deadline).await;
-            let (failure, stale) = match answer {
+            let failure = match answer {
+                Ok((_, Freshness::Stale)) => self.samples.failure(&query),
                 Ok((rows, freshness)) => {
+                    if is_fetched(freshness) {
+                        self.give_up(&refused);
+                    }
+                    self.judge(scope, &query, &rows);
                     let given = Given {
                         planned,
                         rows,
                         freshness,
                     };
-                    if freshness != Freshness::Stale {
-                        self.judge(scope, &query, &given.rows).await?;
-                        return Ok((scope, given));
-                    }
-                    (self.samples.failure(&query), Some((scope, given)))
+                    return Ok((scope, given));
                 }
-                Err(error) => (Some(error), None),
+                Err(error) => Some(error),
             };
-            spare = stale.or(spare);
             let remedy = failure.as_deref().map_or(Remedy::Wait, Remedy::of);
-            let is_wide = scope != Scope::Exact;
+            if !matches!(remedy, Remedy::Doubt(_))
+                && let Some(mut level) = self.ladder.level(scope)
+            {
+                level.forget_doubt();
+            }
             match remedy {
-                Remedy::Narrow(cause) if is_wide => {
-                    self.hold(scope, &query, cause);
-                    scope = self.narrower(scope);
-                    continue;
+                Remedy::Narrow(cause) | Remedy::Try(cause) => {
+                    if let Some(next) = self.narrower(scope, &query) {
+                        refused.extend(self.wide(scope, &query).map(|it| (it, cause)));
+                        if matches!(remedy, Remedy::Narrow(_)) {
+                            self.give_up(&refused);
+                        }
+                        (scope, planned, query) = next;
+                        continue;
+                    }
                 }
-                Remedy::Probe(cause) | Remedy::Doubt(cause)
-                    if is_wide && self.may_probe(scope, remedy) =>
-                {
-                    if let Some(given) = self.probe().await? {
-                        self.hold(scope, &query, cause);
+                Remedy::Probe(cause) | Remedy::Doubt(cause) => {
+                    let suspicion = Suspicion::Fails(cause);
+                    if let Some((planned, answer)) = self.probe(scope, &query, remedy, suspicion)
+                        && self.remembered().is_none()
+                        && let Ok(Some((rows, freshness))) = answer.await
+                    {
+                        let given = Given {
+                            planned,
+                            rows,
+                            freshness,
+                        };
                         return Ok((Scope::Exact, given));
                     }
                 }
-                _ => {}
+                Remedy::Wait => {}
             }
-            let remembered = self.remembered(scope)?;
-            let at = |given: &(Scope, Given<T>)| given.1.rows.head().at;
-            return match (spare.into_iter().chain(remembered).max_by_key(at), failure) {
+            return match (self.remembered(), failure) {
                 (Some(latest), _) => Ok(latest),
                 (None, Some(failure)) => Err(Error::Prometheus(failure)),
                 (None, None) => Err(Error::Prometheus(Arc::new(prometheus::Error::Deadline))),
@@ -76,96 +92,121 @@ impl<T, P, F: Fn(Scope) -> Result<(T, Query), P>> Asking<'_, F> {
         }
     }
 
-    fn plan(&self, scope: Scope) -> Result<(T, Query), Error<P>> {
-        (self.plan)(scope).map_err(Error::Plan)
-    }
-
-    fn narrower(&self, scope: Scope) -> Scope {
-        let below = self.ladder.scopes().filter(|it| *it < scope).max();
-        let next = self.ladder.scope(Instant::now());
-        next.min(below.unwrap_or(Scope::Exact))
+    /// The next narrower query that may be asked and is another one.
+    fn narrower(&self, scope: Scope, query: &Query) -> Option<(Scope, T, Query)> {
+        let mut scope = scope;
+        loop {
+            let below = self.ladder.scopes().filter(|it| *it < scope).max()?;
+            scope = self.ladder.scope(Instant::now(), below);
+            if let Some((planned, narrower)) = (self.plan)(scope).ok()
+                && narrower != *query
+            {
+                return Some((scope, planned, narrower));
+            }
+        }
     }
 
     /// Looks at an answer whether its query is worth to be asked again.
-    async fn judge(&self, scope: Scope, query: &Query, rows: &Rows) -> Result<(), Error<P>> {
+    fn judge(&self, scope: Scope, query: &Query, rows: &Rows) {
         let now = Instant::now();
-        let wasteful = self.ladder.level(scope).map(|mut level| {
-            level.answered();
-            level.is_wasteful(rows.len(), now)
+        let late = is_late(rows, self.ladder.ask.ttl);
+        let looked = self.ladder.level(scope).map(|mut level| {
+            level.forget_doubt();
+            let again = level.is_late_again(late, rows.head().at);
+            (level.is_wasteful(rows.len(), now), again)
         });
-        if wasteful == Some(true) {
-            self.hold(scope, query, Cause::Wasteful);
-            return Ok(());
-        }
-        let ttl = self.ladder.ask.ttl;
-        let is_slow = |rows: &Rows| rows.head().took * SLOW > ttl;
-        if scope != Scope::Exact && is_slow(rows) && self.may_probe(scope, SLOW_ANSWER) {
-            let exact = self.probe().await?;
-            if exact.is_some_and(|exact| !is_slow(&exact.rows)) {
-                self.hold(scope, query, Cause::TooSlow);
+        match looked {
+            Some((true, _)) => {
+                let wide = self.wide(scope, query);
+                self.give_up(
+                    &wide
+                        .map(|it| (it, Cause::Wasteful))
+                        .into_iter()
+                        .collect::<Vec<_>>(),
+                );
             }
+            Some((false, true)) => {
+                let suspicion = Suspicion::Late(self.ladder.ask.ttl);
+                self.probe(scope, query, Remedy::Probe(Cause::TooSlow), suspicion);
+            }
+            _ => {}
         }
-        Ok(())
     }
 
-    fn may_probe(&self, scope: Scope, remedy: Remedy) -> bool {
+    /// Has somebody look whether the exact query is answered where `query` is not, if it is time.
+    /// What was planned for it, and its answer.
+    fn probe(
+        &self,
+        scope: Scope,
+        query: &Query,
+        remedy: Remedy,
+        suspicion: Suspicion,
+    ) -> Option<(T, oneshot::Receiver<Told>)> {
         let now = Instant::now();
-        let mut level = self.ladder.level(scope);
-        now < self.deadline
-            && level.as_mut().is_some_and(|level| match remedy {
+        let wide = self.wide(scope, query).filter(|_| now < self.deadline)?;
+        let (planned, exact) = (self.plan)(Scope::Exact).ok()?;
+        let turn = {
+            let mut level = self.ladder.level(scope)?;
+            match remedy {
+                _ if exact == *query => None,
                 Remedy::Doubt(_) => level.doubt(now),
                 _ => level.probe(now),
-            })
+            }
+        };
+        let probe = Probe {
+            wide,
+            exact,
+            suspicion,
+            deadline: self.deadline,
+            turn: turn?,
+        };
+        let (tell, answer) = oneshot::channel();
+        tokio::spawn(probe.run(tell));
+        Some((planned, answer))
     }
 
-    /// What the exact query gives now.
-    async fn probe(&self) -> Result<Option<Given<T>>, Error<P>> {
-        let (planned, query) = self.plan(Scope::Exact)?;
-        let answer = self.samples.rows(query, self.deadline).await;
-        let now = answer
-            .ok()
-            .filter(|(_, freshness)| *freshness != Freshness::Stale);
-        Ok(now.map(|(rows, freshness)| Given {
-            planned,
-            rows,
-            freshness,
-        }))
-    }
-
-    /// The rows of other scopes that may still be given.
-    fn remembered(&self, scope: Scope) -> Result<Vec<(Scope, Given<T>)>, Error<P>> {
-        let mut found = Vec::new();
-        for other in self.ladder.scopes().filter(|it| *it != scope) {
-            let (planned, query) = self.plan(other)?;
-            if let Some(rows) = self.samples.remembered(&query) {
-                let given = Given {
+    /// The latest rows that may still be given, of whichever scope. Rows of more objects than those
+    /// of the ask only where they know all of these: of one that is newer they say nothing.
+    fn remembered(&self) -> Option<(Scope, Given<T>)> {
+        let remembered = self.ladder.scopes().filter_map(|scope| {
+            let (planned, query) = (self.plan)(scope).ok()?;
+            let rows = self.samples.remembered(&query)?;
+            let freshness = Freshness::Stale;
+            (self.holds)(scope, &planned, &rows).then_some((
+                scope,
+                Given {
                     planned,
                     rows,
-                    freshness: Freshness::Stale,
-                };
-                found.push((other, given));
-            }
-        }
-        Ok(found)
+                    freshness,
+                },
+            ))
+        });
+        remembered.max_by_key(|(_, given)| given.rows.head().at)
     }
 
-    /// Gives up `query`, which is that of this scope, for a while.
-    fn hold(&self, scope: Scope, query: &Query, cause: Cause) {
-        let Some(mut level) = self.ladder.level(scope) else {
-            return;
-        };
-        if level.hold(pace::jittered, Instant::now()) {
-            self.samples.abandon(query);
-            self.widening.metrics.count_narrowed(cause.word());
-            let family = &self.ladder.ask.family;
-            tracing::info!(
-                rule = family.rule,
-                series = family.series,
-                object = family.object,
-                scope = word(scope),
-                cause = cause.word(),
-                "one query for all is given up for a while: objects are asked for in smaller groups"
-            );
+    /// The query of a scope that is wide.
+    fn wide(&self, scope: Scope, query: &Query) -> Option<Wide> {
+        let family = &self.ladder.ask.family;
+        Some(Wide {
+            level: self.ladder.shared(scope).map(Arc::clone)?,
+            scope,
+            query: query.clone(),
+            rule: family.rule.to_owned(),
+            series: family.series.to_owned(),
+            object: family.object.to_owned(),
+            samples: Arc::clone(self.samples),
+            metrics: Arc::clone(&self.widening.metrics),
+        })
+    }
+
+    fn give_up(&self, all: &[(Wide, Cause)]) {
+        for (wide, cause) in all {
+            wide.give_up(*cause);
         }
     }
+}
+
+/// Whether an answer tells how the server is now.
+pub(super) fn is_fetched(freshness: Freshness) -> bool {
+    matches!(freshness, Freshness::Fetched | Freshness::Shared)
 }

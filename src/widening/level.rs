@@ -9,8 +9,10 @@
 //! ```
 
 use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 /// How long an ask counts. An autoscaler asks every 15 s, and may miss some.
@@ -47,8 +49,13 @@ pub(super) struct Level {
     wide: Option<Wide>,
     held: Option<Held>,
     probed: Option<Instant>,
-    /// Since when it fails in a way that may be that of a server that comes and goes.
-    doubted: Option<Instant>,
+    /// Whoever has been told to look, until that has come to its end.
+    probing: Weak<()>,
+    /// Since when it fails in a way that may be that of a server that comes and goes, and when it
+    /// did so last.
+    doubted: Option<(Instant, Instant)>,
+    /// Which rows were late, with none in time since.
+    late: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -69,10 +76,14 @@ impl Level {
     /// Takes note of an ask that belongs to `group`, and says whether the step is taken: once so
     /// many groups have asked lately.
     pub(super) fn ask(&mut self, ask: u64, group: u64, groups: usize, now: Instant) -> bool {
-        if self.asks.len() >= COUNTED && !self.asks.contains_key(&ask) {
+        let is_new = !self.asks.contains_key(&ask);
+        let is_full = self.asks.len() >= COUNTED.min(self.asks.capacity());
+        if is_new && is_full {
+            // Rather than to grow: each roll-out brings names that nobody asks for again.
             self.asks.retain(|_, (_, at)| is_within(*at, WINDOW, now));
+            self.asks.shrink_to(2 * self.asks.len());
         }
-        if self.asks.len() < COUNTED || self.asks.contains_key(&ask) {
+        if !is_new || self.asks.len() < COUNTED {
             self.asks.insert(ask, (group, now));
         }
         if self.meet(groups, now) {
@@ -111,7 +122,7 @@ impl Level {
         if self.is_held(now) {
             return false;
         }
-        self.doubted = None;
+        self.forget_doubt();
         // Not long after it was tried again.
         let again = self
             .held
@@ -126,26 +137,43 @@ impl Level {
         true
     }
 
-    /// Whether somebody should see if a narrower query would be answered; whoever is told so does.
-    pub(super) fn probe(&mut self, now: Instant) -> bool {
-        let due = self
-            .probed
-            .is_none_or(|probed| !is_within(probed, BETWEEN_PROBES, now));
-        if due {
-            self.probed = Some(now);
+    /// Whether somebody should see if a narrower query would be answered; whoever gets this turn
+    /// does, and keeps it until then.
+    pub(super) fn probe(&mut self, now: Instant) -> Option<Arc<()>> {
+        let lately = |probed| is_within(probed, BETWEEN_PROBES, now);
+        if self.probed.is_some_and(lately) || self.probing.strong_count() > 0 {
+            return None;
         }
-        due
+        self.probed = Some(now);
+        let turn = Arc::new(());
+        self.probing = Arc::downgrade(&turn);
+        Some(turn)
     }
 
     /// The same where the server may just have gone away: not before that has lasted.
-    pub(super) fn doubt(&mut self, now: Instant) -> bool {
-        let since = *self.doubted.get_or_insert(now);
-        !is_within(since, BETWEEN_PROBES, now) && self.probe(now)
+    pub(super) fn doubt(&mut self, now: Instant) -> Option<Arc<()>> {
+        let lately = self
+            .doubted
+            .filter(|(_, last)| is_within(*last, WINDOW, now));
+        let since = lately.map_or(now, |(since, _)| since);
+        self.doubted = Some((since, now));
+        if is_within(since, BETWEEN_PROBES, now) {
+            return None;
+        }
+        self.probe(now)
     }
 
-    /// It was answered.
-    pub(super) fn answered(&mut self) {
+    /// It was answered, or fails in another way.
+    pub(super) fn forget_doubt(&mut self) {
         self.doubted = None;
+    }
+
+    /// Whether the answer that was evaluated for `at` is late, and the one before was: a server
+    /// that has just begun is slow once.
+    pub(super) fn is_late_again(&mut self, is_late: bool, at: Timestamp) -> bool {
+        let first = is_late.then(|| self.late.unwrap_or(at));
+        self.late = first;
+        first.is_some_and(|first| first != at)
     }
 
     /// Whether an answer of so many rows costs more than it saves. That can be told when all who

@@ -9,6 +9,9 @@ use crate::prometheus::Error;
 pub(super) enum Remedy {
     /// A narrower query: it is this one that cannot be answered.
     Narrow(Cause),
+    /// The same, if such a one is answered: Thanos refuses any query while one of its stores is
+    /// away, with the status for one that is too large.
+    Try(Cause),
     /// A narrower query, if such a one is answered. Else it is the server that cannot.
     Probe(Cause),
     /// The same, once it has failed for a while: servers and proxies that go away fail so too.
@@ -61,7 +64,7 @@ impl Remedy {
             Error::Refused { kind, .. } => match kind.as_str() {
                 // The limits of a server on one query are among the second; VictoriaMetrics has
                 // the status for a kind.
-                "bad_data" | "execution" | "422" => Remedy::Narrow(Cause::Refused),
+                "bad_data" | "execution" | "422" => Remedy::Try(Cause::Refused),
                 _ => Remedy::Probe(Cause::Refused),
             },
             // Some part of what it is about is missing, perhaps not that which was asked about.
@@ -113,14 +116,14 @@ mod tests {
                 Error::Declined(String::new()),
                 Remedy::Narrow(Cause::TooLarge),
             ),
-            (refused("execution"), Remedy::Narrow(Cause::Refused)),
-            (refused("bad_data"), Remedy::Narrow(Cause::Refused)),
-            (refused("422"), Remedy::Narrow(Cause::Refused)),
+            (refused("execution"), Remedy::Try(Cause::Refused)),
+            (refused("bad_data"), Remedy::Try(Cause::Refused)),
+            (refused("422"), Remedy::Try(Cause::Refused)),
             (refused("timeout"), Remedy::Probe(Cause::TooSlow)),
             (refused("limit"), Remedy::Probe(Cause::Refused)),
             (
                 of_backend(refused("execution")),
-                Remedy::Narrow(Cause::Refused),
+                Remedy::Try(Cause::Refused),
             ),
             (
                 answered("internal", StatusCode::INTERNAL_SERVER_ERROR),

@@ -44,7 +44,7 @@ struct World {
 
 struct Scene {
     world: Arc<World>,
-    samples: Samples,
+    samples: Arc<Samples>,
     widening: Widening,
 }
 
@@ -161,7 +161,7 @@ fn scene_of(default: Widen) -> Scene {
     );
     Scene {
         world,
-        samples,
+        samples: Arc::new(samples),
         widening: Widening::new(default, Metrics::new()),
     }
 }
@@ -169,7 +169,9 @@ fn scene_of(default: Widen) -> Scene {
 type Answer = Result<(Scope, Freshness), String>;
 
 impl Scene {
-    /// An ask for a pod, of a query that may go as far as `proven`.
+    /// An ask for a pod, of a query that may go as far as `proven`. Rows of more than one pod never
+    /// hold one that is called "new"; no exact query can be made for one that is called "long"; in
+    /// the namespace "same" all queries are one.
     async fn ask(&self, namespace: &str, pod: &str, proven: Scope) -> Answer {
         let ask = Ask {
             family: Family {
@@ -187,6 +189,8 @@ impl Scene {
         };
         let plan = |scope| {
             let promql = match scope {
+                _ if namespace == "same" => "cluster same".to_owned(),
+                Scope::Exact if pod == "long" => return Err("too long".to_owned()),
                 Scope::Exact => format!("exact {namespace}/{pod}"),
                 Scope::Namespace => format!("namespace {namespace}"),
                 Scope::Cluster => "cluster ".to_owned(),
@@ -205,9 +209,16 @@ impl Scene {
             Ok::<_, String>((scope, query))
         };
         let deadline = Instant::now() + Duration::from_secs(25);
+        let holds = |scope| scope == Scope::Exact || pod != "new";
         let given = self
             .widening
-            .rows(&self.samples, &ask, plan, deadline)
+            .rows(
+                &self.samples,
+                &ask,
+                plan,
+                |scope, _, _| holds(scope),
+                deadline,
+            )
             .await;
         match given {
             Ok(given) => Ok((given.planned, given.freshness)),
@@ -426,7 +437,12 @@ async fn a_wide_query_that_hangs_is_given_up_only_if_an_exact_one_is_answered() 
     scene.world.is(Mood::Hangs, &[Scope::Cluster]);
     advance(Duration::from_secs(6)).await;
     let found = scene.ask("ns-0", "pod-0", Scope::Cluster).await.unwrap();
+    assert_eq!(found, (Scope::Cluster, Freshness::Stale));
+    // Whoever has nothing else waits for the exact one.
+    sleep(Duration::from_secs(15)).await;
+    let found = scene.ask("ns-0", "new", Scope::Cluster).await.unwrap();
     assert_eq!(found, (Scope::Exact, Freshness::Fetched));
+    sleep(Duration::from_secs(15)).await;
     let found = scene.ask("ns-1", "pod-1", Scope::Cluster).await.unwrap();
     assert_eq!(found.0, Scope::Namespace);
 }
@@ -442,8 +458,8 @@ async fn a_wide_answer_that_never_comes_whole_is_given_up_after_a_while() {
         sleep(Duration::from_secs(4)).await;
     }
     sleep(Duration::from_secs(4)).await;
-    assert_eq!(asked().await, (Scope::Exact, Freshness::Fetched));
-    sleep(Duration::from_secs(6)).await;
+    assert_eq!(asked().await, (Scope::Cluster, Freshness::Stale));
+    sleep(Duration::from_secs(15)).await;
     assert_eq!(asked().await.0, Scope::Namespace);
     // A server that breaks off and comes back is not asked more narrowly.
     let scene = Scene::settled(Scope::Cluster).await;
@@ -472,6 +488,11 @@ async fn a_slow_wide_query_is_given_up_where_exact_ones_are_not_slow() {
         advance(Duration::from_secs(6)).await;
         let found = scene.ask("ns-0", "pod-0", Scope::Cluster).await.unwrap();
         assert_eq!(found.0, Scope::Cluster, "it is an answer nevertheless");
+        // Once is no reason.
+        sleep(Duration::from_secs(6)).await;
+        let found = scene.ask("ns-0", "pod-0", Scope::Cluster).await.unwrap();
+        assert_eq!(found.0, Scope::Cluster);
+        sleep(Duration::from_secs(10)).await;
         let found = scene.ask("ns-0", "pod-0", Scope::Cluster).await.unwrap();
         assert_eq!(found.0, then, "{scopes:?}");
     }
@@ -510,4 +531,154 @@ async fn names_that_are_too_long_for_a_query_need_not_be_listed() {
         let found = scene.ask("ns", &long, Scope::Cluster).await.unwrap();
         assert_eq!(found.0, Scope::Exact);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn older_rows_say_nothing_of_objects_that_are_newer() {
+    let scene = Scene::settled(Scope::Cluster).await;
+    scene.world.is(Mood::Unreachable, &ALL);
+    advance(Duration::from_secs(6)).await;
+    let found = scene.ask("ns-0", "pod-0", Scope::Cluster).await;
+    assert_eq!(found, Ok((Scope::Cluster, Freshness::Stale)));
+    let found = scene.ask("ns-0", "new", Scope::Cluster).await;
+    assert_eq!(found, Err("unreachable".to_owned()));
+    // The latest rows do not know it, but older ones do.
+    let scene = scene_of(Widen::Auto);
+    scene.ask("ns-0", "new", Scope::Cluster).await.unwrap();
+    scene.rounds(1, 6, 3).await;
+    scene.world.is(Mood::Unreachable, &ALL);
+    let found = scene.ask("ns-0", "new", Scope::Cluster).await;
+    assert_eq!(found, Ok((Scope::Exact, Freshness::Stale)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_end_while_narrower_queries_are_waited_for_are_not_given() {
+    let scene = Scene::settled(Scope::Cluster).await;
+    scene.world.is(Mood::Hangs, &ALL);
+    scene.world.is(Mood::Refuses, &[Scope::Cluster]);
+    advance(Duration::from_secs(57)).await;
+    let found = scene.ask("ns-0", "pod-0", Scope::Cluster).await;
+    assert_eq!(found, Err("timeout".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_not_given_up_for_a_query_that_cannot_be_made() {
+    let slow = Mood::Slow(Duration::from_secs(3));
+    for mood in [Mood::Unreachable, Mood::Hangs, slow] {
+        let scene = Scene::settled(Scope::Cluster).await;
+        scene.world.is(mood, &ALL);
+        for _ in 0..3 {
+            advance(Duration::from_secs(6)).await;
+            let found = scene.ask("ns-0", "long", Scope::Cluster).await.unwrap();
+            assert_eq!(found.0, Scope::Cluster, "{mood:?}");
+        }
+    }
+    let found = scene().ask("ns-0", "long", Scope::Cluster).await;
+    assert_eq!(
+        found,
+        Err("too long".to_owned()),
+        "but if it is that which is asked"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_who_can_have_rows_waits_for_a_look_at_the_exact_query() {
+    let slow = Mood::Slow(Duration::from_secs(3));
+    for mood in [Mood::Breaks, slow] {
+        let scene = Scene::settled(Scope::Cluster).await;
+        scene.world.is(mood, &[Scope::Cluster]);
+        scene.world.is(Mood::Hangs, &[Scope::Exact]);
+        for _ in 0..10 {
+            sleep(Duration::from_secs(5)).await;
+            let begun = Instant::now();
+            let found = scene.ask("ns-0", "pod-0", Scope::Cluster).await.unwrap();
+            assert_eq!(found.0, Scope::Cluster, "{mood:?}");
+            assert!(begun.elapsed() < Duration::from_secs(4), "{mood:?}");
+        }
+        let taken = scene.world.scopes_taken();
+        assert!(taken[&Scope::Exact] >= 1, "{taken:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_comes_back_while_somebody_looks_is_not_asked_more_narrowly() {
+    let scene = Scene::settled(Scope::Cluster).await;
+    scene.world.is(Mood::Hangs, &ALL);
+    let soon = Mood::Slow(Duration::from_secs(2));
+    scene.world.is(soon, &[Scope::Exact]);
+    advance(Duration::from_secs(6)).await;
+    let found = scene.ask("ns-0", "pod-0", Scope::Cluster).await.unwrap();
+    assert_eq!(found, (Scope::Cluster, Freshness::Stale));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(scene.world.scopes_taken()[&Scope::Exact], 1);
+    scene.world.is(Mood::Well, &ALL);
+    sleep(Duration::from_secs(30)).await;
+    let found = scene.ask("ns-0", "pod-0", Scope::Cluster).await.unwrap();
+    assert_eq!(found.0, Scope::Cluster);
+    assert_ne!(found.1, Freshness::Stale);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_everything_for_a_while_is_asked_widely_again() {
+    let scene = Scene::settled(Scope::Cluster).await;
+    scene.world.is(Mood::Refuses, &ALL);
+    advance(Duration::from_secs(6)).await;
+    for asker in 0..6 {
+        let (namespace, pod) = (format!("ns-{}", asker % 3), format!("pod-{asker}"));
+        let found = scene.ask(&namespace, &pod, Scope::Cluster).await;
+        assert_eq!(found, Ok((Scope::Cluster, Freshness::Stale)));
+    }
+    scene.world.is(Mood::Well, &ALL);
+    sleep(Duration::from_secs(10)).await;
+    scene.world.taken();
+    for asker in 0..6 {
+        let (namespace, pod) = (format!("ns-{}", asker % 3), format!("pod-{asker}"));
+        let found = scene.ask(&namespace, &pod, Scope::Cluster).await.unwrap();
+        assert_eq!(found.0, Scope::Cluster);
+        assert_ne!(found.1, Freshness::Stale);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_text_is_no_narrower_query() {
+    let scene = Scene::settled(Scope::Cluster).await;
+    scene.world.is(Mood::TooLarge, &ALL);
+    let found = scene.ask("same", "pod", Scope::Cluster).await;
+    assert_eq!(found, Err("too_large".to_owned()));
+    assert_eq!(scene.world.taken()["cluster same"], 1);
+    scene.world.is(Mood::Well, &ALL);
+    sleep(Duration::from_secs(6)).await;
+    let found = scene.ask("ns-0", "pod-0", Scope::Cluster).await.unwrap();
+    assert_eq!(found.0, Scope::Cluster, "nothing is given up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_family_that_is_new_is_remembered_however_many_there_are() {
+    let scene = scene();
+    let scope = |namespace: &str, pod| {
+        let ask = Ask {
+            family: Family {
+                backend: 0,
+                rule: "rules[0]",
+                series: "requests",
+                object: "pod",
+                selector: "",
+            },
+            place: Place::Namespace(namespace),
+            names: vec![pod],
+            proven: Scope::Namespace,
+            widen: None,
+            ttl: POLICY.ttl,
+        };
+        let ladder = scene.widening.ladder(&ask);
+        scene.widening.levels.run_pending_tasks();
+        ladder.scope(Instant::now(), Scope::Cluster)
+    };
+    for _ in 0..3 {
+        for namespace in 0..LEVELS_MAX {
+            scope(&namespace.to_string(), "pod");
+        }
+    }
+    assert_eq!(scope("new", "pod-0"), Scope::Exact);
+    assert_eq!(scope("new", "pod-1"), Scope::Namespace);
 }

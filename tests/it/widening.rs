@@ -29,6 +29,10 @@ rules:
   resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
   metricsQuery: 'sum(queue_depth{<<.LabelMatchers>>}) by (<<.GroupBy>>)'
   widen: off
+- seriesQuery: 'zero_depth{namespace!="",pod!=""}'
+  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
+  metricsQuery: 'sum(queue_depth{<<.LabelMatchers>>}) by (<<.GroupBy>>)'
+  onEmpty: zero
 resourceRules:
   cpu: &usage
     containerQuery: 'sum(queue_depth{<<.LabelMatchers>>}) by (<<.GroupBy>>)'
@@ -311,6 +315,13 @@ async fn while_prometheus_is_away_the_one_answer_stays_and_nobody_asks_for_more(
     };
     ask_all().await;
     ask_all().await;
+    // An object without series is a zero, if Prometheus says so now.
+    let none = format!("{API}/namespaces/ns-0/pods/new/zero_depth");
+    for namespace in 0..5 {
+        scene.ask_for_pod("zero_depth", namespace, 0).await;
+    }
+    let zero = ("new".to_owned(), "0".to_owned());
+    assert_eq!(scene.values(&none).await, [zero]);
     scene.tap.behave(Behaviour::Close);
     scene.tap.take();
     let mut asked = Vec::new();
@@ -329,6 +340,9 @@ async fn while_prometheus_is_away_the_one_answer_stays_and_nobody_asks_for_more(
     )
     .await;
     assert!(asked.iter().all(|query| query == OF_CLUSTER), "{asked:?}");
+    scene.ask_for_pod("zero_depth", 1, 1).await;
+    let answer = scene.adapter.get(&none).await;
+    assert_eq!(answer.status, 503, "{}", answer.body);
     scene.tap.behave(Behaviour::Forward);
     let metrics = scene.adapter.get("/metrics").await.body;
     assert!(metrics.contains("query_results_total{freshness=\"stale\"}"));

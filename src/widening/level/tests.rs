@@ -81,10 +81,51 @@ fn what_did_not_go_well_is_tried_again_later_each_time() {
 #[test]
 fn one_at_a_time_looks_whether_a_narrower_query_is_answered() {
     let (mut level, start) = met();
-    assert!(level.probe(start));
-    assert!(!level.probe(start));
-    assert!(!level.probe(start + seconds(14)));
-    assert!(level.probe(start + seconds(15)));
+    let turn = level.probe(start);
+    assert!(turn.is_some());
+    assert!(level.probe(start).is_none());
+    assert!(level.probe(start + seconds(15)).is_none(), "it is not over");
+    drop(turn);
+    assert!(level.probe(start + seconds(14)).is_none());
+    assert!(level.probe(start + seconds(15)).is_some());
+}
+
+#[test]
+fn a_doubt_counts_while_it_lasts_and_nothing_else_is_told() {
+    let (mut level, start) = met();
+    assert!(level.doubt(start).is_none());
+    assert!(level.doubt(start + seconds(15)).is_some());
+    // Told otherwise, or not asked for a while, it begins anew.
+    level.forget_doubt();
+    assert!(level.doubt(start + seconds(40)).is_none());
+    assert!(level.doubt(start + seconds(54)).is_none());
+    let later = start + seconds(54 + 60);
+    assert!(level.doubt(later).is_none());
+    assert!(level.doubt(later + seconds(15)).is_some());
+}
+
+#[test]
+fn an_answer_is_late_again_if_another_one_was_before_it() {
+    let mut level = Level::default();
+    let at = |second| Timestamp::from_second(second).unwrap();
+    assert!(!level.is_late_again(true, at(1)));
+    assert!(!level.is_late_again(true, at(1)), "the same rows");
+    assert!(level.is_late_again(true, at(6)));
+    assert!(!level.is_late_again(false, at(11)));
+    assert!(!level.is_late_again(true, at(16)));
+}
+
+#[test]
+fn asks_that_are_over_are_forgotten() {
+    let (mut level, start) = (Level::default(), Instant::now());
+    for name in 0..1_000 {
+        level.ask(name, name, 2, start + seconds(name * 20));
+        assert!(
+            level.asks.capacity() < 32,
+            "{name}: {}",
+            level.asks.capacity()
+        );
+    }
 }
 
 #[test]
