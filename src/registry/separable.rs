@@ -22,6 +22,7 @@ use crate::rules::Query;
 
 mod judge;
 mod known;
+mod rows;
 #[cfg(test)]
 mod tests;
 

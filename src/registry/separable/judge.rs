@@ -3,14 +3,14 @@
 //! (Semantics: `promql/engine.go` of Prometheus: `VectorBinop`, `resultMetric`, `aggregation`, and
 //! `ContainsSameLabelset`, which fails a query whose rows cannot be told apart.)
 
-use std::collections::BTreeSet;
-
 use promql_parser::label::{Labels, METRIC_NAME, MatchOp, Matcher};
+use promql_parser::parser::token::T_LOR;
 use promql_parser::parser::{
     AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality, VectorSelector,
 };
 
-use super::known::{AGGREGATIONS, BUCKET, PER_SERIES, QUANTILE_OF_BUCKETS};
+use super::known::{AGGREGATIONS, BUCKET, NAMELESS, PER_SERIES, QUANTILE_OF_BUCKETS};
+use super::rows::{Match, Name, Rows, Told};
 use super::{Inseparable, Keys, Reason};
 
 /// Stands in a query for the values and for the grouping that an ask would put in; never sent.
@@ -27,34 +27,6 @@ pub(super) enum Lets {
     Namespaces,
     /// Series of objects that nobody asks about, in whatever namespaces are asked for.
     Objects,
-}
-
-/// What is known of the rows of an expression.
-#[derive(Clone, Debug)]
-struct Rows {
-    /// Whether they have the namespace's label while *one* namespace is asked for, as the series
-    /// do, and no aggregation has removed it. (Asked for many, they all have it.)
-    has_namespace: bool,
-    labels: Told,
-}
-
-/// What tells the rows of an expression apart.
-#[derive(Clone, Debug)]
-enum Told {
-    /// Their labels and names.
-    ByName,
-    /// Their labels.
-    ByLabels,
-    /// These of their labels: they have no others.
-    Among(BTreeSet<String>),
-}
-
-/// How series of both sides of an operator find each other.
-#[derive(Clone, Copy)]
-enum Match<'a> {
-    On(&'a Labels),
-    /// By all labels but these.
-    Ignoring(&'a [String]),
 }
 
 /// Judges one query for one scope.
@@ -83,10 +55,13 @@ impl<'a> Judge<'a> {
             Expr::VectorSelector(selector) => self.selector(selector, it).map(Some),
             Expr::MatrixSelector(matrix) => self.selector(&matrix.vs, it).map(Some),
             Expr::Paren(paren) => self.expression(&paren.expr),
-            Expr::Subquery(subquery) => self.expression(&subquery.expr),
+            Expr::Subquery(subquery) => {
+                let of = self.expression(&subquery.expr)?;
+                Ok(of.map(Rows::of_many_moments))
+            }
             Expr::Unary(unary) => {
                 let of = self.expression(&unary.expr)?;
-                of.map(|rows| self.unnamed(rows, it)).transpose()
+                of.map(|rows| self.renamed(rows, false, it)).transpose()
             }
             Expr::Aggregate(aggregate) => self.aggregate(aggregate, it).map(Some),
             Expr::Call(call) => self.call(call, it),
@@ -97,7 +72,9 @@ impl<'a> Judge<'a> {
                     // Prometheus refuses to match numbers; VictoriaMetrics does as it is told.
                     _ if matches_labels(binary) => Err(forbid(Reason::Matching, it)),
                     (None, None) => Ok(None),
-                    (Some(rows), None) | (None, Some(rows)) => self.unnamed(rows, it).map(Some),
+                    (Some(rows), None) | (None, Some(rows)) => {
+                        self.renamed(rows, is_arithmetic(binary), it).map(Some)
+                    }
                 }
             }
             Expr::StringLiteral(_) | Expr::Extension(_) => Err(forbid(Reason::Text, it)),
@@ -139,12 +116,13 @@ impl<'a> Judge<'a> {
             let is_name = matcher.name == METRIC_NAME && !matcher.value.is_empty();
             is_name && matcher.op == MatchOp::Equal
         };
-        let is_named = selector.name.is_some() || matchers.matchers.iter().any(names_one);
+        let name = matchers.matchers.iter().find(|it| names_one(it));
+        let name = selector.name.as_ref().or(name.map(|it| &it.value));
         Ok(Rows {
             has_namespace: true,
-            labels: match is_named {
-                true => Told::ByLabels,
-                false => Told::ByName,
+            labels: match name {
+                Some(name) => Told::ByLabels(Name::As(name.clone())),
+                None => Told::ByName,
             },
         })
     }
@@ -175,7 +153,7 @@ impl<'a> Judge<'a> {
                 whole(without, it)?;
                 let labels = match of.labels {
                     // Its rows have no names.
-                    Told::ByName | Told::ByLabels => Told::ByLabels,
+                    Told::ByName | Told::ByLabels(_) => Told::ByLabels(Name::Nothing),
                     among @ Told::Among(_) => among,
                 };
                 Ok(Rows { labels, ..of })
@@ -190,9 +168,11 @@ impl<'a> Judge<'a> {
         let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
         let mut rows = arguments.into_iter().flatten();
         match (rows.next(), rows.next()) {
-            (Some(rows), None) if PER_SERIES.contains(&name) => self.unnamed(rows, it).map(Some),
+            (Some(rows), None) if PER_SERIES.contains(&name) => {
+                self.renamed(rows, NAMELESS.contains(&name), it).map(Some)
+            }
             (Some(rows), None) if name == QUANTILE_OF_BUCKETS && !self.is_key(BUCKET) => {
-                let mut rows = self.unnamed(rows, it)?;
+                let mut rows = self.renamed(rows, false, it)?;
                 // It makes one row of those that differ in this label alone.
                 if let Told::Among(labels) = &mut rows.labels {
                     labels.remove(BUCKET);
@@ -235,9 +215,14 @@ impl<'a> Judge<'a> {
             _ => return Err(forbid(Reason::Matching, it)),
         };
         card.labels().map_or(Ok(()), |labels| whole(labels, it))?;
-        match binary.op.is_set_operator() {
-            true => Ok(united(left, right)),
-            false => self.matched(matching, card, left, right, it),
+        if !binary.op.is_set_operator() {
+            let rows = self.matched(matching, card, left, right, it)?;
+            return self.renamed(rows, is_arithmetic(binary), it);
+        }
+        match binary.op.id() == T_LOR {
+            true => Ok(left.or(right)),
+            // Some of the rows of the left side.
+            false => Ok(left),
         }
     }
 
@@ -290,6 +275,15 @@ impl<'a> Judge<'a> {
         Ok(Rows { labels, ..many })
     }
 
+    /// The rows of an expression which takes their names away, or does so at some servers.
+    fn renamed(&self, rows: Rows, surely: bool, it: &Expr) -> Result<Rows, Inseparable> {
+        let name = || match surely {
+            true => Name::Nothing,
+            false => Name::As(it.to_string()),
+        };
+        Ok(self.unnamed(rows, it)?.named(name))
+    }
+
     /// The rows without their names, which must not be what tells them apart.
     fn unnamed(&self, rows: Rows, it: &Expr) -> Result<Rows, Inseparable> {
         match rows.labels {
@@ -327,31 +321,6 @@ impl<'a> Judge<'a> {
     }
 }
 
-impl Match<'_> {
-    /// Whether no two rows have the same match.
-    fn finds_one(self, rows: &Told) -> bool {
-        match (self, rows) {
-            (Match::On(on), Told::Among(labels)) => labels.iter().all(|label| has(on, label)),
-            (Match::On(_), _) => false,
-            (Match::Ignoring(these), Told::Among(labels)) => {
-                these.iter().all(|label| !labels.contains(label))
-            }
-            (Match::Ignoring(these), _) => these.is_empty(),
-        }
-    }
-}
-
-/// What `and`, `or` and `unless` make: rows of one side, or of both where none of the right one has
-/// the labels of one of the left.
-fn united(left: Rows, right: Rows) -> Rows {
-    let labels = match (left.labels, right.labels) {
-        (Told::Among(left), Told::Among(right)) => Told::Among(&left | &right),
-        (Told::ByName, _) | (_, Told::ByName) => Told::ByName,
-        _ => Told::ByLabels,
-    };
-    Rows { labels, ..left }
-}
-
 /// A label that is made of `.GroupBy` and more is another one in each ask, and one that is made of
 /// `.Series` may be any.
 fn whole(labels: &Labels, it: &Expr) -> Result<(), Inseparable> {
@@ -365,6 +334,11 @@ fn whole(labels: &Labels, it: &Expr) -> Result<(), Inseparable> {
     }
 }
 
+/// Whether an operator computes. Those that compare keep the names of what they let pass.
+fn is_arithmetic(binary: &BinaryExpr) -> bool {
+    !binary.op.is_comparison_operator() && !binary.op.is_set_operator()
+}
+
 /// Whether an operator says which labels its sides are matched by.
 fn matches_labels(binary: &BinaryExpr) -> bool {
     let modifier = binary.modifier.as_ref();
@@ -375,7 +349,7 @@ fn matches_labels(binary: &BinaryExpr) -> bool {
     })
 }
 
-fn has(labels: &Labels, label: &str) -> bool {
+pub(super) fn has(labels: &Labels, label: &str) -> bool {
     labels.labels.iter().any(|it| it == label)
 }
 

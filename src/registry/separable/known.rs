@@ -42,6 +42,20 @@ pub const PER_SERIES: &[&str] = &[
     "timestamp",
 ];
 
+/// Those whose rows have no name, whoever the server is. (VictoriaMetrics keeps it where it finds
+/// that the value still means the same.)
+pub(super) const NAMELESS: &[&str] = &[
+    "changes",
+    "count_over_time",
+    "delta",
+    "deriv",
+    "idelta",
+    "increase",
+    "irate",
+    "rate",
+    "resets",
+];
+
 /// A function that makes a row of all buckets of a histogram, whose other labels it keeps.
 pub(super) const QUANTILE_OF_BUCKETS: &str = "histogram_quantile";
 

@@ -199,6 +199,12 @@ fn objects_that_nobody_asks_about_are_let_in_where_they_cannot_fail_the_query() 
         "sum({__name__=~\"a|b\",M}) by (G)",
         "rate({__name__=\"a\",M}[1m])",
         "sum by (G) (a{M} and on (pod) b{M})",
+        "max_over_time((rate(a{M}[1m]) or increase(b{M}[1m]))[5m:1m])",
+        "max_over_time((a{M} or a{M} offset 1h)[5m:1m])",
+        "max_over_time((a{M} and b{M})[5m:1m])",
+        "max_over_time((sum(a{M}) by (G) or a{M} * 2)[5m:1m])",
+        "a{M} or b{M}",
+        "-(a{M} or b{M})",
     ] {
         assert_eq!(judged_others(query), Ok(()), "{query}");
     }
@@ -235,6 +241,21 @@ fn objects_that_nobody_asks_about_are_let_in_where_they_cannot_fail_the_query() 
         ),
         ("rate({__name__=~\"a|b\",M}[1m])", Reason::Name),
         ("-{__name__=~\"a|b\",M}", Reason::Name),
+        // A series may be of the left side at first, and then of the right one.
+        ("max_over_time((a{M} or b{M})[5m:1m])", Reason::Name),
+        (
+            "max_over_time((a{M} or rate(b{M}[1m]))[5m:1m])",
+            Reason::Name,
+        ),
+        (
+            "max_over_time((a{M} or sum(b{M}) by (G))[5m:1m])",
+            Reason::Name,
+        ),
+        ("max_over_time(((a{M} or b{M}) > 0)[5m:1m])", Reason::Name),
+        (
+            "rate(last_over_time((a{M} or b{M})[5m:1m])[5m:1m])",
+            Reason::Name,
+        ),
         ("{__name__!=\"\",M} * 2", Reason::Name),
         (
             "-sum by (G, __name__) ({__name__=~\"a|b\",M})",
