@@ -42,6 +42,8 @@ pub mod telemetry;
 pub mod promql;
 /// Which kinds of object a cluster has.
 pub mod kinds;
+/// The HorizontalPodAutoscaler's algorithm.
+pub mod autoscale;
 /// Exact quantities.
 pub mod quantity;
 /// Label selectors.

@@ -13,12 +13,13 @@ use regex::Regex;
 use source::{code_only, without_tests};
 
 /// Modules that compute and nothing else. `a::b` is one file of a module that may do more.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "plan",
     "registry",
     "rules",
     "promql",
     "kinds",
+    "autoscale",
     "quantity",
     "selector",
     "go",
