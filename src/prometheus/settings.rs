@@ -227,21 +227,11 @@ impl Settings {
             let source = self.source("prometheus-header", &format!("headersFrom.{name}"), path);
             connection.headers.push((key, source));
         }
-        // Go's order: a header, then the URL's user, then the token file, then the cluster's.
         let named = |(name, _): &(HeaderName, Source)| *name == header::AUTHORIZATION;
-        if headers.contains_key(header::AUTHORIZATION) || connection.headers.iter().any(named) {
-            connection.credentials = Credentials::None;
-        } else if let Some(basic) = basic(&url) {
-            connection.credentials = basic;
-        } else if let Some((username, path)) = &self.basic {
-            connection.credentials = Credentials::Basic {
-                username: username.clone(),
-                password: self.source("password", "auth.basic.passwordFile", path),
-            };
-        } else if let Some(path) = &self.token_file {
-            let source = self.source("prometheus-token-file", "auth.tokenFile", path);
-            connection.credentials = Credentials::Token(source);
-        }
+        let is_authorized =
+            headers.contains_key(header::AUTHORIZATION) || connection.headers.iter().any(named);
+        let credentials = self.credentials(is_authorized, &url);
+        connection.credentials = credentials.unwrap_or(connection.credentials);
         if !self.query_params.is_empty() {
             url.query_pairs_mut().extend_pairs(&self.query_params);
         }
@@ -260,6 +250,26 @@ impl Settings {
             },
             connection,
         ))
+    }
+
+    /// As whom we come, where that is not the cluster's to say. Go's order: a header, then the
+    /// URL's user, then the token file.
+    fn credentials(&self, is_authorized: bool, url: &Url) -> Option<Credentials> {
+        if is_authorized {
+            return Some(Credentials::None);
+        }
+        if let Some(basic) = basic(url) {
+            return Some(basic);
+        }
+        if let Some((username, path)) = &self.basic {
+            return Some(Credentials::Basic {
+                username: username.clone(),
+                password: self.source("password", "auth.basic.passwordFile", path),
+            });
+        }
+        let path = self.token_file.as_ref()?;
+        let source = self.source("prometheus-token-file", "auth.tokenFile", path);
+        Some(Credentials::Token(source))
     }
 
     /// A file, by the flag or the field that names it.
