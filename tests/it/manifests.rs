@@ -4,9 +4,10 @@
 //! `schema` checks each object by itself, `together` one against the other, `security` what the pod
 //! may and must, `access` what its service account may, `running` starts the binary as manifests do,
 //! `rules` asks for what the default rules promise, `image` reads the Dockerfile, `readme` what README
-//! says of them.
+//! says of them; `example` is about the shop.
 
 mod access;
+mod example;
 mod image;
 mod rbac;
 mod readme;

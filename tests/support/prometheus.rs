@@ -119,6 +119,34 @@ impl Prometheus {
     /// When `prometheus` is not installed or does not become ready.
     pub async fn configured(configuration: &str) -> Prometheus {
         let directory = TempDir::new().expect("a temporary directory must be possible");
+        Prometheus::within(directory, configuration).await
+    }
+
+    /// Starts one that scrapes nothing and holds these samples, in OpenMetrics' text format with a
+    /// timestamp each: what it answers is then a matter of arithmetic.
+    ///
+    /// # Panics
+    /// When `promtool` does not take them, or `prometheus` does not become ready.
+    pub async fn holding(samples: &str) -> Prometheus {
+        let directory = TempDir::new().expect("a temporary directory must be possible");
+        std::fs::write(directory.path().join("samples"), samples)
+            .expect("the own temporary directory must be writable");
+        let mut promtool = Command::new("promtool");
+        promtool.current_dir(directory.path());
+        promtool.args([
+            "tsdb",
+            "create-blocks-from",
+            "openmetrics",
+            "samples",
+            "data",
+        ]);
+        let output = promtool.output().expect("promtool must start");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "promtool: {told}");
+        Prometheus::within(directory, "{}").await
+    }
+
+    async fn within(directory: TempDir, configuration: &str) -> Prometheus {
         std::fs::write(directory.path().join("prometheus.yml"), configuration)
             .expect("the own temporary directory must be writable");
         let client = super::http_client();

@@ -98,6 +98,23 @@ pub(super) fn everything() -> Vec<(String, Vec<Value>)> {
     all
 }
 
+/// The objects of the example, with passwords made as its files say.
+pub(super) fn example() -> (String, Vec<Value>) {
+    let tree = Tree::new();
+    let directory = tree.0.path().join("example");
+    make_passwords(&directory);
+    ("example".to_owned(), render(&directory))
+}
+
+/// Runs the command that `passwords.example.env` gives.
+fn make_passwords(directory: &Path) {
+    let text = std::fs::read_to_string(directory.join("passwords.example.env")).unwrap();
+    let command = text.lines().find_map(|line| line.strip_prefix("#   "));
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", command.unwrap()]);
+    assert!(shell.current_dir(directory).status().unwrap().success());
+}
+
 /// The folder in this repository.
 pub(super) fn manifests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests")

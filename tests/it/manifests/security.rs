@@ -19,7 +19,7 @@ const VOLUMES: [&str; 8] = [
 ];
 
 /// What "restricted" would refuse of a pod.
-fn refused(pod: &Value) -> Vec<String> {
+pub(super) fn refused(pod: &Value) -> Vec<String> {
     let mut refused = Vec::new();
     let mut must = |holds: bool, what: &str| {
         if !holds {
