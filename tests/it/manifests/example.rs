@@ -1,15 +1,46 @@
-//! The example: the shop, what it needs, and the autoscalers over it.
+//! The example: the shop and what it needs (`objects`), what its series mean to autoscalers (`rules`),
+//! what is asked of them (`metrics`), how they are scraped (`scrape`), and who is told (`alerts`).
 
+mod alerts;
+mod metrics;
 mod objects;
 mod rules;
+mod scrape;
+
+use std::path::Path;
+use std::process::Command;
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use serde_json::Value;
 
 use super::render::manifests;
 
+/// A file of the example.
+fn file(name: &str) -> String {
+    std::fs::read_to_string(manifests().join("example").join(name)).unwrap()
+}
+
+/// A file with one YAML document.
+fn yaml(name: &str) -> Value {
+    serde_saphyr::from_str(&file(name)).unwrap()
+}
+
 /// An autoscaler as its file has it.
-fn autoscaler(file: &str) -> HorizontalPodAutoscaler {
-    let path = manifests().join("example").join(file);
-    let text = std::fs::read_to_string(path).unwrap();
-    serde_saphyr::from_str(&text).unwrap()
+fn autoscaler(name: &str) -> HorizontalPodAutoscaler {
+    serde_json::from_value(yaml(name)).unwrap()
+}
+
+/// Runs a command to its good end: what it printed.
+fn run(directory: &Path, command: &str, arguments: &[&str]) -> String {
+    let mut run = Command::new(command);
+    let output = run.current_dir(directory).args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("cannot start `{command}`: {error}"));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{command} {arguments:?}: {}\n{printed}\n{told}",
+        output.status
+    );
+    printed.into_owned()
 }

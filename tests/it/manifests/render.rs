@@ -106,6 +106,15 @@ pub(super) fn example() -> (String, Vec<Value>) {
     ("example".to_owned(), render(&directory))
 }
 
+/// Both sets of objects that the example has.
+pub(super) fn examples() -> [(String, Vec<Value>); 2] {
+    let monitoring = manifests().join("example/monitoring");
+    [
+        example(),
+        ("example/monitoring".to_owned(), render(&monitoring)),
+    ]
+}
+
 /// Runs the command that `passwords.example.env` gives.
 fn make_passwords(directory: &Path) {
     let text = std::fs::read_to_string(directory.join("passwords.example.env")).unwrap();

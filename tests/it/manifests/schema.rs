@@ -4,13 +4,15 @@
 //! error. Kubernetes' own objects go through the types that are generated from its OpenAPI document
 //! and back: what does not come back is unknown or has the wrong form.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::{apps, autoscaling, core, networking, policy, rbac};
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::render::{everything, example};
+use super::render::{everything, examples};
 
 /// Why an object is not what it says it is.
 pub(super) fn fault(object: &Value) -> Option<String> {
@@ -38,6 +40,8 @@ pub(super) fn fault(object: &Value) -> Option<String> {
             through::<apiregistration::v1::APIService>(object)
         }
         "monitoring.coreos.com/v1 ServiceMonitor" => through::<ServiceMonitor>(object),
+        "monitoring.coreos.com/v1 PodMonitor" => through::<PodMonitor>(object),
+        "monitoring.coreos.com/v1 PrometheusRule" => through::<PrometheusRule>(object),
         "cert-manager.io/v1 Certificate" => through::<Certificate>(object),
         "cert-manager.io/v1 Issuer" => through::<Issuer>(object),
         _ => Some(format!("nothing here knows {key}")),
@@ -84,6 +88,8 @@ struct Resource<Spec> {
 }
 
 type ServiceMonitor = Resource<MonitorSpec>;
+type PodMonitor = Resource<PodMonitorSpec>;
+type PrometheusRule = Resource<RuleSpec>;
 type Certificate = Resource<CertificateSpec>;
 type Issuer = Resource<IssuerSpec>;
 
@@ -99,11 +105,45 @@ struct MonitorSpec {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Endpoint {
     port: String,
-    scheme: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scheme: Option<String>,
     path: String,
     interval: String,
-    bearer_token_file: String,
-    tls_config: TlsConfig,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bearer_token_file: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tls_config: Option<TlsConfig>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct PodMonitorSpec {
+    selector: k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector,
+    pod_metrics_endpoints: Vec<Endpoint>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleSpec {
+    groups: Vec<RuleGroup>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleGroup {
+    name: String,
+    rules: Vec<AlertingRule>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AlertingRule {
+    alert: String,
+    expr: String,
+    #[serde(rename = "for")]
+    pending: String,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -171,7 +211,7 @@ struct IssuerSpec {
 
 #[test]
 fn every_object_is_known_to_kubernetes_field_by_field() {
-    for (name, objects) in everything().into_iter().chain([example()]) {
+    for (name, objects) in everything().into_iter().chain(examples()) {
         for object in objects {
             let fault = fault(&object);
             assert!(
@@ -187,7 +227,7 @@ fn every_object_is_known_to_kubernetes_field_by_field() {
 
 #[test]
 fn every_object_is_named_once() {
-    for (name, objects) in everything().into_iter().chain([example()]) {
+    for (name, objects) in everything().into_iter().chain(examples()) {
         let id = |it: &Value| format!("{}/{}", it["kind"], it["metadata"]);
         let mut ids: Vec<String> = objects.iter().map(id).collect();
         ids.sort();

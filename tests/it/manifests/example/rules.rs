@@ -8,8 +8,7 @@ use tidegauge::autoscale::request::{self, Place};
 use tidegauge::autoscale::{Values, answer, metrics};
 use tidegauge::selector::Selector;
 
-use super::super::render::manifests;
-use super::autoscaler;
+use super::{autoscaler, file};
 use crate::support::adapter::Adapter;
 use crate::support::prometheus::Prometheus;
 
@@ -116,12 +115,8 @@ fn samples() -> String {
     samples + "# EOF\n"
 }
 
-fn rules(file: &str) -> String {
-    std::fs::read_to_string(manifests().join("example").join(file)).unwrap()
-}
-
 /// What an autoscaler gets for each of its metrics, in its order.
-async fn asked(adapter: &Adapter, file: &str, selector: &str) -> Vec<Values> {
+async fn asked(adapter: &Adapter, hpa: &str, selector: &str) -> Vec<Values> {
     let pods = Selector::parse(selector).unwrap();
     let place = Place {
         namespace: "shop",
@@ -129,13 +124,13 @@ async fn asked(adapter: &Adapter, file: &str, selector: &str) -> Vec<Values> {
         custom_version: "v1beta2",
     };
     let mut all = Vec::new();
-    for metric in metrics(&autoscaler(file)) {
+    for metric in metrics(&autoscaler(hpa)) {
         let path = request::path(&metric, &place, |_, kind| {
             Some(format!("{}s", kind.to_lowercase()))
         });
         let answer = adapter.get(&path.unwrap()).await;
         let values = answer::values(&metric, &answer.bytes);
-        all.push(values.unwrap_or_else(|why| panic!("{file}: {why}: {}", answer.body)));
+        all.push(values.unwrap_or_else(|why| panic!("{hpa}: {why}: {}", answer.body)));
     }
     all
 }
@@ -156,15 +151,15 @@ async fn the_autoscalers_of_the_example_get_what_one_computes_by_hand() {
     let prometheus = Prometheus::holding(&samples()).await;
     let process = format!(
         "{}{}",
-        rules("adapter-rules.yaml")
+        file("adapter-rules.yaml")
             .split("resourceRules:")
             .next()
             .unwrap(),
-        rules("adapter-rules-process.yaml"),
+        file("adapter-rules-process.yaml"),
     );
     // CPU in thousandths of a core and memory in thousandths of a byte, of shop-a and shop-b.
     let cadvisor = (
-        rules("adapter-rules.yaml"),
+        file("adapter-rules.yaml"),
         [125, 63],
         [25_165_824, 8_388_608],
     );
