@@ -38,7 +38,8 @@ use crate::widening::Widening;
 mod backends;
 mod certificates;
 mod cluster;
-mod stop;
+/// When to stop.
+pub mod stop;
 
 /// How often files are looked at.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);

@@ -3,11 +3,13 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+pub mod autoscale;
 pub mod demo;
 
 /// Runs the subcommand that the arguments name, or `None` where they name none.
 pub async fn run(arguments: &[OsString]) -> Option<ExitCode> {
     match arguments.get(1).and_then(|first| first.to_str()) {
+        Some("autoscale") => Some(autoscale::run().await),
         Some("demo") => Some(demo::run(arguments.len() > 2).await),
         _ => None,
     }

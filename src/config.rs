@@ -7,6 +7,8 @@
 //! Promises: each flag has a default and a unit; a message names the flag it is about; flags that
 //! are accepted and do nothing are listed in `Config::ignored`, so that the log can say so.
 
+/// What `tidegauge autoscale` was told.
+pub mod autoscale;
 mod check;
 mod flags;
 #[cfg(test)]
@@ -265,14 +267,7 @@ pub enum Stop {
 impl Config {
     /// Reads the process's own arguments and environment.
     pub fn from_process() -> Result<Config, Stop> {
-        let args: Vec<_> = std::env::args_os().collect();
-        let args: Result<Vec<String>, _> = args.into_iter().map(|arg| arg.into_string()).collect();
-        let args = args.map_err(|arg| Stop::Wrong(format!("argument {arg:?} is not UTF-8\n")))?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one place that reads the environment"
-        )]
-        Config::parse(&args, |name| std::env::var(name).ok())
+        Config::parse(&process_arguments()?, environment)
     }
 
     /// Reads arguments (the program's name first) and environment variables.
@@ -286,14 +281,32 @@ impl Config {
             Some(first) if *first == "version" => *first = "--version",
             _ => {}
         }
-        let (args, ignored) = flags::parse(&args).map_err(|e| Stop::of(&e))?;
-        check::check(args, ignored, env).map_err(|complaints| {
-            Stop::Wrong(complaints.iter().map(|it| format!("{it}\n")).collect())
-        })
+        let (args, ignored) =
+            flags::parse(&args).map_err(|error| Stop::of(&error, "tidegauge --help"))?;
+        check::check(args, ignored, env).map_err(Stop::complain)
     }
 }
 
+fn process_arguments() -> Result<Vec<String>, Stop> {
+    let args = std::env::args_os().map(|arg| arg.into_string());
+    args.collect::<Result<_, _>>()
+        .map_err(|arg| Stop::Wrong(format!("argument {arg:?} is not UTF-8\n")))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 impl Stop {
+    /// All complaints, one line each.
+    fn complain(complaints: Vec<String>) -> Stop {
+        Stop::Wrong(complaints.iter().map(|it| format!("{it}\n")).collect())
+    }
+
     /// The exit code: 0 if it was asked for, else 2.
     pub fn code(&self) -> u8 {
         match self {
@@ -302,8 +315,8 @@ impl Stop {
         }
     }
 
-    /// In pflag's words, where it has some.
-    fn of(error: &clap::Error) -> Stop {
+    /// In pflag's words, where it has some; `help` is the command that shows all flags.
+    fn of(error: &clap::Error, help: &str) -> Stop {
         let context = |kind| match error.get(kind) {
             Some(ContextValue::String(text)) => text.clone(),
             Some(ContextValue::Strings(texts)) => texts.join(" or "),
@@ -343,7 +356,7 @@ impl Stop {
             }
             _ => error.render().to_string(),
         };
-        Stop::Wrong(format!("{text}\nRun 'tidegauge --help' for all flags.\n"))
+        Stop::Wrong(format!("{text}\nRun '{help}' for all flags.\n"))
     }
 }
 

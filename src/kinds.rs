@@ -277,6 +277,13 @@ impl Kinds {
         kinds.find(|it| it.kind == kind && it.group == group && it.version == version)
     }
 
+    /// The kind of a group by its name, in its preferred version (`RESTMapper.RESTMapping`).
+    pub fn of_group(&self, group: &str, kind: &str) -> Option<&Kind> {
+        let of_group = |it: &&Ranked| it.kind.kind == kind && it.kind.group == group;
+        let found = self.kinds.iter().filter(of_group);
+        found.min_by_key(|it| it.rank).map(|it| &it.kind)
+    }
+
     /// `DefaultRESTMapper.ResourcesFor` of each group and version, joined: an exact group first,
     /// and where a version has none of it, a group that begins so.
     fn matching(&self, asked: &GroupResource) -> Vec<&Ranked> {

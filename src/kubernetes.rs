@@ -25,6 +25,8 @@ pub mod labels;
 pub mod objects;
 /// Token reviews, access reviews, and whom the cluster trusts.
 pub mod reviews;
+/// How many replicas a workload is set to, and its pods.
+pub mod scale;
 /// Objects from a file: no cluster at all.
 pub mod standalone;
 /// A TLS client policy from roots, a client certificate and a server name.

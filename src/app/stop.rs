@@ -3,7 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 /// SIGTERM or SIGINT. A second one ends the process at once, as in a Go API server.
-pub(super) async fn told_to_stop() {
+pub async fn told_to_stop() {
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),

@@ -124,6 +124,11 @@ fn labels(api: Api, metric: &MetricIdentifier) -> Result<String, NoValues> {
 }
 
 fn text_of(selector: &LabelSelector) -> Result<String, String> {
+    selector_of(selector).map(|it| it.to_string())
+}
+
+/// A selector as it stands in an object (`metav1.LabelSelectorAsSelector`); or why it is none.
+pub fn selector_of(selector: &LabelSelector) -> Result<Selector, String> {
     let equal = selector.match_labels.iter().flatten();
     let equal = equal.map(|(key, value)| one(key, format!("{key}={value}"), &[value]));
     let expressions = selector.match_expressions.iter().flatten().map(|it| {
@@ -143,8 +148,7 @@ fn text_of(selector: &LabelSelector) -> Result<String, String> {
         one(key, text, &values.iter().collect::<Vec<_>>())
     });
     let texts = equal.chain(expressions).collect::<Result<Vec<_>, _>>()?;
-    let whole = Selector::parse(&texts.join(",")).map_err(|error| error.to_string())?;
-    Ok(whole.to_string())
+    Selector::parse(&texts.join(",")).map_err(|error| error.to_string())
 }
 
 /// A text that is one requirement on `key` with just these `values`: nothing in them may be read

@@ -8,12 +8,13 @@ use tokio::sync::Semaphore;
 
 use crate::api::route::ApiGroup;
 
-use super::flags::{Api, Args, Authentication, Authorization, Samples, Serving};
+use super::flags::{Api, Args, Authentication, Authorization, Logging, Samples, Serving};
 use super::{
     ApiFlags, AuthenticationFlags, AuthorizationFlags, Config, KubernetesFlags, LogFlags,
     SamplesFlags, ServingFlags, SniFlag, tls,
 };
 
+pub(super) mod autoscale;
 mod prometheus;
 
 /// Go's default when the flag is 0 (`secure_serving.go`).
@@ -56,11 +57,7 @@ pub(super) fn check(
         watch_idle: args.kubernetes.object_watch_idle,
         service: service(&env, &mut complaints),
     };
-    let verbosity = args.logging.v.clamp(0, i32::from(u8::MAX));
-    let log = LogFlags {
-        verbosity: u8::try_from(verbosity).unwrap_or(u8::MAX),
-        format: args.logging.log_format,
-    };
+    let log = log(&args.logging);
     let rules = PathBuf::from(args.rules.config);
     match (prometheus, serving) {
         (Some(prometheus), Some(serving)) if complaints.is_empty() => Ok(Config {
@@ -78,6 +75,14 @@ pub(super) fn check(
             ignored,
         }),
         _ => Err(complaints),
+    }
+}
+
+fn log(flags: &Logging) -> LogFlags {
+    let verbosity = flags.v.clamp(0, i32::from(u8::MAX));
+    LogFlags {
+        verbosity: u8::try_from(verbosity).unwrap_or(u8::MAX),
+        format: flags.log_format,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod access;
 mod api;
+pub(super) mod autoscale;
 mod compat;
 mod prometheus;
 mod samples;
@@ -43,7 +44,9 @@ Examples:
 
   On a laptop, without a cluster (then: curl localhost:6443/apis/custom.metrics.k8s.io/v1beta2):
     tidegauge --config=rules.yaml --prometheus-url=http://localhost:9090 \\
-      --standalone=objects.yaml --secure-port=6443";
+      --standalone=objects.yaml --secure-port=6443
+
+  Further commands: tidegauge autoscale --help, tidegauge demo";
 
 /// Stage one: each flag by itself.
 #[derive(Debug, clap::Args)]

@@ -185,21 +185,27 @@ impl Client {
         timeout(DEADLINE, open).await.unwrap_or(Err(Error::Timeout))
     }
 
+    /// The answer to a `GET` of `path` as it came.
+    pub async fn bytes(&self, path: &str) -> Result<Vec<u8>, Error> {
+        self.exchange(&Call::get(path, JSON)).await
+    }
+
     /// Posts `object` to `path` and reads what the server made of it.
     pub(super) async fn create<T: Serialize + DeserializeOwned>(
         &self,
         path: &str,
         object: &T,
     ) -> Result<T, Error> {
-        let body = serde_json::to_vec(object).map_err(Error::Unreadable)?;
-        let call = Call {
-            method: Method::POST,
-            path,
-            accept: JSON,
-            body: Some(body),
-        };
-        let bytes = self.exchange(&call).await?;
-        serde_json::from_slice(&bytes).map_err(Error::Unreadable)
+        self.write(Method::POST, path, object).await
+    }
+
+    /// Puts `object` in the place of the one at `path`; it must name its `resourceVersion`.
+    pub(super) async fn replace<T: Serialize + DeserializeOwned>(
+        &self,
+        path: &str,
+        object: &T,
+    ) -> Result<T, Error> {
+        self.write(Method::PUT, path, object).await
     }
 
     /// Merges `change` into the object at `path`; it must name the object's `resourceVersion`.
@@ -208,9 +214,18 @@ impl Client {
         path: &str,
         change: &impl Serialize,
     ) -> Result<T, Error> {
-        let body = serde_json::to_vec(change).map_err(Error::Unreadable)?;
+        self.write(Method::PATCH, path, change).await
+    }
+
+    async fn write<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        let body = serde_json::to_vec(body).map_err(Error::Unreadable)?;
         let call = Call {
-            method: Method::PATCH,
+            method,
             path,
             accept: JSON,
             body: Some(body),

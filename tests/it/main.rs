@@ -6,7 +6,7 @@
 //! and ill, `backends` about several of them, `enforced` about what one is held to; `cache` about what
 //! is remembered, `terms` about rules with terms of their own, `long` about queries that are too long;
 //! `resource` about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
-//! at once, `widening` about what is; `discovery` and `openapi` keep documents as clients do; `tidy`
+//! at once, `widening` about what is; `autoscale` is about the subcommand; `discovery` and `openapi` keep documents as clients do; `tidy`
 //! reads the sources.
 
 // `clippy.toml` allows these in test functions; here the helpers beside them are tests as well.
@@ -18,6 +18,7 @@
 mod support;
 
 mod aggregator;
+mod autoscale;
 mod backends;
 mod cache;
 mod cluster;

@@ -9,6 +9,7 @@
 pub mod adapter;
 pub mod aggregator;
 pub mod apiserver;
+pub mod autoscaler;
 pub mod exporter;
 pub mod pki;
 pub mod poll;

@@ -1,0 +1,161 @@
+//! `tidegauge autoscale`: the HorizontalPodAutoscaler for places without its controller.
+//!
+//! The algorithm is `crate::autoscale`; here is what stands around it. `manifests` reads the files,
+//! `world` asks a metrics API and a cluster, `command` runs the commands of the user, `round` puts
+//! them together for one autoscaler. Each autoscaler has a task of its own, so that one whose
+//! command hangs delays no other; one reporter hears of all rounds, and alone writes standard
+//! output, the metrics and the memory file.
+//!
+//! Promises: what could not be read changes nothing; told to stop, it stops at once, and kills a
+//! command that runs.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::app::stop::told_to_stop;
+use crate::config::autoscale::Autoscale;
+use crate::config::{LogFormat, Stop};
+use crate::telemetry;
+use manifests::key;
+use report::{Heard, Reporter};
+use round::Autoscaler;
+
+mod command;
+mod decision;
+mod manifests;
+mod metrics;
+mod remembered;
+mod report;
+mod round;
+mod start;
+mod target;
+mod world;
+
+/// With `--once`: something could not be read or set. Without: a task of ours has ended.
+const FAILED: u8 = 1;
+
+/// The flags or the files cannot be used.
+const UNUSABLE: u8 = 2;
+
+/// Rounds that the reporter has yet to hear of; who has one more waits.
+const WAITING_MAX: usize = 64;
+
+/// Runs it until it is told to stop, or once.
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "help and what keeps us from starting"
+)]
+pub async fn run() -> ExitCode {
+    let flags = match Autoscale::from_process() {
+        Ok(flags) => flags,
+        Err(stop) => {
+            match &stop {
+                Stop::Asked(text) => print!("{text}"),
+                Stop::Wrong(text) => eprint!("{text}"),
+            }
+            return ExitCode::from(stop.code());
+        }
+    };
+    let json = flags.log.format == LogFormat::Json;
+    let started = telemetry::start_logging(json, flags.log.verbosity);
+    let mut background = JoinSet::new();
+    match started.and_then(|()| start::start(flags, &mut background)) {
+        Ok(run) => {
+            let once = run.once;
+            let is_well = tokio::select! {
+                is_well = run.rounds(&mut background) => is_well,
+                () = told_to_stop() => {
+                    tracing::info!("told to stop");
+                    !once
+                }
+            };
+            background.shutdown().await;
+            ExitCode::from(if is_well { 0 } else { FAILED })
+        }
+        Err(error) => {
+            eprintln!("tidegauge autoscale: {error:#}");
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+/// All that was read and opened at the start.
+struct Run {
+    once: bool,
+    interval: Duration,
+    autoscalers: Vec<Autoscaler>,
+    reporter: Reporter,
+}
+
+impl Run {
+    /// Makes rounds until each autoscaler has made its one, or for ever; whether all went well.
+    async fn rounds(self, background: &mut JoinSet<()>) -> bool {
+        let (sender, mut heard) = mpsc::channel(WAITING_MAX);
+        // Dropped with this function's future, when the process is told to stop: a round that is
+        // under way ends there.
+        let mut tasks = JoinSet::new();
+        for autoscaler in self.autoscalers {
+            let pace = (!self.once).then_some(self.interval);
+            tasks.spawn(rounds_of(autoscaler, pace, sender.clone()));
+        }
+        drop(sender);
+        let mut reporter = self.reporter;
+        let mut is_well = true;
+        loop {
+            tokio::select! {
+                one = heard.recv() => match one {
+                    Some(one) => is_well &= reporter.hear(one),
+                    None => break,
+                },
+                // One that ends early has panicked: whoever started us is to start us again, rather
+                // than to be one autoscaler short without a word.
+                Some(Err(error)) = tasks.join_next() => return ended(&error),
+                Some(Err(error)) = background.join_next() => return ended(&error),
+            }
+        }
+        while let Some(end) = tasks.join_next().await {
+            if let Err(error) = end {
+                return ended(&error);
+            }
+        }
+        is_well
+    }
+}
+
+/// One round, or one at each `pace`.
+async fn rounds_of(
+    mut autoscaler: Autoscaler,
+    pace: Option<Duration>,
+    sender: mpsc::Sender<Heard>,
+) {
+    autoscaler.shared.world.known().await;
+    let mut ticks = pace.map(|pace| {
+        let mut ticks = interval(pace);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    });
+    loop {
+        if let Some(ticks) = &mut ticks {
+            ticks.tick().await;
+        }
+        let told = autoscaler.round().await;
+        let heard = Heard {
+            key: key(&autoscaler.hpa),
+            told,
+            remembered: autoscaler.remembered(),
+        };
+        if sender.send(heard).await.is_err() || ticks.is_none() {
+            return;
+        }
+    }
+}
+
+fn ended(error: &JoinError) -> bool {
+    tracing::error!(%error, "stopping: a task has ended");
+    false
+}

@@ -1,0 +1,180 @@
+//! Manifests: which autoscalers there are, and what they scale. Pure.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use serde_json::Value;
+
+use super::target::Workload;
+use crate::autoscale::{self, Settings};
+use crate::kinds::Crd;
+use crate::selector::{is_dns_label, is_dns_subdomain};
+
+mod fields;
+#[cfg(test)]
+mod tests;
+mod v1;
+
+/// What the files say.
+#[derive(Debug, Default)]
+pub(super) struct Manifests {
+    /// At least one, in the order of the files.
+    pub(super) autoscalers: Vec<HorizontalPodAutoscaler>,
+    /// What has pods.
+    pub(super) workloads: Vec<Workload>,
+    /// Further kinds.
+    pub(super) kinds: Vec<Crd>,
+    /// `KIND NAME` of the documents that are of no use here.
+    pub(super) unused: Vec<String>,
+}
+
+/// Reads files, each as its name and its text.
+///
+/// # Errors
+/// All mistakes, one a line, each with its file and document.
+pub(super) fn read(files: &[(String, String)], settings: &Settings) -> Result<Manifests, String> {
+    let mut manifests = Manifests::default();
+    let mut problems = Vec::new();
+    for (name, text) in files {
+        match serde_saphyr::from_multiple::<Value>(text) {
+            Err(error) => problems.push(format!("{name}: {error}")),
+            Ok(documents) => {
+                for (at, document) in documents.into_iter().enumerate() {
+                    let place = format!("{name}: document {}", at + 1);
+                    manifests.document(document, &place, settings, &mut problems);
+                }
+            }
+        }
+    }
+    let mut keys = BTreeSet::new();
+    let twice = manifests.autoscalers.iter().map(key);
+    let twice = twice.filter(|key| !keys.insert(key.clone()));
+    problems.extend(twice.map(|key| format!("HorizontalPodAutoscaler {key} is defined twice")));
+    if manifests.autoscalers.is_empty() && problems.is_empty() {
+        let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+        let names = names.join(", ");
+        problems.push(format!(
+            "{names}: no HorizontalPodAutoscaler in it: -f wants its manifest"
+        ));
+    }
+    match problems.is_empty() {
+        true => Ok(manifests),
+        false => Err(problems.join("\n")),
+    }
+}
+
+/// `NAMESPACE/NAME`
+pub(super) fn key(hpa: &HorizontalPodAutoscaler) -> String {
+    let metadata = &hpa.metadata;
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    format!(
+        "{namespace}/{}",
+        metadata.name.as_deref().unwrap_or_default()
+    )
+}
+
+impl Manifests {
+    fn document(
+        &mut self,
+        mut document: Value,
+        place: &str,
+        settings: &Settings,
+        problems: &mut Vec<String>,
+    ) {
+        let text = |document: &Value, pointer| {
+            let found = document.pointer(pointer).and_then(Value::as_str);
+            found.unwrap_or_default().to_owned()
+        };
+        let kind = text(&document, "/kind");
+        let place = match (kind.as_str(), text(&document, "/metadata/name")) {
+            (_, name) if !name.is_empty() => format!("{place}: {kind} {name}"),
+            _ => place.to_owned(),
+        };
+        if document.is_null() {
+            return;
+        }
+        if kind.is_empty() {
+            problems.push(format!("{place}: has no kind: it is no Kubernetes object"));
+        } else if let Some(items) = document.get_mut("items").filter(|_| kind.ends_with("List")) {
+            let Value::Array(items) = items.take() else {
+                return;
+            };
+            for (at, item) in items.into_iter().enumerate() {
+                self.document(item, &format!("{place}: items[{at}]"), settings, problems);
+            }
+        } else if kind == "HorizontalPodAutoscaler" {
+            match autoscaler(document, settings) {
+                Ok(hpa) => self.autoscalers.push(hpa),
+                Err(found) => problems.extend(found.iter().map(|it| format!("{place}: {it}"))),
+            }
+        } else if kind == "CustomResourceDefinition" {
+            match serde_json::from_value(document["spec"].take()) {
+                Ok(crd) => self.kinds.push(crd),
+                Err(error) => problems.push(format!("{place}: spec: {error}")),
+            }
+        } else if document.pointer("/spec/template/spec/containers").is_some() {
+            match Workload::read(&document) {
+                Ok(workload) => self.workloads.push(workload),
+                Err(why) => problems.push(format!("{place}: {why}")),
+            }
+        } else {
+            let name = text(&document, "/metadata/name");
+            self.unused.push(format!("{kind} {name}"));
+        }
+    }
+}
+
+/// One autoscaler, as an API server would take it.
+fn autoscaler(
+    document: Value,
+    settings: &Settings,
+) -> Result<HorizontalPodAutoscaler, Vec<String>> {
+    let version = document["apiVersion"].as_str().unwrap_or_default();
+    let document = match version {
+        "autoscaling/v2" => document,
+        "autoscaling/v1" => v1::as_v2(document).map_err(|why| vec![why])?,
+        other => {
+            return Err(vec![format!(
+                "apiVersion {other:?}: write autoscaling/v2 (or v1); v2 is served since Kubernetes \
+                 1.23"
+            )]);
+        }
+    };
+    let mut hpa: HorizontalPodAutoscaler =
+        serde_json::from_value(document.clone()).map_err(|error| vec![error.to_string()])?;
+    let mut problems = fields::unknown(&document, &hpa);
+    let namespace = hpa.metadata.namespace.get_or_insert_default();
+    if namespace.is_empty() {
+        "default".clone_into(namespace);
+    }
+    // Commands get these: nothing in them may mean something to a shell.
+    let target = &hpa.spec.scale_target_ref;
+    let name = hpa.metadata.name.as_deref().unwrap_or_default();
+    for (field, text) in [
+        ("metadata.name", name),
+        ("spec.scaleTargetRef.name", &target.name),
+    ] {
+        if !is_dns_subdomain(text) {
+            problems.push(format!(
+                "{field}: {text:?} is no name: write lower-case letters, digits, - and . alone"
+            ));
+        }
+    }
+    if !is_dns_label(namespace) {
+        problems.push(format!(
+            "metadata.namespace: {namespace:?} is no name: write lower-case letters, digits and - \
+             alone"
+        ));
+    }
+    if !target.kind.chars().all(|c| c.is_ascii_alphanumeric()) {
+        let kind = &target.kind;
+        problems.push(format!("spec.scaleTargetRef.kind: {kind:?} is no kind"));
+    }
+    // What a file brings is not what was seen here.
+    hpa.status = None;
+    problems.extend(autoscale::validate(&hpa, settings));
+    match problems.is_empty() {
+        true => Ok(hpa),
+        false => Err(problems),
+    }
+}
