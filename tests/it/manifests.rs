@@ -4,9 +4,11 @@
 //! `schema` checks each object by itself, `together` one against the other, `security` what the pod
 //! may and must, `access` what its service account may, `running` starts the binary as manifests do,
 //! `rules` asks for what the default rules promise, `image` reads the Dockerfile, `readme` what README
-//! says of them; `example` is about the shop.
+//! says of them; `example` is about the shop,
+//! `swarm` about it where there is no Kubernetes.
 
 mod access;
+mod command;
 mod example;
 mod image;
 mod rbac;
@@ -16,6 +18,7 @@ mod rules;
 mod running;
 mod schema;
 mod security;
+mod swarm;
 mod together;
 
 use serde_json::Value;

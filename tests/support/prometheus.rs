@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -281,6 +281,27 @@ impl Prometheus {
             .as_mut()
             .expect("a started Prometheus must have a process")
     }
+}
+
+/// Samples for [`Prometheus::holding`]: ten minutes before and after now, a scrape every 15 seconds.
+/// Each line of `rising` and `still` is a series with labels and a value; the ones rise by it each
+/// second, the others keep it. All get `labels` as well, as a monitor would add them.
+pub fn history(rising: &str, still: &str, labels: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let start = now.expect("now must be after 1970").as_secs() - 600;
+    let mut samples = String::new();
+    for (series, is_rising) in [(rising, true), (still, false)] {
+        for line in series.lines().filter(|line| !line.is_empty()) {
+            let (name, value) = line.rsplit_once("} ").expect("a series must have labels");
+            let value: f64 = value.parse().expect("a value must be a number");
+            for at in (0..1200_u32).step_by(15) {
+                let factor = if is_rising { f64::from(1000 + at) } else { 1.0 };
+                let (value, time) = (value * factor, start + u64::from(at));
+                samples.push_str(&format!("{name},{labels}}} {value} {time}\n"));
+            }
+        }
+    }
+    samples + "# EOF\n"
 }
 
 /// `text` as a value in a query string or a form.

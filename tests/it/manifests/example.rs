@@ -7,9 +7,6 @@ mod objects;
 mod rules;
 mod scrape;
 
-use std::path::Path;
-use std::process::Command;
-
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use serde_json::Value;
 
@@ -28,19 +25,4 @@ fn yaml(name: &str) -> Value {
 /// An autoscaler as its file has it.
 fn autoscaler(name: &str) -> HorizontalPodAutoscaler {
     serde_json::from_value(yaml(name)).unwrap()
-}
-
-/// Runs a command to its good end: what it printed.
-fn run(directory: &Path, command: &str, arguments: &[&str]) -> String {
-    let mut run = Command::new(command);
-    let output = run.current_dir(directory).args(arguments).output();
-    let output = output.unwrap_or_else(|error| panic!("cannot start `{command}`: {error}"));
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{command} {arguments:?}: {}\n{printed}\n{told}",
-        output.status
-    );
-    printed.into_owned()
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::super::command::run;
 use super::super::{list, text};
-use super::{file, run, yaml};
+use super::{file, yaml};
 use crate::support::poll;
 use crate::support::process::Process;
 

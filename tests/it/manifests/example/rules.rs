@@ -2,7 +2,6 @@
 //! for by the paths that the HPA controller asks.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tidegauge::autoscale::request::{self, Place};
 use tidegauge::autoscale::{Values, answer, metrics};
@@ -10,7 +9,7 @@ use tidegauge::selector::Selector;
 
 use super::{autoscaler, file};
 use crate::support::adapter::Adapter;
-use crate::support::prometheus::Prometheus;
+use crate::support::prometheus::{Prometheus, history};
 
 /// Two pods that serve, one that nobody asks, one that Prometheus has not seen, and a worker.
 const OBJECTS: &str = r"
@@ -49,31 +48,34 @@ spec: {containers: [{name: shop}]}
 /// Counters of the web pods, and how much each rises in a second. Of 15 requests to shop-a ten take up to
 /// 0.1 s, four up to 0.5 s, one up to 1 s.
 const WEB: &str = r#"
-http_requests_total{pod="shop-a",method="GET",route="/cart",code="200"} 10
-http_requests_total{pod="shop-a",method="POST",route="/orders",code="201"} 4
-http_requests_total{pod="shop-a",method="POST",route="/orders",code="503"} 1
-http_requests_total{pod="shop-b",method="GET",route="/",code="200"} 24
-http_requests_total{pod="shop-b",method="GET",route="/orders/{id}",code="404"} 1
-http_requests_total{pod="shop-idle",method="GET",route="/",code="200"} 0
-http_request_duration_seconds_bucket{pod="shop-a",method="GET",route="/cart",le="0.1"} 10
-http_request_duration_seconds_bucket{pod="shop-a",method="GET",route="/cart",le="0.5"} 10
-http_request_duration_seconds_bucket{pod="shop-a",method="GET",route="/cart",le="1.0"} 10
-http_request_duration_seconds_bucket{pod="shop-a",method="GET",route="/cart",le="+Inf"} 10
-http_request_duration_seconds_bucket{pod="shop-a",method="POST",route="/orders",le="0.1"} 0
-http_request_duration_seconds_bucket{pod="shop-a",method="POST",route="/orders",le="0.5"} 4
-http_request_duration_seconds_bucket{pod="shop-a",method="POST",route="/orders",le="1.0"} 5
-http_request_duration_seconds_bucket{pod="shop-a",method="POST",route="/orders",le="+Inf"} 5
-http_request_duration_seconds_bucket{pod="shop-b",method="GET",route="/",le="0.1"} 25
-http_request_duration_seconds_bucket{pod="shop-b",method="GET",route="/",le="0.5"} 25
-http_request_duration_seconds_bucket{pod="shop-b",method="GET",route="/",le="1.0"} 25
-http_request_duration_seconds_bucket{pod="shop-b",method="GET",route="/",le="+Inf"} 25
-http_request_duration_seconds_bucket{pod="shop-idle",method="GET",route="/",le="0.1"} 0
-http_request_duration_seconds_bucket{pod="shop-idle",method="GET",route="/",le="+Inf"} 0
+http_requests_total{pod="shop-a",service="shop",method="GET",route="/cart",code="200"} 10
+http_requests_total{pod="shop-a",service="shop",method="POST",route="/orders",code="201"} 4
+http_requests_total{pod="shop-a",service="shop",method="POST",route="/orders",code="503"} 1
+http_requests_total{pod="shop-b",service="shop",method="GET",route="/",code="200"} 24
+http_requests_total{pod="shop-b",service="shop",method="GET",route="/orders/{id}",code="404"} 1
+http_requests_total{pod="shop-idle",service="shop",method="GET",route="/",code="200"} 0
+http_request_duration_seconds_bucket{pod="shop-a",service="shop",method="GET",route="/cart",le="0.1"} 10
+http_request_duration_seconds_bucket{pod="shop-a",service="shop",method="GET",route="/cart",le="0.5"} 10
+http_request_duration_seconds_bucket{pod="shop-a",service="shop",method="GET",route="/cart",le="1.0"} 10
+http_request_duration_seconds_bucket{pod="shop-a",service="shop",method="GET",route="/cart",le="+Inf"} 10
+http_request_duration_seconds_bucket{pod="shop-a",service="shop",method="POST",route="/orders",le="0.1"} 0
+http_request_duration_seconds_bucket{pod="shop-a",service="shop",method="POST",route="/orders",le="0.5"} 4
+http_request_duration_seconds_bucket{pod="shop-a",service="shop",method="POST",route="/orders",le="1.0"} 5
+http_request_duration_seconds_bucket{pod="shop-a",service="shop",method="POST",route="/orders",le="+Inf"} 5
+http_request_duration_seconds_bucket{pod="shop-b",service="shop",method="GET",route="/",le="0.1"} 25
+http_request_duration_seconds_bucket{pod="shop-b",service="shop",method="GET",route="/",le="0.5"} 25
+http_request_duration_seconds_bucket{pod="shop-b",service="shop",method="GET",route="/",le="1.0"} 25
+http_request_duration_seconds_bucket{pod="shop-b",service="shop",method="GET",route="/",le="+Inf"} 25
+http_request_duration_seconds_bucket{pod="shop-idle",service="shop",method="GET",route="/",le="0.1"} 0
+http_request_duration_seconds_bucket{pod="shop-idle",service="shop",method="GET",route="/",le="+Inf"} 0
 process_cpu_seconds_total{pod="shop-a",service="shop"} 0.25
 process_cpu_seconds_total{pod="shop-b",service="shop"} 0.5
 container_cpu_usage_seconds_total{pod="shop-a"} 0.125
 container_cpu_usage_seconds_total{pod="shop-b"} 0.0625
 "#;
+
+/// What monitors add, but for `pod` and `service`.
+const LABELS: &str = r#"namespace="shop",container="shop",node="node-1""#;
 
 /// Values that stay, of all pods.
 const STILL: &str = r#"
@@ -85,35 +87,6 @@ process_resident_memory_bytes{pod="shop-b"} 16777216
 container_memory_working_set_bytes{pod="shop-a"} 25165824
 container_memory_working_set_bytes{pod="shop-b"} 8388608
 "#;
-
-/// Ten minutes before and after now, scraped every 15 seconds, with the labels that monitors add.
-fn samples() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let start = now.as_secs() - 600;
-    let mut samples = String::new();
-    for (series, is_rising) in [(WEB, true), (STILL, false)] {
-        for line in series.lines().filter(|line| !line.is_empty()) {
-            let (name, value) = line.rsplit_once(' ').unwrap();
-            let value: f64 = value.parse().unwrap();
-            let service = match name.starts_with("http_") {
-                true => r#",service="shop""#,
-                false => "",
-            };
-            let labels = r#",namespace="shop",container="shop",node="node-1"}"#;
-            let name = name.strip_suffix('}').unwrap();
-            for at in (0..1200_u32).step_by(15) {
-                let value = if is_rising {
-                    value * f64::from(1000 + at)
-                } else {
-                    value
-                };
-                let time = start + u64::from(at);
-                samples.push_str(&format!("{name}{service}{labels} {value} {time}\n"));
-            }
-        }
-    }
-    samples + "# EOF\n"
-}
 
 /// What an autoscaler gets for each of its metrics, in its order.
 async fn asked(adapter: &Adapter, hpa: &str, selector: &str) -> Vec<Values> {
@@ -148,7 +121,7 @@ fn of_pods(values: &Values) -> BTreeMap<&str, i64> {
 
 #[tokio::test]
 async fn the_autoscalers_of_the_example_get_what_one_computes_by_hand() {
-    let prometheus = Prometheus::holding(&samples()).await;
+    let prometheus = Prometheus::holding(&history(WEB, STILL, LABELS)).await;
     let process = format!(
         "{}{}",
         file("adapter-rules.yaml")

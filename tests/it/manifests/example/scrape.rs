@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::super::command::run;
 use super::super::render::example;
 use super::super::{container, list, of_kind, text};
-use super::{file, run};
+use super::file;
 use crate::support::exporter::Exporter;
 use crate::support::pki::Authority;
 use crate::support::poll;
