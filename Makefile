@@ -24,7 +24,7 @@ demo: ## See it work, without a cluster and without a Prometheus
 
 # Documentation tests come before the others: the last line is then the count of all real tests.
 test: lint ## Everything that must pass before a change lands (installs what it needs)
-	tests/support/install.sh prometheus victoria-metrics kubectl amtool openssl jq
+	tests/support/install.sh prometheus victoria-metrics kubectl amtool openssl jq redis-server
 	$(CARGO) test --doc
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	  set -x; $(CARGO) nextest run; \

@@ -1,9 +1,10 @@
-//! The example: the shop and what it needs (`objects`), what its series mean to autoscalers (`rules`),
+//! The example: the shop and what it needs (`objects`, `programs`), what its series mean to autoscalers (`rules`),
 //! what is asked of them (`metrics`), how they are scraped (`scrape`), and who is told (`alerts`).
 
 mod alerts;
 mod metrics;
 mod objects;
+mod programs;
 mod rules;
 mod scrape;
 

@@ -106,6 +106,17 @@ pub(super) fn example() -> (String, Vec<Value>) {
     ("example".to_owned(), render(&directory))
 }
 
+/// The objects of everything on one cluster, as somebody's own kustomization has them.
+pub(super) fn example_with_adapter() -> Vec<Value> {
+    let directory = TempDir::new().unwrap();
+    let checkout = directory.path().join("tidegauge/manifests");
+    copy(&manifests(), &checkout);
+    make_passwords(&checkout.join("example"));
+    let own = checkout.join("example/with-adapter.kustomization.yaml");
+    std::fs::copy(own, directory.path().join("kustomization.yaml")).unwrap();
+    render(directory.path())
+}
+
 /// Both sets of objects that the example has.
 pub(super) fn examples() -> [(String, Vec<Value>); 2] {
     let monitoring = manifests().join("example/monitoring");

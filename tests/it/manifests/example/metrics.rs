@@ -24,7 +24,7 @@ const ADDED: [&str; 7] = [
 ];
 
 /// The shop's, and what we use of others: names with the labels of their own.
-const OTHERS: [(&str, &[&str]); 19] = [
+pub(super) const OTHERS: [(&str, &[&str]); 19] = [
     ("http_requests_total", &["method", "route", "code"]),
     ("http_request_duration_seconds", &["method", "route"]),
     ("http_requests_in_flight", &[]),

@@ -6,16 +6,17 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use serde_json::{Value, json};
 use tidegauge::autoscale::{Settings, validate};
 
-use super::super::render::example;
+use super::super::render::{example, example_with_adapter};
+use super::super::schema::fault;
 use super::super::security::refused;
-use super::super::{container, list, of_kind, text, the};
-use super::autoscaler;
+use super::super::{arguments, container, flag, list, of_kind, text, the};
+use super::{autoscaler, file};
 
-fn objects() -> Vec<Value> {
+pub(super) fn objects() -> Vec<Value> {
     example().1
 }
 
-fn named<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
+pub(super) fn named<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
     let mut of_kind = of_kind(objects, kind).into_iter();
     let found = of_kind.find(|it| it["metadata"]["name"] == name);
     found.unwrap_or_else(|| panic!("no {kind} {name}"))
@@ -256,4 +257,30 @@ fn the_autoscalers_are_valid_and_those_of_workloads_that_are_there() {
     let kinds = autoscaler("hpa.yaml").spec.metrics.unwrap();
     let kinds: Vec<&str> = kinds.iter().map(|it| it.type_.as_str()).collect();
     assert_eq!(kinds, ["Pods", "Resource", "Resource", "Object"]);
+}
+
+#[test]
+fn everything_on_one_cluster_has_the_shops_rules_and_ones_own_images() {
+    let objects = example_with_adapter();
+    for object in &objects {
+        assert_eq!(fault(object), None, "{}", object["metadata"]["name"]);
+    }
+    let own = |deployment: &Value| text(&container(deployment)["image"]).to_owned();
+    for deployment in of_kind(&objects, "Deployment") {
+        assert!(
+            own(deployment).starts_with("registry.example/"),
+            "{}",
+            own(deployment)
+        );
+    }
+    let adapter = named(&objects, "Deployment", "tidegauge");
+    let volume = text(&pod(adapter)["volumes"][0]["configMap"]["name"]);
+    let rules = named(&objects, "ConfigMap", volume);
+    assert_eq!(rules["data"]["config.yaml"], file("adapter-rules.yaml"));
+    let url = flag(&arguments(adapter), "prometheus-url");
+    assert_eq!(url, Some("http://prometheus-operated.monitoring.svc:9090"));
+    // What the Operator scrapes: the shop, its workers, the adapter.
+    let monitors =
+        of_kind(&objects, "ServiceMonitor").len() + of_kind(&objects, "PodMonitor").len();
+    assert_eq!(monitors, 3);
 }
