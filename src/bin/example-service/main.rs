@@ -49,8 +49,8 @@ use worker::Worker;
 
 /// Which sources it was built from, where the build says so.
 const REVISION: &str = match option_env!("REVISION") {
-    Some(revision) => revision,
-    None => "unknown",
+    Some(revision) if !revision.is_empty() => revision,
+    _ => "unknown",
 };
 
 fn main() -> ExitCode {

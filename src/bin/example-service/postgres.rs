@@ -51,9 +51,11 @@ enum Connection {
 
 /// Why a statement has no answer.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(crate) enum Failure {
     #[error("{0}")]
     Connect(String),
+    #[error("no connection within {CONNECT_WITHIN:?}")]
+    TooSlow,
     #[error(transparent)]
     Statement(#[from] tokio_postgres::Error),
 }
@@ -70,7 +72,6 @@ impl Postgres {
         config
             .options(options.trim_end())
             .application_name("example-service")
-            .connect_timeout(CONNECT_WITHIN)
             // Half-dead connections, as after a lost node, end in seconds and not in hours.
             .tcp_user_timeout(Duration::from_secs(5))
             .keepalives_idle(Duration::from_secs(10));
@@ -144,16 +145,19 @@ impl Postgres {
     /// A connection of its own, for transactions of more than one statement.
     ///
     /// # Errors
-    /// As it fails.
-    pub(crate) async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
+    /// When there is none in time.
+    pub(crate) async fn connect(&self) -> Result<Client, Failure> {
+        let made = tokio::time::timeout(CONNECT_WITHIN, self.connect_and_prepare()).await;
+        made.unwrap_or(Err(Failure::TooSlow))
+    }
+
+    async fn connect_and_prepare(&self) -> Result<Client, Failure> {
         let (mut client, driver) = self.config.connect(self.tls.clone()).await?;
         // It sends and receives, and ends with the client or with the connection.
         tokio::spawn(async move {
             if let Err(error) = driver.await {
-                tracing::warn!(
-                    error = with_causes(&error),
-                    "lost the connection to PostgreSQL"
-                );
+                let error = with_causes(&error);
+                tracing::warn!(error, "lost the connection to PostgreSQL");
             }
         });
         let transaction = client.transaction().await?;

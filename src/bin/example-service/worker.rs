@@ -4,6 +4,7 @@
 //! the next worker take the next order, and a worker that is killed loses its lock, so that another
 //! one ships the order. What is done for an order may then be done twice, so it must not matter.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,13 +109,9 @@ impl Worker {
     }
 }
 
-async fn within<T>(
-    work: impl Future<Output = Result<T, tokio_postgres::Error>>,
-) -> Result<T, String> {
+async fn within<T, E: Error>(work: impl Future<Output = Result<T, E>>) -> Result<T, String> {
     match tokio::time::timeout(ANSWER_WITHIN, work).await {
         Ok(done) => done.map_err(|error| with_causes(&error)),
-        Err(_) => Err(format!(
-            "PostgreSQL does not answer within {ANSWER_WITHIN:?}"
-        )),
+        Err(_) => Err(format!("no answer within {ANSWER_WITHIN:?}")),
     }
 }
