@@ -11,6 +11,7 @@ mod objects;
 mod published;
 mod roles;
 mod watch;
+mod workloads;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use objects::Objects;
 pub use roles::Grant;
 use watch::{Body, Signal};
 pub use watch::{End, Watches};
+use workloads::Workloads;
 
 use super::pki::Authority;
 use super::poll;
@@ -137,6 +139,7 @@ struct World {
     /// Objects in one answer, at most.
     page: usize,
     apiservices: ApiServices,
+    workloads: Workloads,
     grants: Vec<Grant>,
     /// Bearer tokens of callers that its token review does not know any more.
     revoked: Vec<String>,
@@ -166,6 +169,7 @@ impl ApiServer {
             delay: Duration::ZERO,
             page: usize::MAX,
             apiservices: ApiServices::default(),
+            workloads: Workloads::default(),
             grants: Vec::new(),
             revoked: Vec::new(),
             token: TOKEN.to_owned(),

@@ -238,6 +238,8 @@ impl Drop for Group {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn words() -> Words {
@@ -269,6 +271,22 @@ mod tests {
             assert_eq!(words().fill(command, Some(4)), expected);
         }
         assert_eq!(words().fill("{replicas}", None), "{replicas}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_without_places_stays_as_it_is(
+            text in "[${}a-z ü]{0,20}",
+            around in "[{}$a-z ]{0,4}",
+        ) {
+            let places = ["{replicas}", "{name}", "{namespace}", "{target}"];
+            prop_assume!(!places.iter().any(|it| text.contains(it)));
+            prop_assert_eq!(words().fill(&text, Some(4)), text.clone());
+            let is_taken = text.ends_with(['$', '{']);
+            let expected = format!("{text}{}{around}", if is_taken { "{target}" } else { "web" });
+            prop_assume!(!places.iter().any(|it| around.contains(it)));
+            prop_assert_eq!(words().fill(&format!("{text}{{target}}{around}"), None), expected);
+        }
     }
 
     #[test]

@@ -120,16 +120,15 @@ impl Told {
             (Some(desired), Act::DryRun) => format!("{current} → {desired} (dry run)"),
         };
         let mut line = format!("{time} {namespace}/{name} {change}: {why}");
-        if let Some(error) = self.error.as_ref().filter(|_| self.act != Act::Nothing)
-            && !why.contains(error.as_str())
-            && !matches!(self.act, Act::Failed(_))
-        {
+        // What could not be read, where it was scaled out by what could.
+        if let (Some(error), Act::Done | Act::DryRun) = (&self.error, &self.act) {
             line.push_str(&format!("; {error}"));
         }
-        line
+        // A line is one, whatever a server says.
+        line.replace(char::is_control, " ")
     }
 
-    /// What makes a line that tells nothing new.
+    /// Whether it tells anything new: each attempt does.
     pub(super) fn is_news_after(&self, last: Option<&Told>) -> bool {
         let is_attempt = matches!(self.act, Act::Done | Act::Failed(_));
         is_attempt

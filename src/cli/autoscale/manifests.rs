@@ -46,10 +46,20 @@ pub(super) fn read(files: &[(String, String)], settings: &Settings) -> Result<Ma
             }
         }
     }
-    let mut keys = BTreeSet::new();
-    let twice = manifests.autoscalers.iter().map(key);
-    let twice = twice.filter(|key| !keys.insert(key.clone()));
-    problems.extend(twice.map(|key| format!("HorizontalPodAutoscaler {key} is defined twice")));
+    let (mut keys, mut targets) = (BTreeSet::new(), BTreeSet::new());
+    for hpa in &manifests.autoscalers {
+        let key = key(hpa);
+        let (target, namespace) = (&hpa.spec.scale_target_ref, &hpa.metadata.namespace);
+        let (kind, name) = (&target.kind, &target.name);
+        if !keys.insert(key.clone()) {
+            problems.push(format!("HorizontalPodAutoscaler {key} is defined twice"));
+        } else if !targets.insert((namespace, &target.api_version, kind, name)) {
+            problems.push(format!(
+                "HorizontalPodAutoscaler {key}: another one scales the same {kind} {name}; put the \
+                 metrics of both into one, which goes by the one that calls for most"
+            ));
+        }
+    }
     if manifests.autoscalers.is_empty() && problems.is_empty() {
         let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
         let names = names.join(", ");

@@ -44,13 +44,22 @@ pub(super) fn start(flags: Autoscale, background: &mut JoinSet<()>) -> anyhow::R
     if let Some(address) = flags.metrics_address {
         background.spawn(metrics::serve(address, Arc::clone(&metrics))?);
     }
+    let keys: Vec<String> = autoscalers.iter().map(key).collect();
+    if !flags.once {
+        let interval = flags.interval;
+        tracing::info!(autoscalers = keys.join(" "), ?interval, "scaling");
+    }
+    // Those of a cluster are known once their targets are.
+    let selectors = keys.into_iter().zip(&targets);
+    let selectors = selectors.filter_map(|(key, it)| Some((key, it.as_ref()?.selector.clone())));
+    let selectors = Mutex::new(selectors.collect());
     let shared = Arc::new(Shared {
         world,
         settings: flags.settings,
         current: flags.current,
         acting: flags.acting,
         limit: flags.command_timeout,
-        selectors: Mutex::default(),
+        selectors,
     });
     let autoscaler = |(mut hpa, target): (HorizontalPodAutoscaler, Option<Target>)| {
         let before = file.as_ref().map(|it| it.of(&key(&hpa)));
@@ -91,8 +100,8 @@ fn targets(
     workloads: &[Workload],
 ) -> anyhow::Result<Vec<Option<Target>>> {
     let (mut targets, mut missing) = (Vec::new(), Vec::new());
-    for hpa in autoscalers {
-        match Target::find(hpa, workloads) {
+    for (at, hpa) in autoscalers.iter().enumerate() {
+        match Target::find(hpa, at, workloads) {
             Ok(target) => targets.push(Some(target)),
             Err(why) => missing.push(why),
         }

@@ -100,9 +100,10 @@ pub(super) fn group(api_version: &str) -> &str {
 }
 
 impl Target {
-    /// The target of an autoscaler; or what to add to the files.
+    /// The target of an autoscaler, which is the one `at` this place; or what to add to the files.
     pub(super) fn find(
         hpa: &HorizontalPodAutoscaler,
+        at: usize,
         workloads: &[Workload],
     ) -> Result<Target, String> {
         if let Some(found) = workloads.iter().find(|it| it.is_of(hpa)) {
@@ -121,9 +122,11 @@ impl Target {
                  pods and what their containers request"
             ));
         }
+        // Nobody else's: another autoscaler without a manifest has other pods.
+        let selector = Selector::parse(&format!("{NAMELESS}={at}"));
         Ok(Target {
-            selector: Selector::parse(NAMELESS).map_err(|error| error.to_string())?,
-            labels: BTreeMap::from([(NAMELESS.to_owned(), String::new())]),
+            selector: selector.map_err(|error| error.to_string())?,
+            labels: BTreeMap::from([(NAMELESS.to_owned(), at.to_string())]),
             spec: None,
         })
     }

@@ -144,7 +144,7 @@ fn the_help_has_an_example_that_parses() {
         .unwrap();
     let (example, _) = example.split_once("\n\n").unwrap();
     assert!(
-        example.contains("{{.Spec.Mode.Replicated.Replicas}}' {target}"),
+        example.contains("'{{.Spec.Mode.Replicated.Replicas}}'"),
         "{example}"
     );
     let flags: Vec<&str> = example

@@ -87,14 +87,16 @@ async fn a_number_that_cannot_be_read_changes_nothing() {
 async fn a_command_that_hangs_is_killed_with_all_that_it_started() {
     let world = World::start(40).await;
     let exec = "--exec=echo pulling; sleep 86001 & sleep 86002; echo {replicas} > n";
-    let autoscaler = world.autoscaler(EXTERNAL, exec, &["--command-timeout=300ms"]);
+    let mut autoscaler = world.autoscaler(EXTERNAL, exec, &["--command-timeout=300ms"]);
     let is_failure = |it: &Value| it["reason"] == "FailedRescale";
     let (_, failed) = autoscaler.round("it fails", 0, is_failure).await;
     let message = failed["message"].as_str().unwrap();
     let expected =
         "the command did not end within 0.3s and was killed (--command-timeout): pulling";
     assert!(message.starts_with(expected), "{message}");
-    drop(autoscaler);
+    // The next try may be under way.
+    autoscaler.signal("TERM");
+    assert_eq!(autoscaler.ended().await.code(), Some(0));
     let gone = async || match sleeps("86001") || sleeps("86002") {
         true => Err("they still sleep".to_owned()),
         false => Ok(()),

@@ -63,7 +63,7 @@ async fn what_is_kept_in_a_file_lets_single_rounds_scale_in() {
     let mut reasons = Vec::new();
     while std::time::Instant::now() < deadline {
         let (code, out, err) = run(folder.path(), &flags);
-        assert_eq!(code, Some(0), "{err}");
+        assert_eq!(code, Some(0), "{out}{err}");
         let told: Value = serde_json::from_str(&out).unwrap();
         reasons.push(told["reason"].as_str().unwrap().to_owned());
         if told["acted"] == true {
@@ -123,6 +123,33 @@ async fn from_zero_and_back_it_needs_and_has_a_memory() {
     let (code, out, _) = once(&["--memory=other"]);
     assert_eq!(code, Some(0));
     assert!(out.contains("shop/web 0: scaling is disabled"), "{out}");
+}
+
+#[tokio::test]
+async fn autoscalers_of_nothing_but_outside_metrics_need_no_manifest_of_their_targets() {
+    let world = World::start(40).await;
+    let server = format!("--server={}", world.adapter.url);
+    let both = format!(
+        "{}\n---\n{}",
+        hpa(EXTERNAL),
+        hpa(EXTERNAL).replace("name: web", "name: api")
+    );
+    let folder = folder(&[("hpa.yaml", &both)]);
+    let flags = [
+        "-f=hpa.yaml",
+        &server,
+        "--current=cat {name} || echo 2",
+        "--exec=echo {replicas} > {name}",
+        "--once",
+        "--memory=m",
+    ];
+    let (code, out, err) = run(folder.path(), &flags);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    for name in ["web", "api"] {
+        assert!(out.contains(&format!("shop/{name} 2 → 4: ")), "{out}");
+        let text = std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(text, "4\n");
+    }
 }
 
 #[test]

@@ -113,8 +113,9 @@ fn a_line_tells_what_was_done_and_why() {
             round(Ok(2), [Ok(40), Err("no prometheus")], Act::Done),
             Outcome::ScaledOut,
             "shop/web 2 → 4: external metric orders(nil) above target; invalid metrics (1 invalid \
-             out of 2), first error is: failed to get refunds external metric value: unable to get \
-             external metric shop/refunds/nil: no prometheus",
+             out of 2), first error is: failed to get refunds external metric value: failed to get \
+             refunds external metric: unable to get external metric shop/refunds/nil: no \
+             prometheus",
         ),
     ] {
         assert_eq!(told.line(), format!("2026-11-26T17:20:00Z {line}"));

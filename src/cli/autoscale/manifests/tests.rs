@@ -1,5 +1,7 @@
 //! What is read of manifests, and what is said of wrong ones.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::cli::autoscale::target::Target;
 
@@ -67,7 +69,7 @@ fn lists_and_several_documents_are_read_and_others_left_alone() {
     let read = manifests(&text).unwrap();
     assert_eq!((read.autoscalers.len(), read.workloads.len()), (1, 1));
     assert_eq!(read.unused, ["Service web"]);
-    let target = Target::find(&read.autoscalers[0], &read.workloads).unwrap();
+    let target = Target::find(&read.autoscalers[0], 0, &read.workloads).unwrap();
     assert_eq!(target.selector.to_string(), "app in (web)");
 }
 
@@ -152,6 +154,15 @@ fn every_mistake_is_told_with_its_place() {
     }
     let told = manifests(&format!("{V2}---\n{V2}")).unwrap_err();
     assert_eq!(told, "HorizontalPodAutoscaler shop/web is defined twice");
+    let other = V2.replace(
+        "{name: web, namespace: shop, ",
+        "{name: other, namespace: shop, ",
+    );
+    let told = manifests(&format!("{V2}---\n{other}")).unwrap_err();
+    assert!(
+        told.contains("shop/other: another one scales the same Deployment web"),
+        "{told}"
+    );
     let told = manifests(&DEPLOYMENT.replace("values: [web]", "values: [api]")).unwrap_err();
     assert!(
         told.contains("app in (api) does not select the labels"),
@@ -173,7 +184,7 @@ fn the_target_is_that_of_the_reference_and_needed_where_a_metric_is_of_pods() {
         let other = text.replace(from, to);
         assert_ne!(other, text, "{from}");
         let read = manifests(&other).unwrap();
-        let told = Target::find(&read.autoscalers[0], &read.workloads).unwrap_err();
+        let told = Target::find(&read.autoscalers[0], 0, &read.workloads).unwrap_err();
         assert!(
             told.contains("apps/v1 Deployment web, namespace shop"),
             "{told}"
@@ -182,5 +193,21 @@ fn the_target_is_that_of_the_reference_and_needed_where_a_metric_is_of_pods() {
     // A metric of an object is of nobody's pods.
     let mut read = manifests(V2).unwrap();
     read.autoscalers[0].spec.metrics.as_mut().unwrap().remove(0);
-    assert!(Target::find(&read.autoscalers[0], &[]).is_ok());
+    assert!(Target::find(&read.autoscalers[0], 0, &[]).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_file_is_read_or_refused_and_no_mistake_goes_unsaid(
+        from in 0..V2.len(),
+        length in 1..40_usize,
+        put in "[a-z0-9:{} \n-]{0,6}",
+    ) {
+        let until = from.saturating_add(length).min(V2.len());
+        let text = format!("{}{put}{}", &V2[..from], &V2[until..]);
+        match manifests(&text) {
+            Ok(read) => prop_assert!(!read.autoscalers.is_empty()),
+            Err(told) => prop_assert!(!told.is_empty()),
+        }
+    }
 }
