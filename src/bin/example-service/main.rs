@@ -85,7 +85,12 @@ fn main() -> ExitCode {
         .expect("no TLS provider must have been installed before");
     let ran = tokio::runtime::Runtime::new()
         .context("cannot start threads")
-        .and_then(|runtime| runtime.block_on(run(settings)));
+        .and_then(|runtime| {
+            let ran = runtime.block_on(run(settings));
+            // What still computes for nobody must not keep us longer than the grace.
+            runtime.shutdown_background();
+            ran
+        });
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
