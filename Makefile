@@ -3,6 +3,8 @@
 CARGO ?= cargo
 # How long `make fuzz` stays with each target.
 FUZZ_SECONDS ?= 20
+# Arguments of `make demo`.
+DEMO ?=
 # The directory of rule files that `make wild` replays.
 WILD ?=
 # What `make image` and `make shop` build, for which machines (none: this one), and where it goes:
@@ -22,9 +24,11 @@ build = docker buildx build --target "$(1)" --tag "$(2)" $(if $(PLATFORMS),--pla
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## See it work, without a cluster and without a Prometheus
-	tests/support/install.sh prometheus
-	$(CARGO) run --release -- demo
+demo: ## See the whole loop at work, without a cluster (DEMO=--keep: and play with it)
+	tests/support/install.sh prometheus redis-server
+	$(CARGO) build --release --features example --bins
+	@mkdir -p target
+	$(CARGO) run --release --features example -- demo --svg target/tidegauge-demo.svg $(DEMO)
 
 # Documentation tests come before the others: the last line is then the count of all real tests.
 test: lint ## Everything that must pass before a change lands (installs what it needs)

@@ -10,7 +10,7 @@ pub mod demo;
 pub async fn run(arguments: &[OsString]) -> Option<ExitCode> {
     match arguments.get(1).and_then(|first| first.to_str()) {
         Some("autoscale") => Some(autoscale::run().await),
-        Some("demo") => Some(demo::run(arguments.len() > 2).await),
+        Some("demo") => Some(demo::run(&arguments[2..]).await),
         _ => None,
     }
 }

@@ -10,6 +10,8 @@
 /// What `tidegauge autoscale` was told.
 pub mod autoscale;
 mod check;
+/// What `tidegauge demo` is told.
+pub mod demo;
 mod flags;
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ mod service;
 
 mod alone;
 mod configuration;
+mod demo;
 mod orders;
 mod sessions;
 mod stopping;

@@ -1,0 +1,77 @@
+//! The load: as many shoppers as the wished rate needs, who come and leave.
+
+mod shopper;
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::interval;
+
+use super::http::Http;
+use super::rotation::Rotation;
+use super::tally::Tally;
+use shopper::Shopper;
+
+/// Each shopper takes a step in such a time: something, and then a look into the cart.
+const STEP: Duration = Duration::from_secs(1);
+
+/// Requests of a step.
+const REQUESTS: f64 = 2.0;
+
+/// How often is looked whether shoppers should come or leave.
+const ROUND: Duration = Duration::from_millis(100);
+
+/// What shoppers share.
+#[derive(Clone)]
+pub(super) struct Shop {
+    pub(super) http: Http,
+    pub(super) rotation: Rotation,
+    pub(super) tally: Tally,
+    /// Whether it is known that Redis is away: who is told to come back later does so.
+    pub(super) redis_away: watch::Receiver<bool>,
+}
+
+/// Keeps the number of shoppers at what `rate` wishes, in requests a second, until its sender is
+/// gone. Then each takes a last look into its cart and leaves.
+pub(super) async fn run(shop: Shop, rate: watch::Receiver<f64>) {
+    let mut shoppers = JoinSet::new();
+    let mut present: Vec<watch::Sender<bool>> = Vec::new();
+    let mut number = 0_u32;
+    let mut tick = interval(ROUND);
+    while rate.has_changed().is_ok() {
+        tick.tick().await;
+        let wished = *rate.borrow() / REQUESTS * STEP.as_secs_f64();
+        let count = |shoppers: usize| u32::try_from(shoppers).map_or(f64::MAX, f64::from);
+        while count(present.len()) < wished.round() {
+            let (stays, leaves) = watch::channel(false);
+            shoppers.spawn(stay(Shopper::new(number, shop.clone()), leaves));
+            present.push(stays);
+            number += 1;
+        }
+        // The youngest leave first, so that some sessions last from the beginning to the end.
+        while count(present.len()) > wished.round() {
+            if let Some(youngest) = present.pop() {
+                youngest.send_replace(true);
+            }
+        }
+        while shoppers.try_join_next().is_some() {}
+    }
+    for shopper in present {
+        shopper.send_replace(true);
+    }
+    shoppers.join_all().await;
+}
+
+/// One shopper's steps until it is to leave.
+async fn stay(mut shopper: Shopper, mut leaves: watch::Receiver<bool>) {
+    // Those who come together do not walk in step.
+    let mut tick = interval(STEP);
+    tick.reset_after(STEP.mul_f64(shopper.offset()));
+    loop {
+        tokio::select! {
+            _ = tick.tick() => shopper.step().await,
+            _ = leaves.changed() => break shopper.last_look().await,
+        }
+    }
+}
