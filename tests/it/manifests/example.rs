@@ -1,5 +1,6 @@
-//! The example: the shop and what it needs (`objects`, `programs`), what its series mean to autoscalers (`rules`),
-//! what is asked of them (`metrics`), how they are scraped (`scrape`), and who is told (`alerts`).
+//! The example: the shop and what it needs (`objects`, `programs`), what its series mean to autoscalers
+//! (`rules`), what is asked of them (`metrics`), how they are scraped (`scrape`), and who is told
+//! (`alerts`).
 
 mod alerts;
 mod metrics;

@@ -260,6 +260,25 @@ fn the_autoscalers_are_valid_and_those_of_workloads_that_are_there() {
 }
 
 #[test]
+fn monitors_find_the_service_and_the_workers_by_labels_and_ports() {
+    let objects = example_with_adapter();
+    let monitor = &named(&objects, "ServiceMonitor", "shop")["spec"];
+    let service = named(&objects, "Service", "shop");
+    for (key, value) in monitor["selector"]["matchLabels"].as_object().unwrap() {
+        assert_eq!(service["metadata"]["labels"][key], *value, "{key}");
+    }
+    let ports = list(&service["spec"]["ports"]);
+    let port = &monitor["endpoints"][0]["port"];
+    assert!(ports.iter().any(|it| it["name"] == *port), "{port}");
+    let monitor = &named(&objects, "PodMonitor", "shop-worker")["spec"];
+    let of = selected(&objects, &monitor["selector"]["matchLabels"]);
+    assert_eq!(of, BTreeSet::from(["shop-worker"]));
+    let ports = list(&container(named(&objects, "Deployment", "shop-worker"))["ports"]);
+    let port = &monitor["podMetricsEndpoints"][0]["port"];
+    assert!(ports.iter().any(|it| it["name"] == *port), "{port}");
+}
+
+#[test]
 fn everything_on_one_cluster_has_the_shops_rules_and_ones_own_images() {
     let objects = example_with_adapter();
     for object in &objects {

@@ -62,6 +62,114 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
+/// A script, the tool it runs with its answers, and what that is asked: to read, and to set.
+struct Case {
+    script: &'static str,
+    tool: &'static str,
+    answers: &'static str,
+    reads: &'static [&'static str],
+    sets: &'static [&'static str],
+}
+
+const CASES: [Case; 4] = [
+    Case {
+        script: "swarm.sh",
+        tool: "docker",
+        answers: "*inspect*) echo 2 ;;",
+        reads: &[
+            "docker service inspect --format {{.Spec.Mode.Replicated.Replicas}} shop_shop",
+            "docker service inspect --format {{.Spec.Mode.Replicated.Replicas}} shop_shop-worker",
+        ],
+        sets: &[
+            "docker service scale --detach shop_shop-worker=3",
+            "docker service scale --detach shop_shop=4",
+        ],
+    },
+    Case {
+        script: "ecs.sh",
+        tool: "aws",
+        answers: "*describe-services*|*update-service*) echo 2 ;;",
+        reads: &[
+            "aws ecs describe-services --cluster shop --services shop --query \
+                 services[0].desiredCount --output text",
+            "aws ecs describe-services --cluster shop --services shop-worker --query \
+                 services[0].desiredCount --output text",
+        ],
+        sets: &[
+            "aws ecs update-service --cluster shop --service shop --desired-count 4 --query \
+                 service.desiredCount --output text",
+            "aws ecs update-service --cluster shop --service shop-worker --desired-count 3 \
+                 --query service.desiredCount --output text",
+        ],
+    },
+    Case {
+        script: "alibaba-ess.sh",
+        tool: "aliyun",
+        answers: "*Describe*) echo '{\"ScalingGroups\":{\"ScalingGroup\":[{\"ScalingGroupId\":\"asg-1\",\
+             \"DesiredCapacity\":2}]}}' ;;",
+        reads: &[
+            "aliyun ess DescribeScalingGroups --RegionId cn-hangzhou --ScalingGroupName.1 shop",
+            "aliyun ess DescribeScalingGroups --RegionId cn-hangzhou --ScalingGroupName.1 \
+                 shop-worker",
+        ],
+        sets: &[
+            "aliyun ess DescribeScalingGroups --RegionId cn-hangzhou --ScalingGroupName.1 shop",
+            "aliyun ess DescribeScalingGroups --RegionId cn-hangzhou --ScalingGroupName.1 \
+                 shop-worker",
+            "aliyun ess ModifyScalingGroup --RegionId cn-hangzhou --ScalingGroupId asg-1 \
+                 --DesiredCapacity 3",
+            "aliyun ess ModifyScalingGroup --RegionId cn-hangzhou --ScalingGroupId asg-1 \
+                 --DesiredCapacity 4",
+        ],
+    },
+    Case {
+        script: "systemd/autoscale.sh",
+        tool: "systemctl",
+        answers: "*activating\\ shop@*) printf '%s\\n' 'shop@1.service active' 'shop@2.service active' ;;\n\
+             *activating\\ shop-w*) printf '%s\\n' 'shop-worker@1.service active' 'shop-worker@2.service active' ;;\n\
+             *failed\\ shop@*) printf '%s\\n' 'shop@1.service loaded active' \
+             'shop@11.service loaded failed' ;;",
+        reads: &[
+            "systemctl list-units --plain --no-legend --state=active,activating \
+                 shop-worker@*.service",
+            "systemctl list-units --plain --no-legend --state=active,activating shop@*.service",
+        ],
+        sets: &[
+            "systemctl list-units --plain --no-legend --state=active,activating,failed \
+                 shop-worker@*.service",
+            "systemctl list-units --plain --no-legend --state=active,activating,failed \
+                 shop@*.service",
+            "systemctl start shop-worker@1.service shop-worker@2.service \
+                 shop-worker@3.service",
+            "systemctl start shop@1.service shop@2.service shop@3.service shop@4.service",
+            "systemctl stop shop@11.service",
+        ],
+    },
+];
+
+/// For 60 requests a second there should be 3 replicas, at 20 for each; for 0.4 cores 5, at 0.08, of
+/// which two more than the 2 that there are may come in a minute. 25 orders are work for 3 workers.
+#[tokio::test]
+async fn each_script_reads_and_sets_replicas_as_its_place_is_asked_to() {
+    let server = Server::start().await;
+    let url = format!("--server={}", server.adapter.url);
+    for case in CASES {
+        let place = Place::new(case.tool, case.answers);
+        let (output, calls) = place.round(case.script, &[&url, "--dry-run"]);
+        let told = said(&output);
+        assert!(output.status.success(), "{}: {told}", case.script);
+        assert_eq!(calls, case.reads, "{told}");
+        for line in ["shop/shop 2 → 4", "shop/shop-worker 2 → 3"] {
+            assert!(told.contains(line), "{}: {told}", case.script);
+        }
+        let place = Place::new(case.tool, case.answers);
+        let (output, calls) = place.round(case.script, &[&url]);
+        let mut expected = [case.reads, case.sets].concat();
+        expected.sort_unstable();
+        assert_eq!(calls, expected, "{}", said(&output));
+    }
+}
+
 /// A place that is away changes nothing.
 #[tokio::test]
 async fn a_tool_that_fails_or_answers_something_else_sets_nothing() {
