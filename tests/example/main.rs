@@ -10,6 +10,8 @@
 
 #[path = "../support/poll.rs"]
 mod poll;
+// Not all of it is asked for here.
+#[allow(dead_code)]
 #[path = "../support/process.rs"]
 mod process;
 
