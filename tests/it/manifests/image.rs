@@ -132,7 +132,9 @@ fn the_user_is_a_number_and_that_of_the_deployment() {
 /// which begin with `/adapter`.
 #[test]
 fn the_entry_point_is_the_binary_alone() {
-    assert_eq!(of("ENTRYPOINT"), ["[\"/tidegauge\"]"]);
+    // The last stage is what is built without a target.
+    let entry_points = ["[\"/example-service\"]", "[\"/tidegauge\"]"];
+    assert_eq!(of("ENTRYPOINT"), entry_points);
     assert_eq!(of("CMD"), [""; 0]);
     let run = of("RUN").join("\n");
     assert!(run.contains("ln -s /tidegauge /image/adapter"), "{run}");
@@ -143,18 +145,50 @@ fn the_entry_point_is_the_binary_alone() {
 }
 
 #[test]
-fn the_compiler_is_new_enough_and_both_stages_are_of_one_debian() {
+fn the_compiler_is_new_enough_and_all_stages_are_of_one_debian() {
     let from = of("FROM");
-    let [build, run] = from.as_slice() else {
+    let [sources, builds @ .., example, server] = from.as_slice() else {
         panic!("{from:?}");
     };
-    let version = Regex::new(r"rust:1\.(\d+)-bookworm AS build").unwrap();
-    let minor: u32 = version.captures(build).unwrap()[1].parse().unwrap();
+    let version = Regex::new(r"rust:1\.(\d+)-bookworm AS sources").unwrap();
+    let minor: u32 = version.captures(sources).unwrap()[1].parse().unwrap();
     let manifest = read("Cargo.toml");
     let needed = Regex::new(r#"rust-version = "1\.(\d+)""#).unwrap();
     let needed: u32 = needed.captures(&manifest).unwrap()[1].parse().unwrap();
-    assert!(minor >= needed, "{build} for 1.{needed}");
-    assert_eq!(run, "gcr.io/distroless/cc-debian12:nonroot");
+    assert!(minor >= needed, "{sources} for 1.{needed}");
+    assert!(
+        builds.iter().all(|it| it.starts_with("sources AS ")),
+        "{builds:?}"
+    );
+    let base = "gcr.io/distroless/cc-debian12:nonroot AS";
+    assert_eq!(*example, format!("{base} example-service"));
+    assert_eq!(*server, format!("{base} tidegauge"));
+}
+
+/// The images of the example's manifests, by the names that they have there.
+#[test]
+fn the_makefile_names_the_image_of_the_example() {
+    let example = std::fs::read_to_string(manifests().join("example/kustomization.yaml")).unwrap();
+    let tag = format!("newTag: {}", env!("CARGO_PKG_VERSION"));
+    assert!(example.contains(&tag), "{example}");
+    let makefile = read("Makefile");
+    assert!(
+        makefile.contains("SHOP_IMAGE ?= example-service:$(VERSION)"),
+        "{makefile}"
+    );
+}
+
+/// Passwords of whoever builds an image beside their own example.
+#[test]
+fn passwords_of_the_example_stay_out_of_builds() {
+    let ignore = read(".dockerignore");
+    let (mut lines, own) = (ignore.lines(), "manifests/example/passwords.env");
+    assert_eq!(lines.next_back(), Some(own));
+    assert!(
+        read(".gitignore")
+            .lines()
+            .any(|line| line == format!("/{own}"))
+    );
 }
 
 /// `make image` builds what the manifests name.
