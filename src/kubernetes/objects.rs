@@ -1,10 +1,10 @@
 //! Names and labels of objects: watched while anybody asks, so that an ask is answered from memory.
 //!
-//! The first ask of a kind begins a watch of its metadata, over all namespaces; until that has
-//! caught up, wherever it is refused, and whenever it has been away for longer than
-//! [`feed::STALE`], an ask is a list, one for all that ask the same meanwhile. A name that is
-//! missing from an old store would scale a workload down, and so would an empty answer: what cannot
-//! be listed is an error.
+//! The first ask of a kind begins a watch of its metadata, over all namespaces, and asks wait a
+//! moment for its first list. Until it has caught up, wherever it is refused, and whenever it has
+//! been away for longer than [`feed::STALE`], an ask is a list, one for all that ask the same
+//! meanwhile. A name that is missing from an old store would scale a workload down, and so would an
+//! empty answer: what cannot be listed is an error.
 //!
 //! `watch` is the one writer of a `feed`, which holds the `store` that asks look into. Pods that
 //! run are a feed of their own, for the phase is no metadata.
@@ -137,9 +137,13 @@ impl Objects {
             return Ok(Vec::new());
         }
         if let Some(feed) = self.feed(&ask) {
-            if ask.is_of_all() && feed.view(None).is_none() {
-                // Its list is the one that this ask needs.
-                feed.caught_up().await;
+            if feed.view(None).is_none() {
+                match ask.is_of_all() {
+                    // Its list is the one that this ask needs.
+                    true => feed.caught_up().await,
+                    // A process that begins would list once for each autoscaler.
+                    false => feed.begun().await,
+                }
             }
             if let Some(view) = feed.view(ask.namespace) {
                 let wanted = view.iter().filter(|object| {

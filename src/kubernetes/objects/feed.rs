@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::list;
@@ -15,6 +15,9 @@ use crate::selector::Selector;
 /// An unwatched store is answered from for so long: a watch that ends is begun again well within
 /// it. After that, each ask is a list.
 pub(super) const STALE: Duration = Duration::from_secs(10);
+
+/// Asks for a part of the objects wait for the first list of all until this long after it began.
+const FIRST_LIST: Duration = Duration::from_secs(2);
 
 /// One kind's objects, or the running ones of them. One task writes the store, every ask reads it.
 #[derive(Debug)]
@@ -31,6 +34,7 @@ pub(super) struct Feed {
     /// Whether what is held will soon be current: a list is under way, or the watch after it has
     /// not said yet what happened meanwhile.
     catching_up: watch::Sender<bool>,
+    began: Instant,
     asked: Mutex<Instant>,
 }
 
@@ -63,6 +67,7 @@ impl Feed {
             dropped: CancellationToken::new(),
             state: RwLock::default(),
             catching_up: watch::Sender::new(true),
+            began: Instant::now(),
             asked: Mutex::new(Instant::now()),
         })
     }
@@ -119,6 +124,11 @@ impl Feed {
         // The sender lives as long as `self`: the wait ends when it is so.
         let mut catching_up = self.catching_up.subscribe();
         let _caught_up = catching_up.wait_for(|catching_up| !catching_up).await;
+    }
+
+    /// Waits as [`caught_up`](Self::caught_up), but not for long after the feed began.
+    pub(super) async fn begun(&self) {
+        let _in_time = timeout_at(self.began + FIRST_LIST, self.caught_up()).await;
     }
 
     /// How many objects are held.

@@ -218,6 +218,35 @@ async fn asks_for_the_pods_of_all_namespaces_wait_for_the_list_that_the_watch_be
     assert_eq!(lists(&calls).len(), 2, "two pages: {calls:?}");
 }
 
+/// Asks for the pods behind eight selectors at once, and counts the lists that it takes.
+async fn lists_of_first_asks(world: &World) -> usize {
+    let adapter = world.ready(&[]).await;
+    let admin = world.admin();
+    world.api.take();
+    let paths = (0..8).map(|number| format!("{DEPTH}%2Cnumber%21%3D{number}"));
+    let paths: Vec<String> = paths.collect();
+    let answers = paths.iter().map(|path| ask(&adapter, Some(&admin), path));
+    for answer in futures_util::future::join_all(answers).await {
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        assert!(answer.body.contains("web-"), "{}", answer.body);
+    }
+    lists(&world.api.take()).len()
+}
+
+#[tokio::test]
+async fn the_first_asks_of_a_process_share_the_list_that_the_watch_begins_with() {
+    let world = World::new().await;
+    world.api.delay(Duration::from_millis(300));
+    assert_eq!(lists_of_first_asks(&world).await, 1);
+}
+
+#[tokio::test]
+async fn where_that_list_does_not_come_each_of_them_has_its_own() {
+    let world = World::new().await;
+    world.api.conduct(ALL, Conduct::Hang);
+    assert_eq!(lists_of_first_asks(&world).await, 9);
+}
+
 #[tokio::test]
 async fn a_kind_that_is_served_no_longer_is_watched_no_longer() {
     let world = World::new().await;
