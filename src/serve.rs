@@ -19,12 +19,14 @@
 
 pub mod certificate;
 mod connection;
+mod eager;
 mod lifetime;
 mod limits;
 pub mod sni;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+mod unvectored;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

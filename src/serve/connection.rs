@@ -15,14 +15,17 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::eager::Eager;
 use super::lifetime::{Lifetime, drive};
+use super::unvectored::Unvectored;
 use super::{Answer, Limits, Peer, Security};
 
 /// A body is never read, so its window is the least that HTTP/2 starts with.
@@ -88,10 +91,9 @@ where
             address,
             certificates,
         };
-        let stream = TokioIo::new(stream);
         match http2 {
             true => self.http2(stream, peer, &stop).await,
-            false => self.http1(stream, peer, &stop).await,
+            false => self.http1(TokioIo::new(stream), peer, &stop).await,
         }
     }
 
@@ -113,16 +115,21 @@ where
         let service = service_fn(move |request| {
             Arc::clone(&self).answer(request, peer.clone(), Arc::clone(&lives))
         });
-        drive(builder.serve_connection(io, service), &lifetime).await;
+        let connection = builder.serve_connection(io, service);
+        drive(connection, &Eager::default(), &lifetime).await;
     }
 
-    async fn http2<I>(self: Arc<Self>, io: I, peer: Peer, stop: &CancellationToken)
-    where
-        I: Read + Write + Unpin + Send + 'static,
-    {
+    async fn http2(
+        self: Arc<Self>,
+        stream: TlsStream<TcpStream>,
+        peer: Peer,
+        stop: &CancellationToken,
+    ) {
+        let io = TokioIo::new(Unvectored(stream));
         let limits = self.limits;
+        let requests = Eager::default();
         let streams = usize::try_from(limits.http2_max_streams).unwrap_or(usize::MAX);
-        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let mut builder = http2::Builder::new(requests.clone());
         builder
             .timer(TokioTimer::new())
             .max_header_list_size(limits.max_header_bytes)
@@ -139,7 +146,8 @@ where
         let service = service_fn(move |request| {
             Arc::clone(&self).answer(request, peer.clone(), Arc::clone(&lives))
         });
-        drive(builder.serve_connection(io, service), &lifetime).await;
+        let connection = builder.serve_connection(io, service);
+        drive(connection, &requests, &lifetime).await;
     }
 
     async fn answer(

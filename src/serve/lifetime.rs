@@ -1,21 +1,26 @@
 //! How long a connection lives: until its client ends it, the server stops, an answer asks for its
 //! end, nothing has been asked on it for so long, or its client does nothing but cancel.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
-use tokio::time::{Instant, sleep};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
+use super::eager::Eager;
 
 /// What is known of one connection while it lives.
 pub(super) struct Lifetime {
-    running: watch::Sender<usize>,
+    requests: Mutex<Requests>,
+    /// Told when the last of them has ended. Only who sees some running listens: a connection that
+    /// is woken for each request of its own does half of its work twice.
+    rests: Notify,
     /// One for each request that may run; a stream that was reset gives its own back only when its
     /// handler has ended, as in Go.
     slots: Semaphore,
@@ -28,12 +33,23 @@ pub(super) struct Lifetime {
     address: SocketAddr,
 }
 
+/// Those under way.
+struct Requests {
+    running: usize,
+    /// When the last one ended.
+    ended: Instant,
+}
+
 impl Lifetime {
     /// One that begins now, of the client at `address`, and ends with `stop` if not before.
     pub(super) fn new(limits: &Limits, address: SocketAddr, stop: &CancellationToken) -> Lifetime {
         let slots = usize::try_from(limits.http2_max_streams).unwrap_or(usize::MAX);
         Lifetime {
-            running: watch::Sender::new(0),
+            requests: Mutex::new(Requests {
+                running: 0,
+                ended: Instant::now(),
+            }),
+            rests: Notify::new(),
             slots: Semaphore::new(slots.min(Semaphore::MAX_PERMITS)),
             end: stop.child_token(),
             cut: CancellationToken::new(),
@@ -49,7 +65,7 @@ impl Lifetime {
     /// Waits until one more request may run, and counts it from now on.
     pub(super) async fn start(&self) -> Running<'_> {
         // Counted while it waits: the connection is not idle.
-        self.running.send_modify(|count| *count += 1);
+        self.requests().running += 1;
         let mut running = Running {
             lifetime: self,
             slot: None,
@@ -64,27 +80,50 @@ impl Lifetime {
     pub(super) fn end(&self) {
         self.end.cancel();
     }
+
+    /// Completes when no request has been running for so long, and for as long from now on.
+    async fn idle(&self) {
+        let began = Instant::now();
+        loop {
+            // From here on it hears of an end.
+            let rests = self.rests.notified();
+            let since = {
+                let requests = self.requests();
+                (requests.running == 0).then(|| requests.ended.max(began))
+            };
+            match since.map(|since| since + self.idle_timeout) {
+                Some(end) if end <= Instant::now() => return,
+                Some(end) => sleep_until(end).await,
+                None => rests.await,
+            }
+        }
+    }
+
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Runs a connection to its end; ends it in good order when told to or when idle.
-pub(super) async fn drive<C>(connection: C, lifetime: &Lifetime)
+/// Runs a connection to its end, with the requests that it gives to `requests`; ends it in good order when told to or when idle.
+pub(super) async fn drive<C>(connection: C, requests: &Eager, lifetime: &Lifetime)
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
     let mut connection = pin!(connection);
     let address = lifetime.address;
-    let idle = || idle(lifetime.running.subscribe(), lifetime.idle_timeout);
     let ended = async {
         tokio::select! {
-            ended = connection.as_mut() => return ended,
+            ended = poll_fn(|context| requests.poll(connection.as_mut(), context)) => {
+                return ended;
+            }
             () = lifetime.end.cancelled() => {}
-            () = idle() => {}
+            () = lifetime.idle() => {}
         }
         connection.as_mut().graceful_shutdown();
         tokio::select! {
-            ended = connection => ended,
+            ended = poll_fn(|context| requests.poll(connection.as_mut(), context)) => ended,
             // Who does not read its last answer is not waited for.
-            () = idle() => {
+            () = lifetime.idle() => {
                 tracing::debug!(%address, "connection cut: its client does not read");
                 Ok(())
             }
@@ -96,19 +135,6 @@ where
         },
         () = lifetime.cut.cancelled() => {
             tracing::warn!(%address, "connection cut: its client cancels requests without end");
-        }
-    }
-}
-
-/// Completes when no request has been running for so long.
-async fn idle(mut running: watch::Receiver<usize>, limit: Duration) {
-    loop {
-        if running.wait_for(|count| *count == 0).await.is_err() {
-            return;
-        }
-        tokio::select! {
-            () = sleep(limit) => return,
-            _ = running.changed() => {}
         }
     }
 }
@@ -129,7 +155,15 @@ impl Running<'_> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.lifetime.running.send_modify(|count| *count -= 1);
+        let rests = {
+            let mut requests = self.lifetime.requests();
+            requests.running -= 1;
+            requests.ended = Instant::now();
+            requests.running == 0
+        };
+        if rests {
+            self.lifetime.rests.notify_waiters();
+        }
         // At the end of the connection everything is cancelled, which is nobody's fault.
         if self.finished || self.lifetime.end.is_cancelled() {
             return;
@@ -171,6 +205,8 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use futures_util::FutureExt;
 
     use super::*;
@@ -188,6 +224,37 @@ mod tests {
         assert!(lifetime.start().now_or_never().is_none());
         drop(first);
         assert!(lifetime.start().now_or_never().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_idle_when_nothing_ran_for_so_long_and_not_woken_before() {
+        let limits = Limits {
+            idle_timeout: Duration::from_secs(60),
+            ..Limits::default()
+        };
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+        let lifetime = Arc::new(Lifetime::new(&limits, nobody, &CancellationToken::new()));
+        let asked = Arc::clone(&lifetime);
+        tokio::spawn(async move {
+            // Longer than the limit, then many, the last of which ends after 190 s.
+            let running = asked.start().await;
+            tokio::time::sleep(Duration::from_secs(90)).await;
+            running.finish();
+            for _ in 0..100 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                asked.start().await.finish();
+            }
+        });
+        tokio::task::yield_now().await;
+        let (began, mut polls) = (Instant::now(), 0);
+        let mut idle = pin!(lifetime.idle());
+        poll_fn(|context| {
+            polls += 1;
+            idle.as_mut().poll(context)
+        })
+        .await;
+        assert_eq!(began.elapsed().as_secs(), 90 + 100 + 60);
+        assert!(polls <= 8, "{polls} polls");
     }
 
     #[test]
