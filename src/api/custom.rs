@@ -80,20 +80,21 @@ pub(super) async fn answer(
     let values = ObjectValues::of(&rows, &query, &metric.rule.terms, &names);
     let values = values.map_err(|error| Failure::plan(&error))?;
     api.count_dropped(&origin, values.dropped());
-    if let (Objects::Named(_), [name]) = (&ask.objects, names.as_slice()) {
-        let value = one(ask, name, values.found(name))?;
-        return render(ask, &described, &[(name, value)], form);
+    if let (Objects::Named(name), [found]) = (&ask.objects, values.found()) {
+        let value = one(ask, name, found)?;
+        return render(ask, &described, &[(name.as_str(), value)], form);
     }
     render(ask, &described, &told(&names, &values), form)
 }
 
 /// The values of those of these objects that have one.
 fn told<'a>(names: &'a [String], values: &'a ObjectValues) -> Vec<(&'a str, &'a Value)> {
-    let told = |name: &'a String| match values.found(name) {
+    let found = names.iter().zip(values.found());
+    let told = found.filter_map(|(name, found)| match found {
         Found::Value(value) => Some((name.as_str(), value)),
         Found::Nothing | Found::NotANumber(_) => None,
-    };
-    names.iter().filter_map(told).collect()
+    });
+    told.collect()
 }
 
 /// What Prometheus is asked about.

@@ -119,8 +119,11 @@ impl Access {
     }
 
     async fn decide(&self, user: &User, attributes: &Attributes) -> Result<Decision, Refusal> {
+        let question = digest(&question(user, attributes));
+        if let Some(decision) = self.decisions.at_hand(&question) {
+            return Ok(decision);
+        }
         let spec = spec(user, attributes);
-        let question = serde_json::to_vec(&spec).expect("maps with text as keys must be JSON");
         let client = Arc::clone(&self.client);
         let review = async move {
             let status = client.review_access(spec).await?;
@@ -138,7 +141,7 @@ impl Access {
             true => allowed,
             false => denied,
         };
-        let decision = self.decisions.get(digest(&question), ttl, review).await;
+        let decision = self.decisions.get(question, ttl, review).await;
         decision.map_err(|error| match error {
             cache::Error::Review(error) => {
                 tracing::warn!(error = with_causes(&*error), "an access review failed");
@@ -190,6 +193,43 @@ fn broad(attributes: &Attributes) -> Option<Attributes> {
         path: String::new(),
         resource: Some(all),
     })
+}
+
+/// All that an answer depends on, no two questions alike: each text with its length before it, and
+/// each list with its own.
+fn question(user: &User, attributes: &Attributes) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(512);
+    let length = |bytes: &mut Vec<u8>, length: usize| bytes.extend(length.to_le_bytes());
+    let text = |bytes: &mut Vec<u8>, text: &str| {
+        length(bytes, text.len());
+        bytes.extend_from_slice(text.as_bytes());
+    };
+    let texts = |bytes: &mut Vec<u8>, texts: &[String]| {
+        length(bytes, texts.len());
+        texts.iter().for_each(|it| text(bytes, it));
+    };
+    text(&mut bytes, &user.name);
+    text(&mut bytes, &user.uid);
+    texts(&mut bytes, &user.groups);
+    length(&mut bytes, user.extra.len());
+    for (key, values) in &user.extra {
+        text(&mut bytes, key);
+        texts(&mut bytes, values);
+    }
+    text(&mut bytes, &attributes.verb);
+    match &attributes.resource {
+        Some(it) => {
+            let of_resource = [&it.namespace, &it.group, &it.version, &it.resource];
+            let parts = of_resource.into_iter().chain([&it.subresource, &it.name]);
+            length(&mut bytes, 6);
+            parts.for_each(|it| text(&mut bytes, it));
+        }
+        None => {
+            length(&mut bytes, 1);
+            text(&mut bytes, &attributes.path);
+        }
+    }
+    bytes
 }
 
 /// What the cluster is asked. Absent parts are left out, as Go does.

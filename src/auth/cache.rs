@@ -84,7 +84,8 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         self.pending(key, ttl, review).await
     }
 
-    fn at_hand(&self, key: &Digest) -> Option<V> {
+    /// The answer to the question `key`, where there is one that holds.
+    pub(super) fn at_hand(&self, key: &Digest) -> Option<V> {
         self.lock()
             .at_hand(key, Instant::now())?
             .now_or_never()?

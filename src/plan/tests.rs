@@ -386,13 +386,13 @@ fn rows_become_values_and_what_is_no_number_is_none() {
     ];
     let values =
         ObjectValues::of(&rows(&query, of_two_a), &query, &Terms::default(), &names).unwrap();
-    let Found::Value(a) = values.found("a") else {
+    let Found::Value(a) = &values.found()[0] else {
         panic!("a must have a value")
     };
     assert_eq!(a.quantity.to_string(), "2500m");
     assert_eq!(a.timestamp.as_second(), 1_700_000_000);
-    assert!(matches!(values.found("b"), Found::NotANumber(sample) if sample.is_nan()));
-    assert_eq!(values.found("c"), &Found::Nothing);
+    assert!(matches!(&values.found()[1], Found::NotANumber(sample) if sample.is_nan()));
+    assert_eq!(&values.found()[2], &Found::Nothing);
     assert_eq!(
         values.dropped(),
         Dropped {
@@ -410,11 +410,11 @@ fn rows_become_values_and_what_is_no_number_is_none() {
     ];
     let values =
         ObjectValues::of(&rows(&query, of_many), &query, &Terms::default(), &names).unwrap();
-    let Found::Value(a) = values.found("a") else {
+    let Found::Value(a) = &values.found()[0] else {
         panic!("a must have a value")
     };
     assert_eq!(a.quantity.to_string(), "2");
-    assert_eq!(values.found("b"), &Found::Nothing);
+    assert_eq!(&values.found()[1], &Found::Nothing);
 }
 
 proptest! {
@@ -461,7 +461,7 @@ fn zeros(rows: &[(&[&str], f64)], head: Head) -> (Found, Found) {
         ..Terms::default()
     };
     let values = ObjectValues::of(&builder.finish(head), &query, &terms, &names).unwrap();
-    (values.found("a").clone(), values.found("b").clone())
+    (values.found()[0].clone(), values.found()[1].clone())
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Rows to values: of objects, and of external metrics.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::{Error, ExternalQuery, ObjectsQuery};
 use crate::prometheus::{Kind, Sample};
@@ -34,12 +34,27 @@ impl Dropped {
             ambiguous: 0,
         }
     }
+
+    /// Takes a row of an object: of several the last one counts.
+    fn add(&mut self, found: &mut Found, point: Point, terms: &Terms) {
+        if *found != Found::Nothing {
+            self.ambiguous += 1;
+        }
+        *found = match value(number(point, terms)) {
+            Some(value) => Found::Value(value),
+            None => {
+                self.not_a_number += 1;
+                Found::NotANumber(point.value)
+            }
+        };
+    }
 }
 
 /// The values of some objects, out of the rows of a custom query.
 #[derive(Debug)]
 pub struct ObjectValues {
-    found: HashMap<String, Found>,
+    /// Of each name, in their order.
+    found: Vec<Found>,
     dropped: Dropped,
 }
 
@@ -93,46 +108,33 @@ impl ObjectValues {
         names: &[String],
     ) -> Result<ObjectValues, Error> {
         let mut values = ObjectValues {
-            found: HashMap::with_capacity(names.len()),
+            found: Vec::with_capacity(names.len()),
             dropped: Dropped::from(rows),
         };
         let choice = query.choice.as_ref();
         choice.map_or(Ok(()), |it| it.check_objects(rows, &query.labels))?;
         for name in names {
+            let mut found = Found::Nothing;
             for (rest, point) in rows.under(query.key(&[query.of(), name])) {
                 if choice.is_none_or(|choice| choice.takes(rest)) {
-                    values.add(name, point, terms);
+                    values.dropped.add(&mut found, point, terms);
                 }
             }
+            values.found.push(found);
             if let (Some(choice), 1..) = (choice, values.dropped.ambiguous) {
                 return Err(choice.several(name));
             }
         }
-        if values.found.is_empty() && is_empty_for_sure(rows, terms) {
-            let zeros = names.iter().map(|name| (name.clone(), zero(rows)));
-            values.found = zeros.map(|(name, it)| (name, Found::Value(it))).collect();
+        let is_empty = values.found.iter().all(|it| *it == Found::Nothing);
+        if is_empty && is_empty_for_sure(rows, terms) {
+            values.found.fill(Found::Value(zero(rows)));
         }
         Ok(values)
     }
 
-    fn add(&mut self, name: &str, point: Point, terms: &Terms) {
-        let (found, dropped) = (&mut self.found, &mut self.dropped);
-        let found = found.entry(name.to_owned()).or_default();
-        if *found != Found::Nothing {
-            dropped.ambiguous += 1;
-        }
-        *found = match value(number(point, terms)) {
-            Some(value) => Found::Value(value),
-            None => {
-                dropped.not_a_number += 1;
-                Found::NotANumber(point.value)
-            }
-        };
-    }
-
-    /// What was found for this object.
-    pub fn found(&self, name: &str) -> &Found {
-        self.found.get(name).unwrap_or(&Found::Nothing)
+    /// What was found for each of the objects, in the order of their names.
+    pub fn found(&self) -> &[Found] {
+        &self.found
     }
 
     /// What was dropped.

@@ -21,6 +21,9 @@ pub(in crate::api) trait Message {
 #[derive(Debug, Default)]
 pub(in crate::api) struct Fields(Vec<u8>);
 
+/// Holds the answer for some pods.
+const ANSWER_BYTES: usize = 1024;
+
 /// The low three bits of a tag: how long the value is.
 const VARINT: u64 = 0;
 const LENGTH_DELIMITED: u64 = 2;
@@ -66,9 +69,12 @@ impl Fields {
 
     /// A message that has no type of its own here.
     pub(in crate::api) fn nested(&mut self, number: u64, write: impl FnOnce(&mut Fields)) {
-        let mut fields = Fields::default();
-        write(&mut fields);
-        self.bytes(number, &fields.0);
+        self.varint(number << 3 | LENGTH_DELIMITED);
+        let start = self.0.len();
+        write(self);
+        // Its length, which is known now, stands before it.
+        let length = Varint::of(u64::try_from(self.0.len() - start).unwrap_or(u64::MAX));
+        self.0.splice(start..start, length.bytes().iter().copied());
     }
 
     /// A `map<string, string>`, whose entries must come by key.
@@ -96,22 +102,42 @@ impl Fields {
         self.0.extend_from_slice(bytes);
     }
 
-    fn varint(&mut self, mut value: u64) {
-        loop {
+    fn varint(&mut self, value: u64) {
+        self.0.extend_from_slice(Varint::of(value).bytes());
+    }
+}
+
+/// A number in pieces of seven bits, the lowest ones first.
+struct Varint {
+    bytes: [u8; 10],
+    length: usize,
+}
+
+impl Varint {
+    fn of(mut value: u64) -> Varint {
+        let mut bytes = [0; 10];
+        let mut length = 0;
+        for byte in &mut bytes {
             let [low, ..] = (value & 0x7f).to_le_bytes();
             value >>= 7;
+            length += 1;
+            *byte = if value == 0 { low } else { low | 0x80 };
             if value == 0 {
-                self.0.push(low);
-                return;
+                break;
             }
-            self.0.push(low | 0x80);
         }
+        Varint { bytes, length }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
 }
 
 /// `object`, of this kind, as an answer.
 pub(super) fn envelope(api_version: &str, kind: &str, object: &impl Message) -> Vec<u8> {
-    let mut unknown = Fields(b"k8s\0".to_vec());
+    let mut unknown = Fields(Vec::with_capacity(ANSWER_BYTES));
+    unknown.0.extend_from_slice(b"k8s\0");
     unknown.nested(1, |meta| {
         meta.string(1, api_version);
         meta.string(2, kind);
