@@ -22,6 +22,11 @@ impl Labels {
             .map(|(_, value)| &**value)
     }
 
+    /// Whether these are the very same, not a copy.
+    pub(super) fn is(&self, other: &Labels) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Keys and values, by key.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (&**key, &**value))

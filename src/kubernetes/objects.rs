@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use super::Object;
 use super::client::{Client, Error};
+use super::labels::Labels;
 use crate::kinds::{Kind, Kinds};
 use crate::selector::Selector;
 use crate::telemetry::{ListLabels, Metrics, ObjectsLabel};
@@ -146,9 +147,18 @@ impl Objects {
                 }
             }
             if let Some(view) = feed.view(ask.namespace) {
+                // Most of those that stand together share their labels.
+                let mut judged: Option<(&Labels, bool)> = None;
+                let mut is_selected = |labels| match judged {
+                    Some((known, selected)) if known.is(labels) => selected,
+                    _ => {
+                        let selected = ask.selector.holds(|key| labels.get(key));
+                        judged = Some((labels, selected));
+                        selected
+                    }
+                };
                 let wanted = view.iter().filter(|object| {
-                    ask.name.is_none_or(|name| *name == *object.name)
-                        && ask.selector.holds(|key| object.labels.get(key))
+                    ask.name.is_none_or(|name| *name == *object.name) && is_selected(&object.labels)
                 });
                 return Ok(wanted.map(pick).collect());
             }

@@ -17,8 +17,8 @@ type Request = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// tasks of their own from there.
 ///
 /// Nearly all answers are in memory. A task for each costs more than the answer: it wakes another
-/// thread, which then wakes the connection, which writes one answer at a time. So requests that come
-/// together are answered together.
+/// thread, which then wakes the connection, which writes one answer at a time. So requests that
+/// come together are answered together.
 #[derive(Clone, Default)]
 pub(super) struct Eager {
     queue: Arc<Mutex<VecDeque<Request>>>,

@@ -104,7 +104,8 @@ impl Lifetime {
     }
 }
 
-/// Runs a connection to its end, with the requests that it gives to `requests`; ends it in good order when told to or when idle.
+/// Runs a connection to its end, with the requests that it gives to `requests`; ends it in good
+/// order when told to or when idle.
 pub(super) async fn drive<C>(connection: C, requests: &Eager, lifetime: &Lifetime)
 where
     C: GracefulConnection<Error = hyper::Error>,
