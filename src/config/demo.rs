@@ -32,7 +32,7 @@ pub struct Demo {
     #[arg(long)]
     pub keep: bool,
     /// Stop Redis while the load ebbs, until each replica has said that it is degraded, and start
-    /// it again. Who is told to come back later then comes back; no session may be lost by it.
+    /// it again. Its customers are told to come back later then, and no session may be lost.
     #[arg(long)]
     pub redis_restart: bool,
     /// Where to write the picture of the run.

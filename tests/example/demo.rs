@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::poll;
 
 /// A demo waits for what it shows, so it is slow where others keep the machine busy.
-const WHOLE: Duration = Duration::from_secs(540);
+const WHOLE: Duration = Duration::from_secs(1500);
 
 /// How long it may take to start, and to clean up after its end.
 const SOON: Duration = Duration::from_secs(90);
@@ -130,13 +130,18 @@ async fn the_demo_keeps_what_it_claims_and_leaves_only_its_picture() {
         let found = text.lines().find(|line| line.contains(part));
         found.unwrap_or_else(|| panic!("no line has {part:?}:\n{text}"))
     };
-    let out = line("✓ scaled out from 2 replicas to ");
+    let claims: Vec<&str> = text.lines().filter(|line| line.contains('✓')).collect();
+    let claim = |part: &str| {
+        let found = claims.iter().find(|line| line.contains(part));
+        *found.unwrap_or_else(|| panic!("no claim has {part:?}:\n{text}"))
+    };
+    let out = claim("scaled out from 2 replicas to ");
     let most: u32 = out.rsplit(' ').next().unwrap().parse().unwrap();
     assert!((3..=8).contains(&most), "{out}");
-    line("✓ and back in to 2");
-    assert!(line(" requests, 0 failed").contains('✓'));
-    assert!(line(" sessions, 0 lost").contains('✓'));
-    line("✓ Redis was away: all replicas degraded, then ok");
+    claim("and back in to 2");
+    claim(" requests, 0 failed");
+    claim(" sessions, 0 lost");
+    claim("Redis was away and back: all replicas said degraded, then ok");
     // The decisions are told as the HPA's events tell them, and each is a line without a terminal.
     line("pods metric http_requests_per_second above target");
     line("All metrics below target");

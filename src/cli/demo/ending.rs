@@ -44,7 +44,10 @@ pub(super) fn claims(facts: &Facts) -> Vec<Claim> {
         claim(last == least, format!("and back in to {last}")),
         claim(
             counts.requests > 0 && counts.failed == 0,
-            format!("{} requests, {} failed", counts.requests, counts.failed),
+            format!(
+                "{} requests, {} failed; {} were asked to come back, and served then",
+                counts.requests, counts.failed, counts.put_off
+            ),
         ),
         claim(
             counts.sessions > 0 && counts.lost == 0,
@@ -55,13 +58,8 @@ pub(super) fn claims(facts: &Facts) -> Vec<Claim> {
         ),
     ];
     if facts.redis_restarted {
-        claims.push(claim(
-            true,
-            format!(
-                "Redis was away: all replicas degraded, then ok; {} requests put off",
-                counts.put_off
-            ),
-        ));
+        let words = "Redis was away and back: all replicas said degraded, then ok";
+        claims.push(claim(true, words.to_owned()));
     }
     claims
 }

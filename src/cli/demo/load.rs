@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::interval;
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::http::Http;
 use super::rotation::Rotation;
@@ -28,8 +28,6 @@ pub(super) struct Shop {
     pub(super) http: Http,
     pub(super) rotation: Rotation,
     pub(super) tally: Tally,
-    /// Whether it is known that Redis is away: who is told to come back later does so.
-    pub(super) redis_away: watch::Receiver<bool>,
 }
 
 /// Keeps the number of shoppers at what `rate` wishes, in requests a second, until its sender is
@@ -67,6 +65,8 @@ pub(super) async fn run(shop: Shop, rate: watch::Receiver<f64>) {
 async fn stay(mut shopper: Shopper, mut leaves: watch::Receiver<bool>) {
     // Those who come together do not walk in step.
     let mut tick = interval(STEP);
+    // Who was kept waiting does not hurry then.
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick.reset_after(STEP.mul_f64(shopper.offset()));
     loop {
         tokio::select! {

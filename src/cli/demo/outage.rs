@@ -20,7 +20,7 @@ pub(super) struct Outage {
     pub(super) wanted: bool,
     pub(super) redis_port: u16,
     /// Whether it is away.
-    pub(super) away: watch::Sender<bool>,
+    pub(super) away: Cell<bool>,
     /// Whether nothing of it is left to come.
     pub(super) done: Cell<bool>,
 }
@@ -38,7 +38,7 @@ impl Outage {
             return Ok(());
         }
         stage.wait_for(|stage| *stage >= Stage::Ebb).await?;
-        self.away.send_replace(true);
+        self.away.set(true);
         let redis = servers.take(REDIS)?;
         redis.stop(PATIENCE).await?;
         let all = |seen: &Seen| seen.running > 0 && seen.degraded == seen.running;
@@ -46,7 +46,7 @@ impl Outage {
         servers.put(servers::redis(group, self.redis_port)?);
         let none = |seen: &Seen| seen.degraded == 0 && seen.ready == seen.running;
         wait_for("every replica says that it is well again", &mut seen, none).await?;
-        self.away.send_replace(false);
+        self.away.set(false);
         self.done.set(true);
         Ok(())
     }

@@ -62,12 +62,10 @@ pub(super) async fn run(
         "Prometheus scrapes every second, so the rules' windows are {SHORT_WINDOW} here, not 1m.\n\
          The rest of manifests/example is as it stands. {prometheus_url}"
     ))?;
-    let (redis_away, told_redis_away) = watch::channel(false);
     let shop = Shop {
         http: http.clone(),
         rotation,
         tally: Tally::default(),
-        redis_away: told_redis_away,
     };
     let servers = Servers::new(vec![redis, prometheus]);
     let over = Cell::new(false);
@@ -75,7 +73,7 @@ pub(super) async fn run(
     let outage = Outage {
         wanted: options.redis_restart,
         redis_port,
-        away: redis_away,
+        away: Cell::new(false),
         done: Cell::new(!options.redis_restart),
     };
     let mut teller = Teller {
@@ -201,6 +199,7 @@ impl Teller<'_> {
                 last_decision: heard.record.decisions.last().map_or(0.0, |it| it.at),
                 per_replica: moment.per_replica,
                 target: self.aim.target,
+                p99: moment.p99,
                 busy: !self.outage.done.get(),
             };
             story.go_on(&view).map_err(anyhow::Error::msg)?;
@@ -225,7 +224,7 @@ impl Teller<'_> {
     }
 
     fn show(&mut self, stage: Stage, frame: &Frame, heard: &Heard) -> anyhow::Result<()> {
-        let away = *self.outage.away.borrow();
+        let away = self.outage.away.get();
         let stage = if away { "Redis is away" } else { stage.words() };
         let counts = self.shop.tally.counts();
         let footer = format!("{}        Ctrl-C ends it", ending::in_numbers(&counts));

@@ -50,6 +50,13 @@ impl Plan {
 /// How long is waited for what should come, in seconds: several times what it takes.
 const PATIENCE: f64 = 240.0;
 
+/// Latency in milliseconds, as the HPA's metric of the Service has it, above which the autoscaler
+/// is right to add replicas and to keep them: a machine that is as busy is waited for.
+const SLOW: f64 = 500.0;
+
+/// How long is waited for such a machine, in seconds.
+const LONGEST: f64 = 1200.0;
+
 /// For how long nothing may have changed before it counts as settled.
 const SETTLED: f64 = 5.0;
 
@@ -67,6 +74,8 @@ pub(super) struct View {
     pub(super) per_replica: f64,
     /// What the autoscaler wants of it.
     pub(super) target: f64,
+    /// 99 of 100 requests took no longer, in milliseconds.
+    pub(super) p99: f64,
     /// Whether something is under way that must end before the end.
     pub(super) busy: bool,
 }
@@ -102,6 +111,8 @@ pub(super) struct Story {
     stage: Stage,
     /// Since when.
     since: f64,
+    /// Since when it could have gone on.
+    waits_since: f64,
 }
 
 impl Story {
@@ -110,6 +121,7 @@ impl Story {
             plan,
             stage: Stage::Calm,
             since: 0.0,
+            waits_since: 0.0,
         }
     }
 
@@ -123,6 +135,10 @@ impl Story {
         let past = view.now - self.since;
         let whole = view.running == view.ready;
         let settled = whole && view.now - view.last_decision >= SETTLED;
+        if view.p99 >= SLOW {
+            self.waits_since = view.now;
+        }
+        let waited = view.now - self.waits_since;
         let next = match self.stage {
             Stage::Calm => (past >= plan.calm && view.ready >= 2).then_some(Stage::Swell),
             Stage::Swell => (past >= plan.swell).then_some(Stage::Peak),
@@ -140,10 +156,11 @@ impl Story {
         match next {
             Some(next) => {
                 self.stage = next;
-                self.since = view.now;
+                (self.since, self.waits_since) = (view.now, view.now);
                 Ok(())
             }
-            None if past > PATIENCE && self.stage != Stage::Over => Err(self.missed(view)),
+            None if self.stage == Stage::Over => Ok(()),
+            None if waited > PATIENCE || past > LONGEST => Err(self.missed(view)),
             None => Ok(()),
         }
     }
@@ -155,8 +172,11 @@ impl Story {
             _ => "the replicas did not become ready",
         };
         format!(
-            "{what} within {PATIENCE} s: {} of {} are ready, with {:.0} requests a second each",
-            view.ready, view.running, view.per_replica
+            "{what} within {:.0} s: {} of {} are ready, with {:.0} requests a second each",
+            view.now - self.since,
+            view.ready,
+            view.running,
+            view.per_replica
         )
     }
 
@@ -230,10 +250,28 @@ mod tests {
         let view = view(300.0, 2, &story);
         let why = story.go_on(&view).unwrap_err();
         assert!(
-            why.contains("did not come to carry the load within 240 s"),
+            why.contains("did not come to carry the load within 295 s"),
             "{why}"
         );
         assert!(why.contains("2 of 2 are ready, with 36 requests"), "{why}");
+    }
+
+    /// Replicas are kept where requests take long, and that is right.
+    #[test]
+    fn a_busy_machine_is_waited_for() {
+        let mut story = Story::new(Plan::FAST);
+        run(&mut story, 0, 8, 4);
+        assert_eq!(story.stage(), Stage::Ebb);
+        let at = |now, p99, story: &Story| View {
+            p99,
+            ..view(now, 4, story)
+        };
+        for now in [200.0, 400.0, 600.0] {
+            story.go_on(&at(now, 2000.0, &story)).unwrap();
+        }
+        story.go_on(&at(800.0, 20.0, &story)).unwrap();
+        story.go_on(&at(841.0, 20.0, &story)).unwrap_err();
+        story.go_on(&at(1300.0, 2000.0, &story)).unwrap_err();
     }
 
     #[test]

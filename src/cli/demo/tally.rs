@@ -30,7 +30,7 @@ pub(super) struct Counts {
     pub(super) requests: u64,
     /// Answered by an error, or not at all.
     pub(super) failed: u64,
-    /// Told to come back later, while it was known that Redis was away.
+    /// Told to come back later (503 with `Retry-After`). Whoever is not served then has failed.
     pub(super) put_off: u64,
     pub(super) sessions: u64,
     /// Unknown to a replica, or with another cart than it should be.
