@@ -148,6 +148,33 @@ fn prometheus_on_the_machine_looks_at_every_replica_that_there_may_be() {
     }
 }
 
+/// What is only started is gone after a reboot, and no autoscaler starts what is at zero.
+#[test]
+fn a_reboot_starts_as_many_units_as_there_must_be() {
+    let readme = file("README.md");
+    let enabled = readme
+        .lines()
+        .find_map(|line| line.strip_prefix("# systemctl enable --now "));
+    let enabled: Vec<&str> = enabled.unwrap().split(' ').collect();
+    for unit in &enabled {
+        let template = unit.trim_end_matches(|it: char| it.is_ascii_digit());
+        let text = file(&format!("systemd/{template}.service"));
+        let wanted = text.split("\n[Install]\n").nth(1);
+        assert_eq!(wanted, Some("WantedBy=multi-user.target\n"), "{unit}");
+    }
+    for hpa in autoscalers() {
+        let unit = format!("{}@", hpa.spec.scale_target_ref.name);
+        let there = enabled.iter().filter(|it| it.starts_with(&unit)).count();
+        let least = hpa.spec.min_replicas.unwrap().max(1);
+        assert_eq!(there, usize::try_from(least).unwrap(), "{unit}");
+        // Given up by systemd, they would be gone as well.
+        let text = file(&format!("systemd/{unit}.service"));
+        assert!(text.contains("\nStartLimitIntervalSec=0\n"), "{unit}");
+        assert!(text.contains("\nRestartSec="), "{unit}");
+    }
+    assert!(enabled.contains(&"tidegauge"));
+}
+
 #[test]
 fn promtool_takes_the_scrape_configurations() {
     for name in ["prometheus.yaml", "systemd/prometheus.yaml"] {
