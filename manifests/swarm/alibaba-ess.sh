@@ -9,7 +9,7 @@ exec tidegauge autoscale -f /etc/tidegauge/hpa.yaml --server=http://127.0.0.1:64
   --current='aliyun ess DescribeScalingGroups --RegionId "$ALIBABA_REGION" --ScalingGroupName.1 {target} |
     jq -er ".ScalingGroups.ScalingGroup[0].DesiredCapacity"' \
   --exec='group=$(aliyun ess DescribeScalingGroups --RegionId "$ALIBABA_REGION" --ScalingGroupName.1 {target} |
-      jq -er ".ScalingGroups.ScalingGroup[0].ScalingGroupId") &&
+      jq -er ".ScalingGroups.ScalingGroup[0].ScalingGroupId") && [ -n "$group" ] &&
     aliyun ess ModifyScalingGroup --RegionId "$ALIBABA_REGION" --ScalingGroupId "$group" \
       --DesiredCapacity {replicas}' \
   --memory="${STATE_DIRECTORY:-/var/lib/tidegauge}/memory.json" "$@"

@@ -170,17 +170,52 @@ async fn each_script_reads_and_sets_replicas_as_its_place_is_asked_to() {
     }
 }
 
-/// A place that is away changes nothing.
+/// A place that is away changes nothing. No units, for systemctl alone, are an answer: there are none.
 #[tokio::test]
 async fn a_tool_that_fails_or_answers_something_else_sets_nothing() {
     let server = Server::start().await;
     let url = format!("--server={}", server.adapter.url);
-    for answers in ["*) echo None ;;", "*) exit 1 ;;", "*) ;;"] {
-        let place = Place::new("aws", answers);
-        let (output, calls) = place.round("ecs.sh", &[&url]);
-        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-        let sets = calls.iter().filter(|call| call.contains("update-service"));
-        assert_eq!(sets.count(), 0, "{}", said(&output));
+    for case in CASES {
+        for answers in ["*) exit 1 ;;", "*) echo None ;;", "*) ;;"] {
+            if case.tool == "systemctl" && !answers.contains("exit") {
+                continue;
+            }
+            let place = Place::new(case.tool, answers);
+            let (output, calls) = place.round(case.script, &[&url]);
+            let told = said(&output);
+            assert_eq!(output.status.code(), Some(1), "{}: {told}", case.script);
+            assert_eq!(calls, case.reads, "{}: {told}", case.script);
+        }
+    }
+}
+
+/// Where a script reads once more to set, that may fail too: of the units that there are, and of the
+/// group's name. Each is asked for the first time by `--current`.
+#[tokio::test]
+async fn a_tool_that_fails_half_way_sets_nothing() {
+    let server = Server::start().await;
+    let url = format!("--server={}", server.adapter.url);
+    let first = r#"[ "$(grep -cFx "aliyun $*" calls)" = 1 ]"#;
+    let group = "{\"ScalingGroups\":{\"ScalingGroup\":[{\"DesiredCapacity\":2}]}}";
+    for (script, tool, answers) in [
+        (
+            "systemd/autoscale.sh",
+            "systemctl",
+            "*failed*) exit 1 ;; *list-units*) echo 1; echo 2 ;;".to_owned(),
+        ),
+        (
+            "alibaba-ess.sh",
+            "aliyun",
+            format!("*Describe*) {first} && echo '{group}' ;;"),
+        ),
+    ] {
+        let place = Place::new(tool, &answers);
+        let (output, calls) = place.round(script, &[&url]);
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{script}: {told}");
+        let is_read = |call: &String| call.contains("list-units") || call.contains("Describe");
+        assert!(calls.iter().all(is_read), "{script}: {calls:?}");
+        assert_eq!(calls.len(), 4, "{script}: {calls:?}");
     }
 }
 
