@@ -272,6 +272,45 @@ fn the_task_may_do_what_its_command_does_and_no_more() {
 }
 
 #[test]
+fn what_the_task_names_is_made_by_the_commands_of_readme() {
+    let task: Value = serde_json::from_str(&file("ecs-task.json")).unwrap();
+    let container = &task["containerDefinitions"][0];
+    let role = |key: &str| text(&task[key]).rsplit('/').next().unwrap();
+    let log = &container["logConfiguration"]["options"]["awslogs-group"];
+    let readme = file("README.md").replace("\\\n    ", "");
+    for command in [
+        format!("export IMAGE={}", text(&container["image"])),
+        "docker build --target aws --tag \"$IMAGE\" manifests/swarm".to_owned(),
+        "docker push \"$IMAGE\"".to_owned(),
+        format!("aws logs create-log-group --log-group-name {}", text(log)),
+        format!("aws iam create-role --role-name {}", role("taskRoleArn")),
+        format!(
+            "aws iam put-role-policy --role-name {}",
+            role("taskRoleArn")
+        ),
+        format!(
+            "aws iam create-role --role-name {}",
+            role("executionRoleArn")
+        ),
+        format!(
+            "aws iam attach-role-policy --role-name {}",
+            role("executionRoleArn")
+        ),
+    ] {
+        assert!(readme.contains(&format!("$ {command}")), "{command}");
+    }
+    let paths = regex::Regex::new(r"file://(\S+)").unwrap();
+    for found in paths.captures_iter(&readme) {
+        let path = manifests().join("..").join(&found[1]);
+        let parsed: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        assert!(parsed.is_object(), "{}", &found[1]);
+    }
+    let trust: Value = serde_json::from_str(&file("ecs-trust.json")).unwrap();
+    let who = &trust["Statement"][0]["Principal"]["Service"];
+    assert_eq!(who, "ecs-tasks.amazonaws.com");
+}
+
+#[test]
 fn the_image_has_every_script_and_readme_names_every_file() {
     let dockerfile = file("Dockerfile");
     let readme = file("README.md");
