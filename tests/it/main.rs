@@ -2,7 +2,7 @@
 //!
 //! `recorded` replays what clients and the Go adapter said to each other; `aggregator` and `kubectl`
 //! stand where the API server and a person stand; `harness` shows that the
-//! servers these tests stand on do what their names say; `relist` and `sick` are about Prometheus, well
+//! servers these tests stand on do what their names say, and `install` how they come here; `relist` and `sick` are about Prometheus, well
 //! and ill, `backends` about several of them, `enforced` about what one is held to; `cache` about what
 //! is remembered, `terms` about rules with terms of their own, `long` about queries that are too long;
 //! `resource` about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
@@ -25,6 +25,7 @@ mod cluster;
 mod discovery;
 mod enforced;
 mod harness;
+mod install;
 mod kubectl;
 mod long;
 mod manifests;

