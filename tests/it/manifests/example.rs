@@ -1,8 +1,9 @@
 //! The example: the shop and what it needs (`objects`, `programs`), what its series mean to autoscalers
 //! (`rules`), what is asked of them (`metrics`), how they are scraped (`scrape`), and who is told
-//! (`alerts`).
+//! (`alerts`); and what the files say of one another (`comments`).
 
 mod alerts;
+mod comments;
 mod metrics;
 mod objects;
 mod programs;

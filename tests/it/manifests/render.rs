@@ -108,12 +108,17 @@ pub(super) fn example() -> (String, Vec<Value>) {
 
 /// The objects of everything on one cluster, as somebody's own kustomization has them.
 pub(super) fn example_with_adapter() -> Vec<Value> {
+    let own = manifests().join("example/with-adapter.kustomization.yaml");
+    example_by(&std::fs::read_to_string(own).unwrap())
+}
+
+/// The objects of a kustomization beside a checkout of this repository.
+pub(super) fn example_by(kustomization: &str) -> Vec<Value> {
     let directory = TempDir::new().unwrap();
     let checkout = directory.path().join("tidegauge/manifests");
     copy(&manifests(), &checkout);
     make_passwords(&checkout.join("example"));
-    let own = checkout.join("example/with-adapter.kustomization.yaml");
-    std::fs::copy(own, directory.path().join("kustomization.yaml")).unwrap();
+    std::fs::write(directory.path().join("kustomization.yaml"), kustomization).unwrap();
     render(directory.path())
 }
 
@@ -173,7 +178,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn files(directory: &Path) -> Vec<PathBuf> {
+/// Every file in a folder and below it.
+pub(super) fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).unwrap();
     let mut found = Vec::new();
     for path in entries.map(|entry| entry.unwrap().path()) {

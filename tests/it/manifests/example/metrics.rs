@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::{Expr, VectorSelector};
 use promql_parser::util::{ExprVisitor, walk_expr};
 use regex::Regex;
@@ -11,14 +12,15 @@ use tidegauge::telemetry::{Metrics, RuleLabel};
 
 use super::super::{list, text};
 use super::{file, yaml};
+use crate::support::adapter::Adapter;
+use crate::support::prometheus::{Prometheus, history};
 
 /// What monitors add to each series.
-const ADDED: [&str; 7] = [
+const ADDED: [&str; 6] = [
     "namespace",
     "pod",
     "service",
     "container",
-    "node",
     "job",
     "instance",
 ];
@@ -65,6 +67,25 @@ pub(super) const OTHERS: [(&str, &[&str]); 19] = [
         "kube_pod_container_resource_requests",
         &["resource", "unit"],
     ),
+];
+
+/// The values that labels are asked for: those of a server of ours that has been asked in vain
+/// (`OURS`), and of others. The conditions are Kubernetes' own; each has one of three states
+/// (kube-state-metrics, `internal/store/horizontalpodautoscaler.go`).
+const OURS: [(&str, &[&str]); 2] = [("freshness", &["failed"]), ("outcome", &["ok"])];
+const VALUES: [(&str, &[&str]); 9] = [
+    ("code", &["200", "201", "404", "500", "503"]),
+    (
+        "condition",
+        &["AbleToScale", "ScalingActive", "ScalingLimited"],
+    ),
+    ("status", &["true", "false", "unknown"]),
+    ("resource", &["cpu", "memory"]),
+    ("namespace", &["shop"]),
+    ("service", &["shop"]),
+    ("container", &["shop"]),
+    ("job", &["tidegauge"]),
+    ("alertstate", &["pending", "firing"]),
 ];
 
 /// The adapter's own that are asked for, with their labels, as it writes them.
@@ -152,7 +173,28 @@ impl ExprVisitor for Asked {
     }
 }
 
-/// What is wrong with an expression: series or labels that nobody has.
+/// Whether a matcher, or a part of it, is for a value that nobody writes.
+fn is_in_vain(matcher: &Matcher) -> bool {
+    let parts = match matcher.op {
+        MatchOp::Re(_) | MatchOp::NotRe(_) => matcher.value.split('|').collect(),
+        MatchOp::Equal | MatchOp::NotEqual => vec![matcher.value.as_str()],
+    };
+    let all = OURS.iter().chain(&VALUES);
+    let values: Vec<&str> = all
+        .filter(|(label, _)| *label == matcher.name)
+        .flat_map(|(_, values)| *values)
+        .copied()
+        .collect();
+    let is_written = |part: &str| {
+        let part = Regex::new(&format!("^(?:{part})$")).unwrap();
+        values.iter().any(|value| part.is_match(value))
+    };
+    // What the dashboard's reader chooses is a variable.
+    let mut parts = parts.into_iter().filter(|part| !part.contains('$'));
+    !parts.all(is_written)
+}
+
+/// What is wrong with an expression: series, labels or values that nobody has.
 fn faults(expression: &str) -> Vec<String> {
     // Grafana's own words.
     let plain = expression.replace("$__rate_interval", "1m");
@@ -171,6 +213,8 @@ fn faults(expression: &str) -> Vec<String> {
         for matcher in &selector.matchers.matchers {
             if !labels.contains(&matcher.name) {
                 faults.push(format!("{:?} has no label {}", selector.name, matcher.name));
+            } else if is_in_vain(matcher) {
+                faults.push(format!("{:?} never has {matcher}", selector.name));
             }
         }
     }
@@ -259,6 +303,8 @@ fn a_series_or_label_that_nobody_has_is_found() {
     for fine in [
         "rate(http_requests_total{code=\"500\"}[$__rate_interval])",
         "sum by (pod) (up)",
+        "up{namespace=\"$namespace\",service=~\"$service.*\"}",
+        "http_requests_total{code=~\"4..|5..\"}",
     ] {
         assert_eq!(faults(fine), [""; 0]);
     }
@@ -270,7 +316,43 @@ fn a_series_or_label_that_nobody_has_is_found() {
         "tidegauge_upstream_requests",
         "tidegauge_rule_up{backend=\"default\"}",
         "sum(",
+        "tidegauge_query_results_total{freshness=\"failing\"}",
+        "tidegauge_upstream_requests_total{outcome!=\"success\"}",
+        "http_requests_total{code=~\"5..|error\"}",
+        "http_requests_total{route=\"/nowhere\"}",
     ] {
         assert_eq!(faults(wrong).len(), 1, "{wrong}");
+    }
+}
+
+/// One query that is answered, and one that Prometheus cannot answer: two series match each other.
+const RULES: &str = r#"
+externalRules:
+- query: max(shop_orders_waiting)
+  name: {as: answered}
+- query: shop_orders_waiting * on (namespace) shop_orders_waiting
+  name: {as: failing}
+"#;
+
+#[tokio::test]
+async fn a_server_writes_the_values_that_alerts_ask_for() {
+    let waiting = "shop_orders_waiting{pod=\"a\"} 1\nshop_orders_waiting{pod=\"b\"} 2\n";
+    let prometheus = Prometheus::holding(&history("", waiting, r#"namespace="shop""#)).await;
+    let objects = "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}";
+    let adapter = Adapter::standalone(objects, RULES, &prometheus.url, &[]).await;
+    let adapter = adapter.unwrap_or_else(|refusal| panic!("{}", refusal.stderr));
+    let path = "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop";
+    for (metric, fine) in [("answered", true), ("failing", false)] {
+        let answer = adapter.get(&format!("{path}/{metric}")).await;
+        assert_eq!(answer.status == 200, fine, "{}", answer.body);
+    }
+    let metrics = adapter.get("/metrics").await.body;
+    for (label, values) in OURS {
+        for value in values {
+            assert!(
+                metrics.contains(&format!("{label}=\"{value}\"")),
+                "{metrics}"
+            );
+        }
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use regex::Regex;
 use serde_json::{Value, json};
 use tidegauge::autoscale::{Settings, validate};
 
-use super::super::render::{example, example_with_adapter};
+use super::super::render::{example, example_by, example_with_adapter};
 use super::super::schema::fault;
 use super::super::security::refused;
 use super::super::{arguments, container, flag, list, of_kind, text, the};
@@ -302,4 +303,32 @@ fn everything_on_one_cluster_has_the_shops_rules_and_ones_own_images() {
     let monitors =
         of_kind(&objects, "ServiceMonitor").len() + of_kind(&objects, "PodMonitor").len();
     assert_eq!(monitors, 3);
+}
+
+/// As kube-prometheus-stack wants it, where it looks for its own label: without it nothing is scraped,
+/// and AdapterDown fires for ever.
+#[test]
+fn the_label_of_a_release_goes_onto_all_that_the_operator_reads() {
+    let hint = Regex::new("(?m)^# (labels:|- pairs: .*)$").unwrap();
+    let all = file("with-adapter.kustomization.yaml");
+    let objects = example_by(&hint.replace_all(&all, "$1"));
+    let monitoring = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n\
+                      resources: [tidegauge/manifests/example/monitoring]\n";
+    let by_itself = file("monitoring/kustomization.yaml");
+    let lines = by_itself.lines().filter_map(|it| hint.captures(it));
+    let lines: String = lines.map(|it| format!("{}\n", &it[1])).collect();
+    let parts = example_by(&format!("{monitoring}{lines}"));
+    for (objects, expected) in [(&objects, 4), (&parts, 3)] {
+        let read = ["ServiceMonitor", "PodMonitor", "PrometheusRule"];
+        let read = read.map(|kind| of_kind(objects, kind)).concat();
+        assert_eq!(read.len(), expected);
+        for object in read {
+            let release = &object["metadata"]["labels"]["release"];
+            assert_eq!(release, "kube-prometheus-stack", "{}", object["metadata"]);
+        }
+    }
+    // It is no part of what selects pods.
+    for deployment in of_kind(&objects, "Deployment") {
+        assert!(!deployment["spec"].to_string().contains("\"release\""));
+    }
 }
