@@ -5,7 +5,7 @@
 //! servers these tests stand on do what their names say, and `install` how they come here; `relist` and `sick` are about Prometheus, well
 //! and ill, `backends` about several of them, `enforced` about what one is held to; `cache` about what
 //! is remembered, `terms` about rules with terms of their own, `long` about queries that are too long;
-//! `resource` about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
+//! `readme` runs the commands of README; `resource` is about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
 //! at once, `widening` about what is; `autoscale` is about the subcommand; `discovery` and `openapi` keep documents as clients do; `tidy`
 //! reads the sources.
 
@@ -30,6 +30,7 @@ mod kubectl;
 mod long;
 mod manifests;
 mod openapi;
+mod readme;
 mod recorded;
 mod relist;
 mod resource;
