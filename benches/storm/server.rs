@@ -21,6 +21,18 @@ const START: Duration = Duration::from_secs(120);
 /// The rules of the Helm chart, which the benchmark of relists has.
 const CHART: &str = include_str!("../relist/rules.yaml");
 
+/// What the image is made of.
+const IMAGE: &str = include_str!("../../Dockerfile");
+
+/// The environment that our image sets, by name.
+fn of_image() -> Vec<(String, String)> {
+    let (_, last_stage) = IMAGE.rsplit_once("\nFROM ").unwrap();
+    let lines = last_stage.lines();
+    let set = lines.filter_map(|line| line.strip_prefix("ENV ")?.split_once('='));
+    set.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
 /// Who can be measured.
 #[derive(Clone)]
 pub struct Program {
@@ -28,6 +40,7 @@ pub struct Program {
     pub title: String,
     binary: PathBuf,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// One that runs. Dropping it ends it.
@@ -47,6 +60,7 @@ impl Program {
             title: title.to_owned(),
             binary: env!("CARGO_BIN_EXE_tidegauge").into(),
             flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
+            environment: of_image(),
         }
     }
 
@@ -56,6 +70,7 @@ impl Program {
             title: "peer".to_owned(),
             binary: path.into(),
             flags: flags.split_whitespace().map(str::to_owned).collect(),
+            environment: Vec::new(),
         }
     }
 
@@ -99,6 +114,7 @@ impl Program {
                 "--tls-private-key-file=tls.key",
             ])
             .args(&self.flags)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env_remove("KUBERNETES_SERVICE_HOST")
             .env_remove("KUBERNETES_SERVICE_PORT");
         let process = Process::start(command, &directory.path().join("stderr"));
