@@ -5,6 +5,7 @@
 //! stays: a typing error must not reach all replicas within a second. All stays as it is while etcd
 //! is away.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ const READ_AGAIN: Duration = Duration::from_secs(30);
 
 /// After a failure.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// After a change: a script that sets many keys is read once or twice, and not once for each.
+const SETTLES: Duration = Duration::from_millis(200);
 
 /// What the gateway may send at one time.
 const MOST_BYTES: usize = 1 << 20;
@@ -69,6 +73,9 @@ pub(crate) struct Etcd {
     dependency: Dependency,
     metrics: Arc<Metrics>,
 }
+
+/// The values that were not taken over when all was last read, by key.
+type Refused = HashMap<String, Vec<u8>>;
 
 /// etcd's v3 API in JSON: 64-bit numbers are strings, keys and values base64.
 #[derive(Deserialize)]
@@ -132,17 +139,22 @@ impl Etcd {
     /// Follows for ever.
     pub(crate) async fn follow(&self) {
         let mut away = false;
+        let mut refused = Refused::new();
         loop {
-            match self.read().await {
+            match self.read(&mut refused).await {
                 Ok(revision) => {
                     if std::mem::take(&mut away) {
                         tracing::info!("the configuration centre is back");
                     }
                     // Whatever ends the watch: all is read again, and what is read counts.
                     let changed = self.changed_after(revision);
-                    if let Ok(Err(error)) = tokio::time::timeout(READ_AGAIN, changed).await {
-                        tracing::debug!(%error, "the watch of the configuration ended");
-                        tokio::time::sleep(PAUSE).await;
+                    match tokio::time::timeout(READ_AGAIN, changed).await {
+                        Ok(Ok(())) => tokio::time::sleep(SETTLES).await,
+                        Ok(Err(error)) => {
+                            tracing::debug!(%error, "the watch of the configuration ended");
+                            tokio::time::sleep(PAUSE).await;
+                        }
+                        Err(_) => {}
                     }
                 }
                 Err(error) => {
@@ -194,7 +206,7 @@ impl Etcd {
     }
 
     /// Reads all, takes over what is good, and gives the revision that it was read at.
-    async fn read(&self) -> Result<i64, Unavailable> {
+    async fn read(&self, refused: &mut Refused) -> Result<i64, Unavailable> {
         let answer = async {
             let mut answer = self.post("/v3/kv/range", &self.keys()).await?;
             let mut bytes = Vec::new();
@@ -207,7 +219,7 @@ impl Etcd {
             Ok::<_, Trouble>((revision, range.kvs))
         };
         let (revision, pairs) = self.dependency.call("read", answer).await?;
-        self.apply(revision, &pairs);
+        self.apply(revision, &pairs, refused);
         Ok(revision)
     }
 
@@ -235,7 +247,8 @@ impl Etcd {
         Ok(())
     }
 
-    fn apply(&self, revision: i64, pairs: &[KeyValue]) {
+    fn apply(&self, revision: i64, pairs: &[KeyValue], refused: &mut Refused) {
+        let refused_before = std::mem::take(refused);
         let before = self.live.load();
         let mut now = Configuration::default();
         for pair in pairs {
@@ -246,9 +259,13 @@ impl Etcd {
             let key = String::from_utf8_lossy(&key);
             let key = key.strip_prefix(&self.prefix).unwrap_or(&key);
             if let Err((label, why)) = set(&mut now, &before, key, &value) {
-                tracing::warn!(key, why, "a value of the configuration is not taken over");
-                let rejected = &self.metrics.configuration_rejected;
-                rejected.get_or_create(&KeyLabel { key: label }).inc();
+                // All is read again and again: what is wrong is told when it became so.
+                if refused_before.get(key) != Some(&value) {
+                    tracing::warn!(key, why, "a value of the configuration is not taken over");
+                    let rejected = &self.metrics.configuration_rejected;
+                    rejected.get_or_create(&KeyLabel { key: label }).inc();
+                }
+                refused.insert(key.to_owned(), value);
             }
         }
         let changes = [

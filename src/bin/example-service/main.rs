@@ -70,8 +70,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    #[expect(clippy::disallowed_methods, reason = "settings are the environment")]
-    let settings = match Settings::read(&|name| std::env::var(name).ok()) {
+    let settings = match Settings::read(&|name| std::env::var_os(name)) {
         Ok(settings) => settings,
         Err(wrong) => {
             eprintln!("example-service cannot start with these settings (see --help):\n{wrong}");

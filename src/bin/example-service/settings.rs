@@ -4,6 +4,7 @@
 //! checks follow from it, and a service with a wrong setting does not start at all: better than to
 //! find out at the first request that needs it.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -124,7 +125,7 @@ impl Settings {
     ///
     /// # Errors
     /// Every wrong setting by name, one a line.
-    pub(crate) fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Settings, String> {
+    pub(crate) fn read(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Settings, String> {
         let mut reader = Reader {
             lookup,
             wrong: Vec::new(),
@@ -180,13 +181,13 @@ pub(crate) fn help() -> String {
 }
 
 struct Reader<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<String>,
+    lookup: &'a dyn Fn(&str) -> Option<OsString>,
     wrong: Vec<String>,
 }
 
 impl Reader<'_> {
     /// An empty variable is one that is not set: templates of manifests leave such behind.
-    fn value(&self, name: &str) -> Option<String> {
+    fn value(&self, name: &str) -> Option<OsString> {
         (self.lookup)(name).filter(|value| !value.is_empty())
     }
 
@@ -201,7 +202,10 @@ impl Reader<'_> {
     }
 
     fn read_optional<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
-        match parse(&self.value(name)?) {
+        let value = self.value(name)?;
+        // What is not shown may be a password.
+        let text = (value.to_str()).ok_or_else(|| "is no UTF-8 (not shown)".to_owned());
+        match text.and_then(parse) {
             Ok(value) => Some(value),
             Err(why) => {
                 self.wrong.push(format!("{name}: {why}"));
@@ -252,6 +256,10 @@ fn database(url: &str) -> Result<tokio_postgres::Config, String> {
 
 fn etcd(url: &str) -> Result<reqwest::Url, String> {
     match reqwest::Url::parse(url) {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => Err(
+            "has a user or a password, and etcd takes none from a URL: leave them out (not shown)"
+                .to_owned(),
+        ),
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         _ => Err("is no URL as http://HOST:2379 (not shown: it may hold a password)".to_owned()),
     }
@@ -323,69 +331,4 @@ fn log_level(text: &str) -> Result<tracing::Level, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(pairs: &[(&str, &str)]) -> Result<Settings, String> {
-        let lookup = |name: &str| {
-            let found = pairs.iter().find(|pair| pair.0 == name);
-            found.map(|pair| pair.1.to_owned())
-        };
-        Settings::read(&lookup)
-    }
-
-    #[test]
-    fn every_default_is_valid_and_help_lists_every_setting() {
-        let settings = read(&[]).unwrap();
-        assert_eq!(settings.shutdown_grace, Duration::from_secs(10));
-        assert!(settings.redis.is_none() && settings.database.is_none());
-        for (name, _, _) in SETTINGS {
-            assert!(help().contains(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn all_wrong_settings_are_named_at_once_and_no_password_is_shown() {
-        let wrong = read(&[
-            ("LISTEN_ADDRESS", "8080"),
-            ("ROLE", "cook"),
-            ("REDIS_URL", "http://:hunter2@cache"),
-            ("DATABASE_URL", "hunter2"),
-            ("CONFIG_ETCD_URL", "ftp://root:hunter2@etcd"),
-            ("SESSION_TTL", "-3s"),
-            ("SHUTDOWN_GRACE", "11m"),
-            ("MAX_IN_FLIGHT", "0"),
-            ("COOKIE_SECURE", "yes"),
-            ("LOG_FORMAT", "xml"),
-            ("LOG_LEVEL", "loud"),
-        ]);
-        let wrong = wrong.err().unwrap();
-        let names: Vec<&str> = wrong.lines().filter_map(|l| l.split(':').next()).collect();
-        let expected = [
-            "LISTEN_ADDRESS",
-            "ROLE",
-            "REDIS_URL",
-            "DATABASE_URL",
-            "CONFIG_ETCD_URL",
-            "SESSION_TTL",
-            "MAX_IN_FLIGHT",
-            "SHUTDOWN_GRACE",
-            "COOKIE_SECURE",
-            "LOG_FORMAT",
-            "LOG_LEVEL",
-        ];
-        assert_eq!(names, expected, "{wrong}");
-        assert!(!wrong.contains("hunter2"), "{wrong}");
-    }
-
-    #[test]
-    fn a_worker_without_a_database_is_refused() {
-        let wrong = read(&[("ROLE", "worker"), ("DATABASE_URL", "")]);
-        assert!(wrong.err().unwrap().contains("DATABASE_URL is not set"));
-        let right = read(&[
-            ("ROLE", "worker"),
-            ("DATABASE_URL", "postgres://shop@db/shop"),
-        ]);
-        assert_eq!(right.ok().map(|settings| settings.role), Some(Role::Worker));
-    }
-}
+mod tests;
