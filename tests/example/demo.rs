@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::poll;
@@ -59,12 +60,8 @@ impl Demo {
         self.folder.path().join("tmp")
     }
 
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill")
-            .args([format!("-{name}"), pid])
-            .status();
-        assert!(sent.unwrap().success());
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for its end, and then until nothing of it is left; what it wrote, and into which folder.
@@ -160,7 +157,7 @@ async fn the_demo_keeps_what_it_claims_and_leaves_only_its_picture() {
 #[tokio::test]
 async fn a_demo_that_is_interrupted_leaves_nothing() {
     let demo = Demo::running().await;
-    demo.signal("INT");
+    demo.signal(Signal::INT);
     let (output, folder) = demo.end(SOON).await;
     assert_eq!(output.status.code(), Some(130));
     assert_eq!(files(folder.path()), ["tmp"]);
@@ -170,7 +167,7 @@ async fn a_demo_that_is_interrupted_leaves_nothing() {
 #[tokio::test]
 async fn a_demo_that_is_killed_leaves_nothing() {
     let demo = Demo::running().await;
-    demo.signal("KILL");
+    demo.signal(Signal::KILL);
     let (output, folder) = demo.end(SOON).await;
     assert_eq!(output.status.code(), None);
     assert_eq!(files(folder.path()), ["tmp"]);

@@ -65,6 +65,25 @@ async fn a_full_cart_is_full_in_redis_as_well_and_an_order_takes_only_its_own() 
     assert_eq!(customer.add("s50", 1).await.unwrap().code, 200);
 }
 
+/// Of two steps the second may fail, and what was done is told as if it was not.
+#[tokio::test]
+async fn to_put_into_a_cart_and_to_see_it_is_one_step() {
+    let redis = Server::start(Kind::Redis).await;
+    let service = Service::start(&[("REDIS_URL", &redis.url())]).await;
+    let customer = Customer::new(&service.shop).await;
+    let client = redis::Client::open(redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut reset = redis::cmd("CONFIG");
+    reset.arg("RESETSTAT");
+    reset.exec_async(&mut connection).await.unwrap();
+    let cart = customer.add("tea", 2).await.unwrap().json();
+    assert_eq!(cart, serde_json::json!({"items": {"tea": 2}}));
+    let mut info = redis::cmd("INFO");
+    info.arg("commandstats");
+    let info: String = info.query_async(&mut connection).await.unwrap();
+    assert!(info.contains("cmdstat_eval:calls=1,"), "{info}");
+}
+
 /// What works without Redis goes on; what does not says so, and is there again with it.
 #[tokio::test]
 async fn redis_away_is_degraded_and_no_more_and_its_return_ends_it() {

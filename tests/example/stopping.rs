@@ -13,7 +13,7 @@ async fn end(service: &mut Service) -> Option<i32> {
 
 #[tokio::test]
 async fn it_is_not_ready_at_once_and_serves_on_until_nobody_comes() {
-    let mut service = Service::start(&[("SHUTDOWN_GRACE", "9s")]).await;
+    let mut service = Service::start(&[("SHUTDOWN_GRACE", "5s")]).await;
     service.until_ready_says(200, "ok").await;
     let client = client();
     let get = |path: &str| Answer::of(client.get(format!("{}{path}", service.shop)));
@@ -29,17 +29,19 @@ async fn it_is_not_ready_at_once_and_serves_on_until_nobody_comes() {
     // Nodes that do not know it yet send requests here. They are told to look for another.
     let late = get("/").await.unwrap();
     assert_eq!((late.code, late.header("connection")), (200, "close"));
-    // A request that is open at the end of that time is answered.
-    let slow = get("/burn?time=2s");
-    let open = tokio::spawn(slow);
-    poll::until("nobody listens", SOON, async || match get("/").await {
+    // A request that is open at the end of that time is answered. It takes longer than that time.
+    let open = async {
+        let answer = get("/burn?time=2s").await;
+        (answer, service.log())
+    };
+    let nobody = poll::until("nobody listens", SOON, async || match get("/").await {
         Err(_) => Ok(()),
         Ok(answer) if answer.code == 200 => Err("it answers".to_owned()),
         Ok(answer) => panic!("{answer:?}"),
-    })
-    .await;
-    let answer = open.await.unwrap();
+    });
+    let ((answer, log), ()) = tokio::join!(open, nobody);
     assert_eq!(answer.unwrap().code, 200);
+    assert!(log.contains("no new requests"), "it was not drained: {log}");
     assert_eq!(end(&mut service).await, Some(0));
     let log = service.log();
     assert!(log.contains("all that was begun is done"), "{log}");

@@ -28,6 +28,9 @@ use crate::stop::{Phase, Stop};
 
 const EVERY: Duration = Duration::from_secs(1);
 
+/// A report that is older than this says nothing of now: whoever asks has stopped, or hangs.
+const KNOWN_FOR: Duration = Duration::from_secs(5);
+
 /// For the answer of a dependency. Longer is not healthy.
 const BUDGET: Duration = Duration::from_millis(300);
 
@@ -54,6 +57,8 @@ struct Finding {
 /// All of it, as `/healthz` shows it.
 #[derive(Clone, Debug, Serialize)]
 struct Report {
+    #[serde(skip)]
+    at: Instant,
     status: Status,
     dependencies: BTreeMap<&'static str, Finding>,
     /// Whether any number of replicas gives the same answers.
@@ -78,6 +83,7 @@ impl Health {
     pub(crate) fn new(parts: &Parts, role: Role, stop: Stop) -> Health {
         let budget = |name| Dependency::new(name, BUDGET, &parts.metrics);
         let first = Report {
+            at: Instant::now(),
             status: Status::Failed,
             dependencies: BTreeMap::new(),
             scalable: false,
@@ -167,6 +173,7 @@ impl Health {
             .into_iter()
             .filter_map(|(name, found)| Some((name, found?)));
         Report {
+            at: Instant::now(),
             status,
             dependencies: named.collect(),
             scalable: reason.is_none(),
@@ -194,21 +201,28 @@ impl Health {
 
     /// The status and a line on it.
     pub(crate) fn ready(&self) -> (Status, String) {
+        let last = self.last.load();
+        match self.wrong_here(&last) {
+            None => (last.status, last.text()),
+            Some(wrong) => (Status::Failed, format!("failed: {wrong}")),
+        }
+    }
+
+    /// What is wrong with this replica, whatever it depends on.
+    fn wrong_here(&self, last: &Report) -> Option<&'static str> {
         match self.stop.phase() {
-            Phase::Serving => {
-                let last = self.last.load();
-                (last.status, last.text())
-            }
-            _ => (Status::Failed, "failed: stopping".to_owned()),
+            Phase::Serving if last.at.elapsed() < KNOWN_FOR => None,
+            Phase::Serving => Some("the health is not looked at any more"),
+            _ => Some("stopping"),
         }
     }
 
     /// The status and a JSON object.
     pub(crate) fn details(&self) -> (Status, serde_json::Value) {
         let mut report = Report::clone(&self.last.load());
-        if self.stop.phase() > Phase::Serving {
+        if let Some(wrong) = self.wrong_here(&report) {
             report.status = Status::Failed;
-            report.reason = Some("stopping");
+            report.reason = Some(wrong);
         }
         let text = serde_json::json!(report);
         (report.status, text)
@@ -250,5 +264,29 @@ async fn timed(ping: impl Future<Output = Result<(), Unavailable>>) -> Finding {
             latency_ms,
             error: Some(unavailable.reason),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+    use crate::stop::Stopper;
+
+    #[tokio::test]
+    async fn a_report_that_is_old_is_not_health() {
+        let settings = Settings::read(&|_| None).unwrap();
+        let parts = Parts::new(&settings).unwrap();
+        let (_stopper, stop) = Stopper::new().unwrap();
+        let health = Health::new(&parts, Role::Web, stop);
+        let mut report = health.ask().await;
+        health.last.store(Arc::new(report.clone()));
+        assert_eq!(health.ready().0, Status::Ok);
+        report.at = Instant::now().checked_sub(KNOWN_FOR).unwrap();
+        health.last.store(Arc::new(report));
+        let (status, text) = health.ready();
+        assert_eq!(status, Status::Failed);
+        assert_eq!(text, "failed: the health is not looked at any more");
+        assert_eq!(health.details().1["status"], "failed");
     }
 }

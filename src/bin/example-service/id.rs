@@ -7,6 +7,12 @@ pub(crate) fn random() -> String {
     hex(&bytes)
 }
 
+/// Whether `text` can be a name of ours at all. What cannot is not even looked up.
+pub(crate) fn is_ours(text: &str) -> bool {
+    let digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == 32 && text.bytes().all(digit)
+}
+
 /// A digest of a name that is as good as a password.
 pub(crate) fn digest(name: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());

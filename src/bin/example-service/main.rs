@@ -34,6 +34,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 
 use configuration::{Etcd, Live};
 use health::Health;
@@ -122,7 +124,8 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     };
     let parts = Parts::new(&settings)?;
     let health = Arc::new(Health::new(&parts, settings.role, stop.clone()));
-    follow(&parts, &health);
+    let mut tasks = JoinSet::new();
+    follow(&mut tasks, &parts, &health);
     let limits = Limits {
         connections: settings.max_connections,
         max_age: settings.connection_max_age,
@@ -131,7 +134,8 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let routes = admin::router(Arc::clone(&parts.metrics), health);
     // It answers to the very end, for that this replica is not ready any more is to be seen.
     let (leaving, until) = (stop.clone(), Phase::Gone);
-    tokio::spawn(serve::serve(admin, routes, limits, leaving, until));
+    let serving = serve::serve(admin, routes, limits, leaving, until);
+    tasks.spawn(named("the admin port", serving));
     let worker = Worker {
         metrics: Arc::clone(&parts.metrics),
         ship_duration: settings.ship_duration,
@@ -140,40 +144,67 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let grace = settings.shutdown_grace;
     let orders = Arc::clone(&parts.orders);
     let shipping = async move { worker.ship(&orders).await };
-    let work = match listener {
+    let open_orders = TaskTracker::new();
+    let mut work = match listener {
         None => tokio::spawn(shipping),
         Some(listener) => {
             tracing::info!("listening on http://{}", listener.local_addr()?);
             // Orders of this process are shipped here, for nobody else could.
             if parts.orders.are_here() {
-                tokio::spawn(shipping);
+                tasks.spawn(named("the shipping", shipping));
             }
-            let routes = shop::router(Arc::new(Shop::new(parts, &settings)));
+            let shop = Shop::new(parts, &settings, open_orders.clone());
+            let routes = shop::router(Arc::new(shop));
             let until = Phase::Draining;
             tokio::spawn(serve::serve(listener, routes, limits, stop, until))
         }
     };
-    stopper.asked().await;
+    // None of them ends by itself. Without one of them this is a replica that looks well and is not.
+    let ended = tokio::select! {
+        () = stopper.asked() => None,
+        Some(ended) = tasks.join_next() => Some(ended.unwrap_or("a task of it")),
+        _ = &mut work => Some("the work"),
+    };
+    if let Some(task) = ended {
+        tracing::error!("{task} has ended by itself: stopping");
+    }
     let done = async {
-        if let Err(error) = work.await {
-            tracing::error!(%error, "the work has ended by itself");
+        if !work.is_finished()
+            && let Err(error) = work.await
+        {
+            tracing::error!(%error, "the work has broken");
         }
+        // Those whose client hung up have no connection that is waited for.
+        open_orders.close();
+        open_orders.wait().await;
     };
     match stopper.leave(grace, done).await {
         true => tracing::info!("stopped: all that was begun is done"),
         false => tracing::warn!("stopped: not all that was begun is done"),
     }
-    Ok(())
+    match ended {
+        None => Ok(()),
+        Some(task) => anyhow::bail!("{task} has ended by itself"),
+    }
+}
+
+/// A task that says which one it was when it ends.
+async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
+    task.await;
+    name
 }
 
 /// Begins what goes on beside the requests: health, the number of orders, the configuration.
-fn follow(parts: &Parts, health: &Arc<Health>) {
+fn follow(tasks: &mut JoinSet<&'static str>, parts: &Parts, health: &Arc<Health>) {
     let health = Arc::clone(health);
-    tokio::spawn(async move { health.watch().await });
+    let watch = async move { health.watch().await };
+    tasks.spawn(named("the health check", watch));
     let (orders, metrics) = (Arc::clone(&parts.orders), Arc::clone(&parts.metrics));
-    tokio::spawn(async move { orders.count_waiting(&metrics.orders_waiting).await });
+    let count = async move { orders.count_waiting(&metrics.orders_waiting).await };
+    tasks.spawn(named("the count of orders", count));
     if let Some(etcd) = parts.etcd.clone() {
-        tokio::spawn(async move { etcd.follow().await });
+        let follow = async move { etcd.follow().await };
+        tasks.spawn(named("the configuration", follow));
     }
 }
 

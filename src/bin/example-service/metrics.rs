@@ -186,7 +186,8 @@ impl Collector for OrdersWaiting {
             return Ok(());
         };
         let gauge = ConstGauge::new(waiting);
-        let help = "Orders not shipped yet, of the whole shop; absent while nobody knows";
+        let help = "Orders not shipped yet, of the whole shop, counted up to 10000 in a database; absent \
+                    while nobody knows";
         let metric =
             encoder.encode_descriptor("shop_orders_waiting", help, None, gauge.metric_type())?;
         gauge.encode(metric)
@@ -234,16 +235,23 @@ fn resident_bytes() -> Option<u64> {
 /// proc(5): field 22 of `stat` counts clock ticks from the boot, whose time `/proc/stat` has.
 fn start_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // Field 2 is the program's name in brackets, which may hold spaces.
-    let after_name = stat.rsplit_once(") ")?.1;
-    let ticks: u32 = after_name.split(' ').nth(22 - 3)?.parse().ok()?;
-    let per_second = u32::try_from(rustix::param::clock_ticks_per_second()).ok()?;
+    let per_second = rustix::param::clock_ticks_per_second();
+    let after_boot = start_after_boot(&stat, per_second)?;
     let system = std::fs::read_to_string("/proc/stat").ok()?;
     let boot = system
         .lines()
         .find_map(|line| line.strip_prefix("btime "))?;
     let boot: f64 = boot.parse().ok()?;
-    Some(boot + f64::from(ticks) / f64::from(per_second))
+    Some(boot + after_boot.as_secs_f64())
+}
+
+fn start_after_boot(stat: &str, per_second: u64) -> Option<Duration> {
+    // Field 2 is the program's name in brackets, which may hold spaces.
+    let after_name = stat.rsplit_once(") ")?.1;
+    let ticks: u64 = after_name.split(' ').nth(22 - 3)?.parse().ok()?;
+    let rest = ticks.checked_rem(per_second)?.checked_mul(1_000_000_000)?;
+    let rest = Duration::from_nanos(rest.checked_div(per_second)?);
+    Duration::from_secs(ticks.checked_div(per_second)?).checked_add(rest)
 }
 
 #[cfg(test)]
@@ -260,6 +268,13 @@ mod tests {
         let last = Instant::now().checked_sub(WAITING_KNOWN_FOR).unwrap();
         *metrics.orders_waiting.0.lock().unwrap() = Some((last, 7));
         assert!(!metrics.text().unwrap().contains("shop_orders_waiting"));
+    }
+
+    #[test]
+    fn a_machine_may_run_for_years() {
+        let stat = format!("1 (a b) c) S {}8589934650 0", "0 ".repeat(18));
+        let start = start_after_boot(&stat, 100).unwrap();
+        assert_eq!(start, Duration::from_millis(85_899_346_500));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::dependency::Unavailable;
 use crate::id;
 use crate::metrics::OrdersWaiting;
 use crate::postgres::Postgres;
-use crate::sessions::Cart;
+use crate::sessions::{Cart, Items};
 
 /// How many orders this process keeps itself.
 const MOST_HERE: usize = 100_000;
@@ -37,16 +37,30 @@ pub(crate) const SCHEMA: &str = "
 
 const PLACE: &str = "
     INSERT INTO orders (id, customer, idempotency_key, items) VALUES ($1, $2, $3, $4::text::jsonb)
-    ON CONFLICT (customer, idempotency_key) DO NOTHING";
-const BY_KEY: &str = "SELECT id FROM orders WHERE customer = $1 AND idempotency_key = $2";
+    ON CONFLICT DO NOTHING";
+/// What a key, or else a cart, has become.
+const PLACED: &str = "
+    SELECT id, items::text, idempotency_key FROM orders
+    WHERE customer = $1 AND (idempotency_key = $2 OR id = $3)
+    ORDER BY idempotency_key = $2 DESC NULLS LAST LIMIT 1";
 const BY_ID: &str = "SELECT items::text, shipped_at IS NOT NULL FROM orders WHERE id = $1";
-const WAITING: &str = "SELECT count(*) FROM orders WHERE shipped_at IS NULL";
+/// Up to what no number of workers is for: to count a backlog that grows, every two seconds and for
+/// each replica, makes it grow faster.
+const WAITING: &str = "
+    SELECT count(*) FROM (SELECT 1 FROM orders WHERE shipped_at IS NULL LIMIT 10000) AS waiting";
 
 /// An order as its customer sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
-    pub items: Cart,
+    pub items: Items,
     pub shipped: bool,
+}
+
+/// The cart that an order was made of, and the client's key of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed {
+    pub key: Option<String>,
+    pub cart: Cart,
 }
 
 /// Whose order it is: a digest of the session, for a session's name is as good as a password and
@@ -94,17 +108,17 @@ impl Orders {
         }
     }
 
-    /// Stores an order durably and gives its name, or that of the one that `key` had placed before;
-    /// `true`: it is new.
+    /// Stores an order durably, once for each key and once for each cart: gives the one that `key`
+    /// or this cart had become before, if there is one. That may be by another key.
     pub(crate) async fn place(
         &self,
         customer: &Customer,
         key: Option<&str>,
-        items: &Cart,
-    ) -> Result<(String, bool), Unavailable> {
+        cart: &Cart,
+    ) -> Result<Placed, Unavailable> {
         match self {
-            Orders::Here(here) => here.place(customer, key, items),
-            Orders::Postgres(postgres) => postgres.place(customer, key, items).await,
+            Orders::Here(here) => here.place(customer, key, cart),
+            Orders::Postgres(postgres) => postgres.place(customer, key, cart).await,
         }
     }
 
@@ -113,10 +127,10 @@ impl Orders {
         &self,
         customer: &Customer,
         key: &str,
-    ) -> Result<Option<String>, Unavailable> {
+    ) -> Result<Option<Placed>, Unavailable> {
         match self {
             Orders::Here(here) => Ok(here.placed(customer, key)),
-            Orders::Postgres(postgres) => postgres.placed(customer, key).await,
+            Orders::Postgres(postgres) => postgres.placed(customer, Some(key), "").await,
         }
     }
 
@@ -150,26 +164,47 @@ struct Stored {
     by_key: HashMap<(Customer, String), String>,
 }
 
+impl Stored {
+    /// An order that is here, which the client calls `key`.
+    fn placed(&self, id: &str, key: Option<&str>) -> Option<Placed> {
+        let order = self.orders.get(id)?;
+        let cart = Cart {
+            order: id.to_owned(),
+            items: order.items.clone(),
+        };
+        Some(Placed {
+            key: key.map(ToOwned::to_owned),
+            cart,
+        })
+    }
+}
+
 impl Here {
     fn stored(&self) -> MutexGuard<'_, Stored> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn placed(&self, customer: &Customer, key: &str) -> Option<String> {
-        let by_key = (customer.clone(), key.to_owned());
-        self.stored().by_key.get(&by_key).cloned()
+    fn placed(&self, customer: &Customer, key: &str) -> Option<Placed> {
+        let stored = self.stored();
+        let id = stored.by_key.get(&(customer.clone(), key.to_owned()))?;
+        stored.placed(id, Some(key))
     }
 
     fn place(
         &self,
         customer: &Customer,
         key: Option<&str>,
-        items: &Cart,
-    ) -> Result<(String, bool), Unavailable> {
+        cart: &Cart,
+    ) -> Result<Placed, Unavailable> {
         let mut stored = self.stored();
         let by_key = key.map(|key| (customer.clone(), key.to_owned()));
-        if let Some(placed) = by_key.as_ref().and_then(|key| stored.by_key.get(key)) {
-            return Ok((placed.clone(), false));
+        let before = by_key.as_ref().and_then(|key| stored.by_key.get(key));
+        if let Some(placed) = before.and_then(|id| stored.placed(id, key)) {
+            return Ok(placed);
+        }
+        // By whichever key that was, it was another one.
+        if let Some(placed) = stored.placed(&cart.order, None) {
+            return Ok(placed);
         }
         if stored.orders.len() >= MOST_HERE {
             return Err(Unavailable {
@@ -177,16 +212,18 @@ impl Here {
                 reason: format!("{MOST_HERE} orders are all that this process keeps"),
             });
         }
-        let id = id::random();
         let order = Order {
-            items: items.clone(),
+            items: cart.items.clone(),
             shipped: false,
         };
-        stored.orders.insert(id.clone(), order);
+        stored.orders.insert(cart.order.clone(), order);
         if let Some(key) = by_key {
-            stored.by_key.insert(key, id.clone());
+            stored.by_key.insert(key, cart.order.clone());
         }
-        Ok((id, true))
+        Ok(Placed {
+            key: key.map(ToOwned::to_owned),
+            cart: cart.clone(),
+        })
     }
 
     /// Ships one that waits, if there is one.
@@ -210,37 +247,50 @@ impl InPostgres {
         &self,
         customer: &Customer,
         key: Option<&str>,
-        items: &Cart,
-    ) -> Result<(String, bool), Unavailable> {
-        let id = id::random();
+        cart: &Cart,
+    ) -> Result<Placed, Unavailable> {
+        let (id, customer_name) = (cart.order.clone(), customer.0.clone());
+        let key = key.map(ToOwned::to_owned);
+        let (own_key, items) = (key.clone(), serde_json::json!(cart.items).to_string());
         // One statement is one transaction: when it is answered, it is committed.
-        let stored = self.0.ask("place", |client| {
-            let items = serde_json::json!(items).to_string();
-            let id = &id;
-            async move {
-                let values = texts(&[id, &customer.0, &key, &items]);
-                client.execute_typed(PLACE, &values).await
-            }
+        let stored = self.0.ask("place", |client| async move {
+            let values = texts(&[&id, &customer_name, &own_key, &items]);
+            client.execute_typed(PLACE, &values).await
         });
         if stored.await? == 1 {
-            return Ok((id, true));
+            let cart = cart.clone();
+            return Ok(Placed { key, cart });
         }
-        match self.placed(customer, key.unwrap_or_default()).await? {
-            Some(id) => Ok((id, false)),
-            None => Err(self.0.unavailable("an order has vanished")),
-        }
+        let placed = self.placed(customer, key.as_deref(), &cart.order).await?;
+        placed.ok_or_else(|| self.0.unavailable("an order has vanished"))
     }
 
-    async fn placed(&self, customer: &Customer, key: &str) -> Result<Option<String>, Unavailable> {
-        let found = self.0.ask("find_by_key", |client| async move {
-            let values = texts(&[&customer.0, &key]);
-            let row = client.query_typed_opt(BY_KEY, &values).await?;
-            row.map(|row| row.try_get(0)).transpose()
+    async fn placed(
+        &self,
+        customer: &Customer,
+        key: Option<&str>,
+        id: &str,
+    ) -> Result<Option<Placed>, Unavailable> {
+        let (customer, id) = (customer.0.clone(), id.to_owned());
+        let key = key.map(ToOwned::to_owned);
+        let found = self.0.ask("find_placed", |client| async move {
+            let values = texts(&[&customer, &key, &id]);
+            let row = client.query_typed_opt(PLACED, &values).await?;
+            row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+                .transpose()
         });
-        found.await
+        let found: Option<(String, String, Option<String>)> = found.await?;
+        let placed = found.map(|(order, items, key)| {
+            let items = serde_json::from_str(&items)?;
+            let cart = Cart { order, items };
+            Ok(Placed { key, cart })
+        });
+        let unread = |error: serde_json::Error| self.0.unavailable(error);
+        placed.transpose().map_err(unread)
     }
 
     async fn find(&self, id: &str) -> Result<Option<Order>, Unavailable> {
+        let id = id.to_owned();
         let found = self.0.ask("find", |client| async move {
             let row = client.query_typed_opt(BY_ID, &texts(&[&id])).await?;
             row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))

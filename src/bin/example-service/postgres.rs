@@ -9,7 +9,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -20,6 +20,11 @@ use crate::orders::SCHEMA;
 /// For one statement, with waiting for the connection.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+
+/// Statements that have no answer yet, with those that nobody waits for any more: what is sent
+/// cannot be taken back. More would wait longer than anybody waits for them, so one more is refused
+/// at once; a queue without an end stays long after the load that has filled it.
+const MOST_OPEN: usize = 64;
 
 /// After a failed try the next callers hear of it at once: a thousand requests that each try for
 /// themselves keep a database from getting up.
@@ -33,6 +38,7 @@ const OPTIONS: &str = "-c synchronous_commit=on -c statement_timeout=2000 \
 
 /// All replicas may come at the same time to a database without tables, and `IF NOT EXISTS` alone
 /// does not keep two of them apart.
+const IS_THERE: &str = "SELECT to_regclass('orders_waiting') IS NOT NULL";
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7366213)";
 
 /// The one connection.
@@ -41,6 +47,7 @@ pub(crate) struct Postgres {
     tls: MakeRustlsConnect,
     dependency: Dependency,
     connection: Arc<Mutex<Connection>>,
+    places: Arc<Semaphore>,
 }
 
 enum Connection {
@@ -56,6 +63,10 @@ pub(crate) enum Failure {
     Connect(String),
     #[error("no connection within {CONNECT_WITHIN:?}")]
     TooSlow,
+    #[error("{MOST_OPEN} statements wait for their answers")]
+    Full,
+    #[error("the statement ended without an answer")]
+    Broken,
     #[error(transparent)]
     Statement(#[from] tokio_postgres::Error),
 }
@@ -80,6 +91,7 @@ impl Postgres {
             tls: MakeRustlsConnect::new(tls),
             dependency: Dependency::new("postgres", ANSWER_WITHIN, metrics),
             connection: Arc::new(Mutex::new(Connection::None)),
+            places: Arc::new(Semaphore::new(MOST_OPEN)),
         })
     }
 
@@ -91,25 +103,45 @@ impl Postgres {
     /// Does one thing with the connection.
     ///
     /// # Errors
-    /// When there is no connection, or the statement fails, or both take too long. Then nobody
-    /// knows whether it was done: a statement must be such that it can be asked again.
+    /// When too many are asked already, or there is no connection, or the statement fails, or both
+    /// take too long. Then nobody knows whether it was done: a statement must be such that it can
+    /// be asked again.
     pub(crate) async fn ask<T, F>(
         self: &Arc<Self>,
         operation: &'static str,
-        statement: impl FnOnce(Arc<Client>) -> F,
+        statement: impl FnOnce(Arc<Client>) -> F + Send + 'static,
     ) -> Result<T, Unavailable>
     where
-        F: Future<Output = Result<T, tokio_postgres::Error>>,
+        T: Send + 'static,
+        F: Future<Output = Result<T, tokio_postgres::Error>> + Send,
     {
-        let answer = async { Ok::<_, Failure>(statement(self.client().await?).await?) };
-        self.dependency.call(operation, answer).await
+        self.dependency.call(operation, self.send(statement)).await
+    }
+
+    async fn send<T, F>(
+        self: &Arc<Self>,
+        statement: impl FnOnce(Arc<Client>) -> F + Send + 'static,
+    ) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, tokio_postgres::Error>> + Send,
+    {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| Failure::Full)?;
+        let this = Arc::clone(self);
+        // A task of its own, for it keeps its place until the answer, whoever waits for that.
+        let answer = tokio::spawn(async move {
+            let answer = statement(this.client().await?).await;
+            drop(place);
+            Ok(answer?)
+        });
+        answer.await.unwrap_or(Err(Failure::Broken))
     }
 
     /// Asks for nothing but an answer, within `dependency`'s time.
     pub(crate) async fn ping(self: &Arc<Self>, dependency: &Dependency) -> Result<(), Unavailable> {
-        let answer =
-            async { Ok::<_, Failure>(self.client().await?.batch_execute("SELECT 1").await?) };
-        dependency.call("ping", answer).await
+        let ping = |client: Arc<Client>| async move { client.batch_execute("SELECT 1").await };
+        dependency.call("ping", self.send(ping)).await
     }
 
     /// The connection, made now if there is none. Who comes while it is made waits for it.
@@ -160,6 +192,10 @@ impl Postgres {
                 tracing::warn!(error, "lost the connection to PostgreSQL");
             }
         });
+        // Making what is there already waits for all that write, and holds up those behind it.
+        if client.query_typed_one(IS_THERE, &[]).await?.try_get(0)? {
+            return Ok(client);
+        }
         let transaction = client.transaction().await?;
         transaction.batch_execute(LOCK).await?;
         transaction.batch_execute(SCHEMA).await?;

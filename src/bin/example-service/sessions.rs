@@ -25,7 +25,15 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
 /// Quantities by SKU.
-pub(crate) type Cart = BTreeMap<String, u32>;
+pub(crate) type Items = BTreeMap<String, u32>;
+
+/// What a customer has chosen, and the name that the order of it will have. Two requests that read
+/// one cart so place one order; and what an order has taken, it cannot take a second time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cart {
+    pub order: String,
+    pub items: Items,
+}
 
 /// Why there is no cart.
 #[derive(Debug, thiserror::Error)]
@@ -90,15 +98,21 @@ impl Sessions {
         }
     }
 
-    /// Puts `quantity` more of `sku` into the cart.
-    pub(crate) async fn add(&self, session: &str, sku: &str, quantity: u32) -> Result<(), Trouble> {
+    /// Puts `quantity` more of `sku` into the cart, and gives what is in it then.
+    pub(crate) async fn add(
+        &self,
+        session: &str,
+        sku: &str,
+        quantity: u32,
+    ) -> Result<Items, Trouble> {
         match self {
             Sessions::Here(here) => here.add(session, sku, quantity),
             Sessions::Redis(redis) => redis.add(session, sku, quantity).await,
         }
     }
 
-    /// Takes what was ordered out of the cart, and leaves what was put there meanwhile.
+    /// Takes what was ordered out of the cart, and leaves what was put there meanwhile. Nothing
+    /// when that order has done so before.
     pub(crate) async fn take(&self, session: &str, ordered: &Cart) -> Result<(), Trouble> {
         match self {
             Sessions::Here(here) => here.take(session, ordered),
@@ -129,7 +143,11 @@ impl Here {
                 reason: format!("{MOST_HERE} sessions are all that this process keeps"),
             }));
         }
-        sessions.insert(session.to_owned(), (Instant::now(), Cart::new()));
+        let cart = Cart {
+            order: id::random(),
+            items: Items::new(),
+        };
+        sessions.insert(session.to_owned(), (Instant::now(), cart));
         Ok(())
     }
 
@@ -152,31 +170,34 @@ impl Here {
         self.with(session, |cart| Ok(cart.clone()))
     }
 
-    fn add(&self, session: &str, sku: &str, quantity: u32) -> Result<(), Trouble> {
-        self.with(session, |cart| {
-            let now = cart.get(sku).copied().unwrap_or(0).saturating_add(quantity);
-            if now > MOST_OF_ONE || (!cart.contains_key(sku) && cart.len() >= MOST_SKUS) {
+    fn add(&self, session: &str, sku: &str, quantity: u32) -> Result<Items, Trouble> {
+        self.with(session, |Cart { items, .. }| {
+            let now = (items.get(sku).copied().unwrap_or(0)).saturating_add(quantity);
+            if now > MOST_OF_ONE || (!items.contains_key(sku) && items.len() >= MOST_SKUS) {
                 return Err(Trouble::Full);
             }
-            cart.insert(sku.to_owned(), now);
-            Ok(())
+            items.insert(sku.to_owned(), now);
+            Ok(items.clone())
         })
     }
 
     fn take(&self, session: &str, ordered: &Cart) -> Result<(), Trouble> {
         self.with(session, |cart| {
-            for (sku, quantity) in ordered {
-                if let Some(there) = cart.get_mut(sku) {
-                    *there = there.saturating_sub(*quantity);
+            if cart.order == ordered.order {
+                for (sku, quantity) in &ordered.items {
+                    if let Some(there) = cart.items.get_mut(sku) {
+                        *there = there.saturating_sub(*quantity);
+                    }
                 }
+                cart.items.retain(|_, quantity| *quantity > 0);
+                cart.order = id::random();
             }
-            cart.retain(|_, quantity| *quantity > 0);
             Ok(())
         })
     }
 }
 
-/// A session is a hash: `begun`, and one field `sku:NAME` for each SKU. It ends by Redis' own
+/// A session is a hash: `order`, and one field `sku:NAME` for each SKU. It ends by Redis' own
 /// clock. What takes more than one step is a script, for another replica may be at the same cart.
 pub(crate) struct InRedis {
     connection: ConnectionManager,
@@ -185,27 +206,30 @@ pub(crate) struct InRedis {
     ttl: i64,
 }
 
-const BEGUN: &str = "begun";
+const ORDER: &str = "order";
 
 /// Gives the hash, and lets it live on; an empty one is none.
 const READ: &str = "
     redis.call('EXPIRE', KEYS[1], ARGV[1])
     return redis.call('HGETALL', KEYS[1])";
 
-/// -1: there is no such session; 0: the cart is full; 1: done.
+/// -1: there is no such session; 0: the cart is full; 1: done. With it comes the hash: to ask for it
+/// in a second step is to fail, now and then, after the first is done.
 const ADD: &str = "
     local ttl, sku, more = ARGV[1], ARGV[2], tonumber(ARGV[3])
     local most, skus = tonumber(ARGV[4]), tonumber(ARGV[5])
-    if redis.call('EXPIRE', KEYS[1], ttl) == 0 then return -1 end
+    if redis.call('EXPIRE', KEYS[1], ttl) == 0 then return {-1, {}} end
     local there = redis.call('HGET', KEYS[1], sku)
-    if not there and redis.call('HLEN', KEYS[1]) > skus then return 0 end
-    if (tonumber(there) or 0) + more > most then return 0 end
+    if not there and redis.call('HLEN', KEYS[1]) > skus then return {0, {}} end
+    if (tonumber(there) or 0) + more > most then return {0, {}} end
     redis.call('HINCRBY', KEYS[1], sku, more)
-    return 1";
+    return {1, redis.call('HGETALL', KEYS[1])}";
 
-/// Pairs of SKU and quantity.
+/// The order and the name of the next one, then pairs of SKU and quantity.
 const TAKE: &str = "
-    for i = 1, #ARGV, 2 do
+    if redis.call('HGET', KEYS[1], 'order') ~= ARGV[1] then return 0 end
+    redis.call('HSET', KEYS[1], 'order', ARGV[2])
+    for i = 3, #ARGV, 2 do
       local there = tonumber(redis.call('HGET', KEYS[1], ARGV[i]))
       if there and there <= tonumber(ARGV[i + 1]) then
         redis.call('HDEL', KEYS[1], ARGV[i])
@@ -243,7 +267,7 @@ impl InRedis {
         let mut connection = self.connection.clone();
         let mut both = redis::pipe();
         both.atomic()
-            .hset(key(session), BEGUN, 1)
+            .hset(key(session), ORDER, id::random())
             .expire(key(session), self.ttl);
         let done = both.exec_async(&mut connection);
         self.dependency.call("begin", done).await
@@ -251,17 +275,17 @@ impl InRedis {
 
     async fn cart(&self, session: &str) -> Result<Cart, Trouble> {
         let arguments = [self.ttl.to_string()];
-        let hash: HashMap<String, u32> = self.script("read", READ, session, &arguments).await?;
-        if hash.is_empty() {
-            return Err(Trouble::UnknownSession);
+        let hash: Hash = self.script("read", READ, session, &arguments).await?;
+        match hash.get(ORDER) {
+            None => Err(Trouble::UnknownSession),
+            Some(order) => Ok(Cart {
+                order: order.clone(),
+                items: items(&hash),
+            }),
         }
-        let skus = hash.into_iter().filter_map(|(field, quantity)| {
-            Some((field.strip_prefix("sku:")?.to_owned(), quantity))
-        });
-        Ok(skus.collect())
     }
 
-    async fn add(&self, session: &str, sku: &str, quantity: u32) -> Result<(), Trouble> {
+    async fn add(&self, session: &str, sku: &str, quantity: u32) -> Result<Items, Trouble> {
         let arguments = [
             self.ttl.to_string(),
             field(sku),
@@ -269,20 +293,33 @@ impl InRedis {
             MOST_OF_ONE.to_string(),
             MOST_SKUS.to_string(),
         ];
-        match self.script("add", ADD, session, &arguments).await? {
-            -1 => Err(Trouble::UnknownSession),
-            0 => Err(Trouble::Full),
-            _ => Ok(()),
+        let answer: (i32, Hash) = self.script("add", ADD, session, &arguments).await?;
+        match answer {
+            (-1, _) => Err(Trouble::UnknownSession),
+            (0, _) => Err(Trouble::Full),
+            (_, hash) => Ok(items(&hash)),
         }
     }
 
     async fn take(&self, session: &str, ordered: &Cart) -> Result<(), Trouble> {
-        let pairs = ordered.iter();
-        let pairs = pairs.flat_map(|(sku, quantity)| [field(sku), quantity.to_string()]);
-        let pairs: Vec<String> = pairs.collect();
-        let _: i32 = self.script("take", TAKE, session, &pairs).await?;
+        let mut arguments = vec![ordered.order.clone(), id::random()];
+        for (sku, quantity) in &ordered.items {
+            arguments.extend([field(sku), quantity.to_string()]);
+        }
+        let _: i32 = self.script("take", TAKE, session, &arguments).await?;
         Ok(())
     }
+}
+
+/// A session as Redis has it.
+type Hash = HashMap<String, String>;
+
+fn items(hash: &Hash) -> Items {
+    let skus = hash.iter().filter_map(|(field, quantity)| {
+        let sku = field.strip_prefix("sku:")?;
+        Some((sku.to_owned(), quantity.parse().ok()?))
+    });
+    skus.collect()
 }
 
 fn key(session: &str) -> String {

@@ -8,13 +8,13 @@ mod reply;
 
 use std::num::NonZero;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::Parts;
 use crate::configuration::Live;
@@ -32,23 +32,24 @@ pub(crate) struct Shop {
     orders: Arc<Orders>,
     configuration: Live,
     metrics: Arc<Metrics>,
+    /// Orders that are being placed, also those whose client has hung up.
+    open_orders: TaskTracker,
     max_in_flight: usize,
-    session_ttl: Duration,
     cookie_secure: bool,
     /// One place for each core: more work at a time is not done any sooner.
     cores: Arc<Semaphore>,
 }
 
 impl Shop {
-    pub(crate) fn new(parts: Parts, settings: &Settings) -> Shop {
+    pub(crate) fn new(parts: Parts, settings: &Settings, open_orders: TaskTracker) -> Shop {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Shop {
             sessions: parts.sessions,
             orders: parts.orders,
             configuration: parts.configuration,
             metrics: parts.metrics,
+            open_orders,
             max_in_flight: settings.max_in_flight,
-            session_ttl: settings.session_ttl,
             cookie_secure: settings.cookie_secure,
             cores: Arc::new(Semaphore::new(cores)),
         }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Shop;
 use super::reply::Refusal;
+use crate::id;
 use crate::sessions::{MOST_OF_ONE, Trouble};
 
 const LONGEST_SKU: usize = 64;
@@ -22,18 +23,17 @@ pub(super) struct Item {
     quantity: u32,
 }
 
-/// A new session, in the answer and as a cookie that no script can read.
+/// A new session, in the answer and as a cookie that no script can read. The browser keeps it while
+/// it runs: how long a session lives begins anew with each use, and is known to the server alone.
 pub(super) async fn begin(
     State(shop): State<Arc<Shop>>,
 ) -> Result<(StatusCode, [(header::HeaderName, String); 1], Json<Value>), Refusal> {
     let session = shop.sessions.begin().await?;
-    let age = shop.session_ttl.as_secs();
     let secure = match shop.cookie_secure {
         true => "; Secure",
         false => "",
     };
-    let cookie =
-        format!("session={session}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
+    let cookie = format!("session={session}; Path=/; HttpOnly; SameSite=Lax{secure}");
     let body = Json(json!({"session": session}));
     Ok((StatusCode::CREATED, [(header::SET_COOKIE, cookie)], body))
 }
@@ -43,7 +43,7 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refusal> {
     let cart = shop.sessions.cart(session(&headers)?).await?;
-    Ok(Json(json!({"items": cart})))
+    Ok(Json(json!({"items": cart.items})))
 }
 
 /// Puts so many more into the cart, and shows it.
@@ -63,9 +63,8 @@ pub(super) async fn add(
         let why = format!("a quantity is from 1 to {MOST_OF_ONE}");
         return Err(Refusal::new(StatusCode::BAD_REQUEST, why));
     }
-    (shop.sessions.add(session, &item.sku, item.quantity)).await?;
-    let cart = shop.sessions.cart(session).await?;
-    Ok(Json(json!({"items": cart})))
+    let items = shop.sessions.add(session, &item.sku, item.quantity);
+    Ok(Json(json!({"items": items.await?})))
 }
 
 /// The session that the cookie names. Names are ours: anything else is not even looked up.
@@ -76,6 +75,6 @@ pub(super) fn session(headers: &HeaderMap) -> Result<&str, Trouble> {
         .flat_map(|cookies| cookies.split(';'));
     pairs
         .filter_map(|pair| pair.trim().strip_prefix("session="))
-        .find(|session| session.len() == 32 && session.bytes().all(|b| b.is_ascii_hexdigit()))
+        .find(|session| id::is_ours(session))
         .ok_or(Trouble::UnknownSession)
 }

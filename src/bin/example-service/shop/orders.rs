@@ -10,9 +10,14 @@ use serde_json::{Value, json};
 use super::Shop;
 use super::cart::session;
 use super::reply::Refusal;
+use crate::id;
 use crate::orders::Customer;
+use crate::sessions::Cart;
 
 const LONGEST_KEY: usize = 128;
+
+/// How often a cart may have become another's order while it was read.
+const TRIES: usize = 3;
 
 /// 201 when the order is stored, whenever that was.
 pub(super) async fn place(
@@ -22,7 +27,8 @@ pub(super) async fn place(
     let session = session(&headers)?.to_owned();
     let key = idempotency_key(&headers)?;
     // A task of its own: a client that hangs up must not end it between the order and the cart.
-    let placed = tokio::spawn(async move { order(&shop, &session, key.as_deref()).await });
+    let work = shop.open_orders.clone();
+    let placed = work.spawn(async move { order(&shop, &session, key.as_deref()).await });
     let placed = placed
         .await
         .unwrap_or_else(|_| Err(Refusal::later("the order was not placed")));
@@ -31,22 +37,39 @@ pub(super) async fn place(
 
 async fn order(shop: &Shop, session: &str, key: Option<&str>) -> Result<String, Refusal> {
     let customer = Customer::of_session(session);
-    // Sent again: the cart may be empty by now, and Redis away.
+    // Sent again: the cart may be empty by now, and Redis away. Whoever placed the order may not
+    // have come to take its items out of the cart.
     if let Some(key) = key
         && let Some(placed) = shop.orders.placed(&customer, key).await?
     {
-        return Ok(placed);
+        take(shop, session, &placed.cart).await;
+        return Ok(placed.cart.order);
     }
-    let cart = shop.sessions.cart(session).await?;
-    if cart.is_empty() {
-        return Err(Refusal::new(StatusCode::CONFLICT, "the cart is empty"));
+    for _ in 0..TRIES {
+        let cart = shop.sessions.cart(session).await?;
+        if cart.items.is_empty() {
+            return Err(Refusal::new(StatusCode::CONFLICT, "the cart is empty"));
+        }
+        let placed = shop.orders.place(&customer, key, &cart).await?;
+        take(shop, session, &placed.cart).await;
+        let is_it = match key {
+            Some(key) => placed.key.as_deref() == Some(key),
+            None => placed.cart.items == cart.items,
+        };
+        if is_it {
+            return Ok(placed.cart.order);
+        }
+        // This cart has become an order by another request. What is left in it is ours.
     }
-    let (id, new) = shop.orders.place(&customer, key, &cart).await?;
-    // From here on the order is there, and the customer is told so whatever becomes of the cart.
-    if new && let Err(error) = shop.sessions.take(session, &cart).await {
-        tracing::warn!(%error, order = id, "an order is placed; its items are still in the cart");
+    Err(Refusal::later("the cart is being ordered"))
+}
+
+/// The order is there, and the customer is told so whatever becomes of the cart.
+async fn take(shop: &Shop, session: &str, ordered: &Cart) {
+    if let Err(error) = shop.sessions.take(session, ordered).await {
+        let order = &ordered.order;
+        tracing::warn!(%error, order, "an order is placed; its items are still in the cart");
     }
-    Ok(id)
 }
 
 /// Whoever knows the name of an order may see it: it cannot be guessed. So orders can be seen while
@@ -55,7 +78,11 @@ pub(super) async fn show(
     State(shop): State<Arc<Shop>>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
-    let Some(order) = shop.orders.find(&id).await? else {
+    let found = match id::is_ours(&id) {
+        true => shop.orders.find(&id).await?,
+        false => None,
+    };
+    let Some(order) = found else {
         return Err(Refusal::new(StatusCode::NOT_FOUND, "no such order"));
     };
     let status = match order.shipped {
