@@ -20,6 +20,8 @@
 //!     let seen = Observed { now, scale, pods, metrics, others: vec![] };
 //!     let mut decision = autoscale::decide(&hpa, &seen, memory, &settings);
 //!     if let Some(rescale) = decision.rescale.clone() {
+//!         decision = decision.begun(Timestamp::now());
+//!         write_down(&decision.memory); // before it is done: nobody may hear of its end
 //!         let outcome = set_replicas(rescale.to); // Result<(), String>
 //!         decision = decision.carried_out(&hpa, outcome, Timestamp::now(), &settings);
 //!     }
@@ -72,7 +74,7 @@ use thiserror::Error;
 
 use crate::selector::Selector;
 
-pub use memory::{Memory, Recommendation, ScaleEvent};
+pub use memory::{Attempt, Memory, Recommendation, ScaleEvent};
 pub use validation::validate;
 
 /// What the flags and feature gates of kube-controller-manager say. By default as they stand in
@@ -236,8 +238,22 @@ impl Decision {
         to.or(self.current)
     }
 
+    /// What is to be remembered before the target is set. A process may end, and an answer be lost,
+    /// after the target was set and before anybody heard of it: the next round looks whether it
+    /// was.
+    pub fn begun(mut self, now: Timestamp) -> Decision {
+        let attempt = |it: &Rescale| Attempt {
+            from: it.from,
+            to: it.to,
+            at: now,
+        };
+        self.memory.attempt = self.rescale.as_ref().map(attempt);
+        self
+    }
+
     /// What it comes to once the target was set, or could not be: `outcome`. Without `rescale`
-    /// nothing changes.
+    /// nothing changes. One that was [`begun`](Decision::begun) and failed may have been made all
+    /// the same.
     pub fn carried_out(
         self,
         hpa: &HorizontalPodAutoscaler,

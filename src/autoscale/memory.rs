@@ -17,6 +17,19 @@ pub struct Memory {
     pub scale_up: Vec<ScaleEvent>,
     /// How much was taken away lately; only with `spec.behavior`.
     pub scale_down: Vec<ScaleEvent>,
+    /// A change that was begun, and of which nobody has told yet that it was made.
+    pub attempt: Option<Attempt>,
+}
+
+/// A change that may have been made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// What the target was set to.
+    pub from: i32,
+    /// What it was to be set to.
+    pub to: i32,
+    /// When that was begun, or failed.
+    pub at: Timestamp,
 }
 
 /// How many replicas the metrics called for (`timestampedRecommendation`).
@@ -40,6 +53,20 @@ pub struct ScaleEvent {
 }
 
 impl Memory {
+    /// Dates what is of a time after `now` as of now; how much there was. A clock that was set back
+    /// leaves such: it would not grow old until the clock is where it was. Left out, it would be
+    /// missing where it keeps replicas.
+    pub fn redate(&mut self, now: Timestamp) -> usize {
+        let recommendations = self.recommendations.iter_mut().flatten();
+        let recommendations = recommendations.map(|it| &mut it.at);
+        let events = self.scale_up.iter_mut().chain(&mut self.scale_down);
+        let times = recommendations
+            .chain(events.map(|it| &mut it.at))
+            .chain(self.attempt.iter_mut().map(|it| &mut it.at));
+        let to_come = times.filter(|at| **at > now);
+        to_come.map(|at| *at = now).count()
+    }
+
     /// `recordInitialRecommendation`
     pub(super) fn begin(&mut self, replicas: i32, now: Timestamp) {
         self.recommendations

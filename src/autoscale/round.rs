@@ -92,6 +92,7 @@ impl<'a> Round<'a> {
         let message = "the HPA controller was able to get the target's current scale";
         self.condition(ABLE_TO_SCALE, true, "SucceededGetScale", message);
         self.memory.begin(current, now);
+        self.settle(current);
         let was_scaled_to_zero = self.settings.scale_to_zero && self.status.holds(SCALED_TO_ZERO);
         let step = |desired, reason: &str| Step {
             desired,

@@ -1,6 +1,7 @@
 //! The controller's own tests, row by row, and what must hold for any input.
 
 mod answers;
+mod attempts;
 mod calculator;
 mod pods;
 mod properties;

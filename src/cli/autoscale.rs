@@ -7,25 +7,26 @@
 //! output, the metrics and the memory file.
 //!
 //! Promises: what could not be read changes nothing; told to stop, it stops at once, and kills a
-//! command that runs.
+//! command that runs; what is about to be done is written down first; who reads standard output
+//! holds nothing up.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::task::{JoinError, JoinHandle, JoinSet, spawn_blocking};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::app::stop::told_to_stop;
 use crate::config::autoscale::Autoscale;
 use crate::config::{LogFormat, Stop};
 use crate::telemetry;
 use manifests::key;
-use report::{Heard, Reporter};
+use report::{Heard, Reporter, Reports, reports};
 use round::Autoscaler;
 
 mod command;
 mod decision;
+mod lines;
 mod manifests;
 mod metrics;
 mod remembered;
@@ -35,14 +36,14 @@ mod start;
 mod target;
 mod world;
 
-/// With `--once`: something could not be read or set. Without: a task of ours has ended.
+/// With `--once`: something could not be read, set or written. Without: a task of ours has ended.
 const FAILED: u8 = 1;
 
 /// The flags or the files cannot be used.
 const UNUSABLE: u8 = 2;
 
-/// Rounds that the reporter has yet to hear of; who has one more waits.
-const WAITING_MAX: usize = 64;
+/// How long what was done last may take to be written, once it is time to stop.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs it until it is told to stop, or once.
 #[expect(
@@ -66,14 +67,7 @@ pub async fn run() -> ExitCode {
     let mut background = JoinSet::new();
     match started.and_then(|()| start::start(flags, &mut background)) {
         Ok(run) => {
-            let once = run.once;
-            let is_well = tokio::select! {
-                is_well = run.rounds(&mut background) => is_well,
-                () = told_to_stop() => {
-                    tracing::info!("told to stop");
-                    !once
-                }
-            };
+            let is_well = run.rounds(&mut background).await;
             background.shutdown().await;
             ExitCode::from(if is_well { 0 } else { FAILED })
         }
@@ -93,46 +87,47 @@ struct Run {
 }
 
 impl Run {
-    /// Makes rounds until each autoscaler has made its one, or for ever; whether all went well.
+    /// Makes rounds until each autoscaler has made its one, or it is told to stop; whether all went
+    /// well.
     async fn rounds(self, background: &mut JoinSet<()>) -> bool {
-        let (sender, mut heard) = mpsc::channel(WAITING_MAX);
-        // Dropped with this function's future, when the process is told to stop: a round that is
-        // under way ends there.
+        let (reports, heard) = reports();
+        let mut reporter = spawn_blocking(move || self.reporter.hear_all(heard));
         let mut tasks = JoinSet::new();
         for autoscaler in self.autoscalers {
             let pace = (!self.once).then_some(self.interval);
-            tasks.spawn(rounds_of(autoscaler, pace, sender.clone()));
+            tasks.spawn(rounds_of(autoscaler, pace, reports.clone()));
         }
-        drop(sender);
-        let mut reporter = self.reporter;
-        let mut is_well = true;
-        loop {
-            tokio::select! {
-                one = heard.recv() => match one {
-                    Some(one) => is_well &= reporter.hear(one),
-                    None => break,
-                },
-                // One that ends early has panicked: whoever started us is to start us again, rather
-                // than to be one autoscaler short without a word.
-                Some(Err(error)) = tasks.join_next() => return ended(&error),
-                Some(Err(error)) = background.join_next() => return ended(&error),
+        drop(reports);
+        let is_well = tokio::select! {
+            is_well = all_told(&mut tasks, &mut reporter) => return is_well,
+            Some(Err(error)) = background.join_next() => ended(&error),
+            () = told_to_stop() => {
+                tracing::info!("told to stop");
+                !self.once
             }
-        }
-        while let Some(end) = tasks.join_next().await {
-            if let Err(error) = end {
-                return ended(&error);
-            }
-        }
+        };
+        // A round that is under way ends here.
+        tasks.shutdown().await;
+        // Nobody may read standard output.
+        let _written = timeout(LAST_WORDS, reporter).await;
         is_well
     }
 }
 
+/// Waits until each autoscaler has made its rounds and all is told of them; whether all went well.
+async fn all_told(tasks: &mut JoinSet<()>, reporter: &mut JoinHandle<bool>) -> bool {
+    while let Some(end) = tasks.join_next().await {
+        // One that ends early has panicked: whoever started us is to start us again, rather than to
+        // be one autoscaler short without a word.
+        if let Err(error) = end {
+            return ended(&error);
+        }
+    }
+    reporter.await.unwrap_or_else(|error| ended(&error))
+}
+
 /// One round, or one at each `pace`.
-async fn rounds_of(
-    mut autoscaler: Autoscaler,
-    pace: Option<Duration>,
-    sender: mpsc::Sender<Heard>,
-) {
+async fn rounds_of(mut autoscaler: Autoscaler, pace: Option<Duration>, reports: Reports) {
     autoscaler.shared.world.known().await;
     let mut ticks = pace.map(|pace| {
         let mut ticks = interval(pace);
@@ -143,13 +138,13 @@ async fn rounds_of(
         if let Some(ticks) = &mut ticks {
             ticks.tick().await;
         }
-        let told = autoscaler.round().await;
+        let told = autoscaler.round(&reports).await;
         let heard = Heard {
             key: key(&autoscaler.hpa),
             told,
             remembered: autoscaler.remembered(),
         };
-        if sender.send(heard).await.is_err() || ticks.is_none() {
+        if !reports.round(heard).await || ticks.is_none() {
             return;
         }
     }

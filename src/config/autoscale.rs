@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{LogFlags, LogFormat, Stop, check, flags};
 use crate::autoscale::Settings;
 
+pub mod placeholders;
 #[cfg(test)]
 mod tests;
 

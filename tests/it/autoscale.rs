@@ -3,6 +3,7 @@
 mod cluster;
 mod commands;
 mod once;
+mod zero;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,7 +1,8 @@
 //! The built `tidegauge autoscale`, among files of its own.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -32,15 +33,18 @@ pub fn folder(files: &[(&str, &str)]) -> TempDir {
 impl Autoscaler {
     /// Starts one in `directory`, with what it says on standard output in the file `stdout` there.
     pub fn start(directory: TempDir, flags: &[&str]) -> Autoscaler {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
-        command
-            .current_dir(directory.path())
-            .arg("autoscale")
-            .args(flags)
-            .env_remove("KUBERNETES_SERVICE_HOST")
-            .env_remove("KUBERNETES_SERVICE_PORT");
-        let at = |name| directory.path().join(name);
-        let process = Process::start_heard(command, &at("stderr"), &at("stdout"))
+        let stdout = File::options()
+            .create(true)
+            .append(true)
+            .open(directory.path().join("stdout"))
+            .expect("the own temporary directory must be writable");
+        Autoscaler::start_heard(directory, flags, stdout.into())
+    }
+
+    /// Starts one in `directory`, with its standard output somewhere.
+    pub fn start_heard(directory: TempDir, flags: &[&str], stdout: Stdio) -> Autoscaler {
+        let command = command(directory.path(), flags);
+        let process = Process::start_heard(command, &directory.path().join("stderr"), stdout)
             .expect("the binary that cargo built must start");
         Autoscaler { process, directory }
     }
@@ -115,14 +119,20 @@ impl Autoscaler {
     }
 }
 
-/// Runs one in `directory` to its end: exit code, standard output, standard error.
-pub fn run(directory: &Path, flags: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_tidegauge"))
+fn command(directory: &Path, flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
+    command
         .current_dir(directory)
         .arg("autoscale")
         .args(flags)
         .env_remove("KUBERNETES_SERVICE_HOST")
-        .env_remove("KUBERNETES_SERVICE_PORT")
+        .env_remove("KUBERNETES_SERVICE_PORT");
+    command
+}
+
+/// Runs one in `directory` to its end: exit code, standard output, standard error.
+pub fn run(directory: &Path, flags: &[&str]) -> (Option<i32>, String, String) {
+    let output = command(directory, flags)
         .output()
         .expect("the binary that cargo built must start");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

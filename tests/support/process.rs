@@ -22,19 +22,18 @@ impl Process {
     /// # Errors
     /// The system's, when the program is missing or cannot run.
     pub fn start(command: Command, stderr: &Path) -> std::io::Result<Process> {
-        Process::start_over(command, stderr, Stdio::null())
+        Process::start_heard(command, stderr, Stdio::null())
     }
 
-    /// As [`start`](Self::start), with its standard output in a file, too.
+    /// As [`start`](Self::start), with its standard output somewhere.
     ///
     /// # Errors
     /// The system's.
-    pub fn start_heard(command: Command, stderr: &Path, stdout: &Path) -> std::io::Result<Process> {
-        let stdout = File::options().create(true).append(true).open(stdout)?;
-        Process::start_over(command, stderr, Stdio::from(stdout))
-    }
-
-    fn start_over(mut command: Command, stderr: &Path, stdout: Stdio) -> std::io::Result<Process> {
+    pub fn start_heard(
+        mut command: Command,
+        stderr: &Path,
+        stdout: Stdio,
+    ) -> std::io::Result<Process> {
         let log = File::options().create(true).append(true).open(stderr)?;
         let child = command
             .stdin(Stdio::null())

@@ -207,6 +207,7 @@ fn any_memory() -> impl Strategy<Value = Memory> {
             recommendations,
             scale_up,
             scale_down,
+            attempt: None,
         })
 }
 

@@ -53,9 +53,9 @@ fn each_row_of_scaling_with_rules_holds() {
     for row in rows {
         let rules = |key: &str| row.words(key).map(|words| scaling_rules(&words));
         let memory = Memory {
-            recommendations: None,
             scale_up: uniform(&row, "upEv"),
             scale_down: uniform(&row, "downEv"),
+            ..Memory::default()
         };
         let [current, want, min, max] =
             ["cur", "want", "min", "max"].map(|key| row.int(key).unwrap());

@@ -23,7 +23,7 @@ use crate::selector::Selector;
 use super::{ago, now, pod, quantity, settings};
 
 /// `shop/web` of the Deployment `web`, from one to ten replicas.
-fn hpa(metrics: Vec<MetricSpec>) -> HorizontalPodAutoscaler {
+pub(super) fn hpa(metrics: Vec<MetricSpec>) -> HorizontalPodAutoscaler {
     let mut hpa = HorizontalPodAutoscaler::default();
     hpa.metadata.name = Some("web".to_owned());
     hpa.metadata.namespace = Some("shop".to_owned());
@@ -38,7 +38,7 @@ fn hpa(metrics: Vec<MetricSpec>) -> HorizontalPodAutoscaler {
     hpa
 }
 
-fn seen(replicas: i32, metrics: Vec<Result<Values, NoValues>>) -> Observed {
+pub(super) fn seen(replicas: i32, metrics: Vec<Result<Values, NoValues>>) -> Observed {
     let scale = Scale {
         spec_replicas: replicas,
         status_replicas: replicas,
@@ -53,7 +53,7 @@ fn seen(replicas: i32, metrics: Vec<Result<Values, NoValues>>) -> Observed {
     }
 }
 
-fn average(value: &str) -> MetricTarget {
+pub(super) fn average(value: &str) -> MetricTarget {
     MetricTarget {
         type_: "AverageValue".to_owned(),
         average_value: Some(quantity(value)),
@@ -69,7 +69,7 @@ fn value(value: &str) -> MetricTarget {
     }
 }
 
-fn external(target: MetricTarget) -> MetricSpec {
+pub(super) fn external(target: MetricTarget) -> MetricSpec {
     let labels = [("topic".to_owned(), "orders".to_owned())];
     let selector = LabelSelector {
         match_labels: Some(labels.into()),

@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::config::autoscale::placeholders;
+
 /// How much of each of its two outputs is kept; the rest is read and left.
 const OUTPUT_BYTES: usize = 64 << 10;
 
@@ -79,8 +81,7 @@ impl Words {
         }
     }
 
-    /// A command's text with the words in their places. `${name}` is the shell's and `{{name}}` a
-    /// template's; both stay.
+    /// A command's text with the words in their places.
     fn fill(&self, command: &str, replicas: Option<i32>) -> String {
         let replicas = replicas.map(|it| it.to_string());
         let mut words = vec![
@@ -88,26 +89,8 @@ impl Words {
             ("{name}", &self.name),
             ("{target}", &self.target),
         ];
-        words.extend(replicas.as_deref().map(|it| ("{replicas}", it)));
-        let (mut filled, mut rest) = (String::new(), command);
-        while let Some(at) = rest.find('{') {
-            filled.push_str(&rest[..at]);
-            rest = &rest[at..];
-            let is_others = filled.ends_with(['$', '{']);
-            let word = words.iter().find(|(place, _)| rest.starts_with(place));
-            match word.filter(|_| !is_others) {
-                Some((place, word)) => {
-                    filled.push_str(word);
-                    rest = &rest[place.len()..];
-                }
-                None => {
-                    filled.push('{');
-                    rest = &rest[1..];
-                }
-            }
-        }
-        filled.push_str(rest);
-        filled
+        words.extend(replicas.as_deref().map(|it| (placeholders::REPLICAS, it)));
+        placeholders::fill(command, &words)
     }
 }
 

@@ -48,6 +48,7 @@ pub(super) struct Metrics {
     decisions: Family<OutcomeLabels, Counter>,
     errors: Family<CauseLabels, Counter>,
     last_success: Family<Of, Gauge<f64, AtomicU64>>,
+    lines_left_out: Counter,
 }
 
 impl Metrics {
@@ -61,6 +62,7 @@ impl Metrics {
             decisions: Family::default(),
             errors: Family::default(),
             last_success: Family::default(),
+            lines_left_out: Counter::default(),
         };
         let r = &mut metrics.registry;
         r.register(
@@ -90,6 +92,11 @@ impl Metrics {
             "last_success_timestamp_seconds",
             "When all was last read and what was decided was done",
             metrics.last_success.clone(),
+        );
+        r.register(
+            "lines_left_out",
+            "Lines that were not written, for nobody reads standard output",
+            metrics.lines_left_out.clone(),
         );
         for (namespace, name) in of {
             for cause in [Cause::Scale, Cause::Metrics, Cause::Act] {
@@ -137,6 +144,11 @@ impl Metrics {
             let seconds = told.time.as_duration().as_secs_f64();
             self.last_success.get_or_create(&of).set(seconds);
         }
+    }
+
+    /// Counts a line that was not written.
+    pub(super) fn count_left_out(&self) {
+        self.lines_left_out.inc();
     }
 
     /// In the OpenMetrics text format.

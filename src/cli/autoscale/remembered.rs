@@ -1,6 +1,8 @@
 //! `--memory`: what autoscalers remember, in a file, so that a restart forgets nothing.
 
 use std::collections::BTreeMap;
+use std::fs::{self, TryLockError};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -26,6 +28,8 @@ pub(super) struct File {
     path: PathBuf,
     /// Whether it is only looked at.
     is_read_only: bool,
+    /// Locked, so that no other process writes.
+    _lock: Option<fs::File>,
     all: All,
 }
 
@@ -38,9 +42,14 @@ struct All {
 }
 
 impl File {
-    /// Reads the file; one that is not there yet is empty. `is_read_only`: nothing is ever written.
+    /// Reads the file; one that is not there yet is empty. `is_read_only`: nothing is ever written,
+    /// and another process may write meanwhile.
     pub(super) fn open(path: &Path, is_read_only: bool) -> anyhow::Result<File> {
-        let all = match std::fs::read(path) {
+        let lock = match is_read_only {
+            true => None,
+            false => Some(lock(path)?),
+        };
+        let all = match fs::read(path) {
             Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| {
                 let path = path.display();
                 format!(
@@ -64,6 +73,7 @@ impl File {
         let file = File {
             path: path.to_owned(),
             is_read_only,
+            _lock: lock,
             all,
         };
         // Better now than after the first change.
@@ -82,20 +92,50 @@ impl File {
         self.write()
     }
 
-    /// Whole or not at all: beside it first, then in its place.
+    /// Whole or not at all, also where the machine stops: beside it first, then in its place.
     fn write(&self) -> anyhow::Result<()> {
         if self.is_read_only {
             return Ok(());
         }
         let path = self.path.display();
-        let mut name = self.path.clone().into_os_string();
-        name.push(".new");
-        let beside = PathBuf::from(name);
         let bytes = serde_json::to_vec(&self.all).context("--memory")?;
-        std::fs::write(&beside, bytes)
-            .and_then(|()| std::fs::rename(&beside, &self.path))
-            .with_context(|| format!("--memory: cannot write {path}"))
+        replace(&self.path, &bytes).with_context(|| format!("--memory: cannot write {path}"))
     }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let new = beside(path, ".new");
+    let mut file = fs::File::create(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Takes the lock of the file, until it is dropped. It is that of another file, which stays: the
+/// file itself is a new one after each round.
+fn lock(path: &Path) -> anyhow::Result<fs::File> {
+    let beside = beside(path, ".lock");
+    let (path, lock) = (path.display(), beside.display());
+    let file = fs::File::options().create(true).append(true).open(&beside);
+    let file = file.with_context(|| format!("--memory: cannot write {lock}"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "--memory: another process uses {path} (it holds the lock of {lock}): wait for its \
+             end, or give each a file of its own"
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("--memory: cannot lock {lock}"))
+        }
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 #[cfg(test)]
@@ -119,10 +159,29 @@ mod tests {
         let mut file = File::open(&path, false).unwrap();
         assert_eq!(file.of("shop/web"), Remembered::default());
         file.keep("shop/web", kept.clone()).unwrap();
+        drop(file);
         let mut file = File::open(&path, false).unwrap();
         file.keep("shop/api", Remembered::default()).unwrap();
+        drop(file);
         assert_eq!(File::open(&path, false).unwrap().of("shop/web"), kept);
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        let names = fs::read_dir(directory.path()).unwrap();
+        let mut names: Vec<_> = names.map(|it| it.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["memory.json", "memory.json.lock"]);
+    }
+
+    #[test]
+    fn one_process_at_a_time_writes_and_others_may_look() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("memory.json");
+        let mut file = File::open(&path, false).unwrap();
+        // What is locked is not what is replaced.
+        file.keep("shop/web", Remembered::default()).unwrap();
+        let error = format!("{:#}", File::open(&path, false).unwrap_err());
+        assert!(error.contains("another process uses"), "{error}");
+        File::open(&path, true).unwrap();
+        drop(file);
+        File::open(&path, false).unwrap();
     }
 
     #[test]
@@ -130,13 +189,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("memory.json");
         for text in ["", "{}", r#"{"version": 2, "autoscalers": {}}"#, "kind: x"] {
-            std::fs::write(&path, text).unwrap();
+            fs::write(&path, text).unwrap();
             let error = format!("{:#}", File::open(&path, false).unwrap_err());
             assert!(
                 error.contains("--memory") && error.contains("memory.json"),
                 "{error}"
             );
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
         let nowhere = directory.path().join("no/such/memory.json");
         let error = format!("{:#}", File::open(&nowhere, false).unwrap_err());

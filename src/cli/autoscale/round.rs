@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use tokio::sync::Barrier;
 
 use super::command::{self, Words};
 use super::decision::{Act, Told};
 use super::manifests::key;
 use super::remembered::Remembered;
+use super::report::Reports;
 use super::target::Target;
 use super::world::World;
 use crate::autoscale::{self, Decision, NoValues, Observed, Other, Scale, Settings};
@@ -41,13 +43,24 @@ pub(super) struct Autoscaler {
     pub(super) memory: autoscale::Memory,
     /// What its pods are like, where no cluster tells.
     pub(super) target: Option<Target>,
+    /// Of all autoscalers of a cluster, before any decides for the first time.
+    pub(super) meeting: Option<Arc<Barrier>>,
     pub(super) shared: Arc<Shared>,
 }
 
 impl Autoscaler {
     /// One round.
-    pub(super) async fn round(&mut self) -> Told {
+    pub(super) async fn round(&mut self, reports: &Reports) -> Told {
         let scale = self.scale().await;
+        if let Some(selector) = scale.as_ref().ok().and_then(selector) {
+            let selectors = self.shared.selectors.lock();
+            let mut selectors = selectors.unwrap_or_else(PoisonError::into_inner);
+            selectors.insert(key(&self.hpa), selector);
+        }
+        // Who is the first would not know of the others. A scale has a deadline, as a command has.
+        if let Some(meeting) = self.meeting.take() {
+            meeting.wait().await;
+        }
         let seen = match &scale {
             Ok(scale) => self.look(scale).await,
             Err(_) => Observed {
@@ -59,9 +72,19 @@ impl Autoscaler {
             },
         };
         let settings = &self.shared.settings;
-        let memory = self.memory.clone();
+        let mut memory = self.memory.clone();
+        let redated = memory.redate(seen.now);
+        if redated > 0 {
+            let autoscaler = key(&self.hpa);
+            tracing::warn!(
+                autoscaler,
+                entries = redated,
+                "what is remembered is of a time to come (was a clock set back?): it counts as of \
+                 now"
+            );
+        }
         let decision = autoscale::decide(&self.hpa, &seen, memory, settings);
-        let (decision, act) = self.act(decision).await;
+        let (decision, act) = self.act(decision, reports).await;
         self.hpa.status = Some(decision.status.clone());
         self.memory = decision.memory.clone();
         Told::of(&self.hpa, seen.now, decision, act)
@@ -103,9 +126,7 @@ impl Autoscaler {
     /// The pods and metrics of a target.
     async fn look(&self, scale: &Scale) -> Observed {
         let (world, hpa) = (&self.shared.world, &self.hpa);
-        // One that is empty or cannot be read is found fault with when it is decided.
-        let selector = Selector::parse(&scale.selector).ok();
-        let selector = selector.filter(|it| !it.is_empty());
+        let selector = selector(scale);
         let (mut pods, mut metrics) = (Vec::new(), Vec::new());
         match (&selector, &self.target) {
             (None, _) => {}
@@ -134,17 +155,16 @@ impl Autoscaler {
             scale: Ok(scale.clone()),
             pods,
             metrics,
-            others: selector.map(|it| self.others(it)).unwrap_or_default(),
+            others: self.others(),
         }
     }
 
-    /// The other autoscalers of the same namespace; and tells them of this one.
-    fn others(&self, selector: Selector) -> Vec<Other> {
+    /// The other autoscalers of the same namespace.
+    fn others(&self) -> Vec<Other> {
         let own = key(&self.hpa);
         let namespace = own.split('/').next().unwrap_or_default();
         let selectors = self.shared.selectors.lock();
-        let mut selectors = selectors.unwrap_or_else(PoisonError::into_inner);
-        selectors.insert(own.clone(), selector);
+        let selectors = selectors.unwrap_or_else(PoisonError::into_inner);
         let others = selectors.iter().filter(|(key, _)| {
             **key != own && key.split('/').next().unwrap_or_default() == namespace
         });
@@ -156,20 +176,24 @@ impl Autoscaler {
     }
 
     /// Does what was decided, if there is something to do.
-    async fn act(&self, decision: Decision) -> (Decision, Act) {
+    async fn act(&self, decision: Decision, reports: &Reports) -> (Decision, Act) {
         let Some(rescale) = decision.rescale.clone() else {
             return (decision, Act::Nothing);
         };
         let shared = &self.shared;
-        let (from, to) = (rescale.from, rescale.to);
-        let outcome = match &shared.acting {
-            Acting::DryRun => return (decision, Act::DryRun),
-            Acting::Exec(command) => {
-                let words = Words::of(&self.hpa);
-                let set = command::set(command, &words, from, to, shared.limit).await;
-                set.map_err(|error| with_causes(&error))
-            }
-            Acting::Scale => shared.world.set(&self.hpa, from, to).await,
+        if shared.acting == Acting::DryRun {
+            return (decision, Act::DryRun);
+        }
+        let decision = decision.begun(Timestamp::now());
+        let written = Remembered {
+            memory: decision.memory.clone(),
+            status: Some(decision.status.clone()),
+        };
+        let outcome = match reports.ahead(key(&self.hpa), written).await {
+            // Nobody would know after a restart who scaled it to zero, and it would stay there.
+            Err(why) if rescale.to == 0 => Err(format!("not to zero: {why}")),
+            // The log tells; too few replicas are worse than a policy that is forgotten.
+            Ok(()) | Err(_) => self.set(rescale.from, rescale.to).await,
         };
         let act = match &outcome {
             Ok(()) => Act::Done,
@@ -179,4 +203,25 @@ impl Autoscaler {
         let now = Timestamp::now();
         (decision.carried_out(&self.hpa, outcome, now, settings), act)
     }
+
+    /// Sets the replicas.
+    async fn set(&self, from: i32, to: i32) -> Result<(), String> {
+        let shared = &self.shared;
+        match &shared.acting {
+            Acting::DryRun => Ok(()),
+            Acting::Exec(command) => {
+                let words = Words::of(&self.hpa);
+                let set = command::set(command, &words, from, to, shared.limit).await;
+                set.map_err(|error| with_causes(&error))
+            }
+            Acting::Scale => shared.world.set(&self.hpa, from, to).await,
+        }
+    }
+}
+
+/// The selector of the pods. One that is empty or cannot be read is found fault with when it is
+/// decided.
+fn selector(scale: &Scale) -> Option<Selector> {
+    let selector = Selector::parse(&scale.selector).ok();
+    selector.filter(|it| !it.is_empty())
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, anyhow, bail};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::Run;
@@ -34,7 +35,8 @@ pub(super) fn start(flags: Autoscale, background: &mut JoinSet<()>) -> anyhow::R
         From::Kubeconfig(_) | From::Pod { .. } => vec![None; autoscalers.len()],
     };
     let file = memory(&flags, &autoscalers)?;
-    let world = World::new(&flags.from, Kinds::builtin_and(kinds), background)?;
+    let kinds = Kinds::builtin_and(kinds);
+    let world = World::new(&flags.from, kinds, flags.interval, background)?;
     let names = |it: &HorizontalPodAutoscaler| {
         let metadata = it.metadata.clone();
         let (namespace, name) = (metadata.namespace, metadata.name);
@@ -49,7 +51,9 @@ pub(super) fn start(flags: Autoscale, background: &mut JoinSet<()>) -> anyhow::R
         let interval = flags.interval;
         tracing::info!(autoscalers = keys.join(" "), ?interval, "scaling");
     }
-    // Those of a cluster are known once their targets are.
+    // Those of a cluster are known once their targets are: all wait for that.
+    let meeting = matches!(flags.from, From::Kubeconfig(_) | From::Pod { .. })
+        .then(|| Arc::new(Barrier::new(autoscalers.len())));
     let selectors = keys.into_iter().zip(&targets);
     let selectors = selectors.filter_map(|(key, it)| Some((key, it.as_ref()?.selector.clone())));
     let selectors = Mutex::new(selectors.collect());
@@ -69,6 +73,7 @@ pub(super) fn start(flags: Autoscale, background: &mut JoinSet<()>) -> anyhow::R
             hpa,
             memory: before.memory,
             target,
+            meeting: meeting.clone(),
             shared: Arc::clone(&shared),
         }
     };
@@ -77,7 +82,7 @@ pub(super) fn start(flags: Autoscale, background: &mut JoinSet<()>) -> anyhow::R
         once: flags.once,
         interval: flags.interval,
         autoscalers: autoscalers.collect(),
-        reporter: Reporter::new(flags.output, metrics, file),
+        reporter: Reporter::new(flags.output, metrics, file)?,
     })
 }
 

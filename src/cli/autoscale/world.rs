@@ -27,15 +27,22 @@ use crate::telemetry::{Metrics, with_causes};
 /// The versions of `custom.metrics.k8s.io` that can be read.
 const CUSTOM_VERSIONS: [&str; 2] = ["v1beta2", "v1beta1"];
 
-/// For how long it stays known which of them there is.
-const VERSION_TTL: Duration = Duration::from_secs(600);
-
 /// Where numbers come from.
 #[derive(Debug)]
 pub(super) struct World {
     client: Client,
     kinds: KnownKinds,
-    version: Mutex<Option<(String, Instant)>>,
+    version: Mutex<Option<Version>>,
+    /// For how long it stays known.
+    version_ttl: Duration,
+}
+
+/// The version of `custom.metrics.k8s.io` to ask, or why there is none; and since when that is
+/// known.
+#[derive(Debug)]
+struct Version {
+    found: Result<String, NoValues>,
+    since: Instant,
 }
 
 #[derive(Debug)]
@@ -48,8 +55,13 @@ enum KnownKinds {
 
 impl World {
     /// Reads what the connection needs, and follows the kinds of a cluster. Nothing is asked of
-    /// anybody yet.
-    pub(super) fn new(from: &From, kinds: Kinds, tasks: &mut JoinSet<()>) -> anyhow::Result<World> {
+    /// anybody yet. There is one round of each autoscaler at each `interval`.
+    pub(super) fn new(
+        from: &From,
+        kinds: Kinds,
+        interval: Duration,
+        tasks: &mut JoinSet<()>,
+    ) -> anyhow::Result<World> {
         let unusable = "cannot use the credentials for the API server";
         let connection = connection(from)?;
         let client = Client::new(connection.clone()).context(unusable)?;
@@ -71,6 +83,7 @@ impl World {
             client,
             kinds,
             version,
+            version_ttl: interval,
         })
     }
 
@@ -166,28 +179,43 @@ impl World {
         let path = request::path(metric, &place, plural)?;
         match (self.client.bytes(&path).await, api) {
             (Ok(body), _) => answer::values(metric, &body),
-            (Err(error), Some(api)) => Err(answer::refused(api, &text(&error))),
+            (Err(error), Some(api)) => {
+                if api == Api::Custom && error.is_not_found() {
+                    // The metric, or the version.
+                    *self.version.lock().await = None;
+                }
+                Err(answer::refused(api, &text(&error)))
+            }
             (Err(error), None) => Err(NoValues(text(&error))),
         }
     }
 
-    /// Which version of `custom.metrics.k8s.io` to ask.
+    /// Which version of `custom.metrics.k8s.io` to ask. Who comes while somebody asks takes what he
+    /// is told, also that there is none: all wait for one answer, none for one after the other.
     async fn custom_version(&self) -> Result<String, NoValues> {
+        let came = Instant::now();
         let mut known = self.version.lock().await;
-        if let Some((version, since)) = &*known
-            && since.elapsed() < VERSION_TTL
+        if let Some(Version { found, since }) = &*known
+            && (*since >= came || found.is_ok() && since.elapsed() < self.version_ttl)
         {
-            return Ok(version.clone());
+            return found.clone();
         }
+        let found = self.ask_version().await;
+        *known = Some(Version {
+            found: found.clone(),
+            since: Instant::now(),
+        });
+        found
+    }
+
+    async fn ask_version(&self) -> Result<String, NoValues> {
         let group = "custom.metrics.k8s.io";
         let found = scale::version_of(&self.client, group, &CUSTOM_VERSIONS).await;
         let found = found.map_err(|error| answer::refused(Api::Custom, &text(&error)))?;
-        let version = found.ok_or_else(|| {
+        found.ok_or_else(|| {
             let why = format!("no custom metrics API ({group}) registered");
             answer::refused(Api::Custom, &why)
-        })?;
-        *known = Some((version.clone(), Instant::now()));
-        Ok(version)
+        })
     }
 
     fn scale_path(&self, hpa: &HorizontalPodAutoscaler) -> Result<String, String> {

@@ -112,11 +112,32 @@ fn what_cannot_work_is_refused_with_what_to_do() {
     );
     let told = refused(&[&SERVER[..], &["--exec=scale web"]].concat());
     assert!(told.contains("does not mention {replicas}"), "{told}");
+    for untold in [
+        "--exec=scale ${replicas}",
+        "--exec=scale {{replicas}}",
+        "--exec=scale $CURRENT_REPLICAS",
+        "--exec=scale $REPLICAS_OLD",
+    ] {
+        let told = refused(&[&SERVER[..], &[untold]].concat());
+        assert!(
+            told.contains("does not mention {replicas}"),
+            "{untold}: {told}"
+        );
+    }
+    for told in ["{replicas}x", "${REPLICAS}", "env[\"REPLICAS\"]"] {
+        let exec = format!("--exec=scale {told}");
+        parse(&[&SERVER[..], &[&exec]].concat()).unwrap();
+    }
     let exec = "--exec=scale $REPLICAS";
     for (flag, expected) in [
         ("--horizontal-pod-autoscaler-tolerance=-1", "a part of one"),
         ("--horizontal-pod-autoscaler-tolerance=NaN", "a part of one"),
         ("--interval=0s", "above zero"),
+        ("--interval=99ms", "--interval 99ms: must be at least 100ms"),
+        (
+            "--current=show {replicas}",
+            "--current: it is to tell how many replicas there are",
+        ),
         ("--command-timeout=soon", "--command-timeout"),
         ("--current= ", "--current: the command is empty"),
         ("--output=yaml", "must be text or json"),
@@ -139,6 +160,10 @@ fn the_help_has_an_example_that_parses() {
     let help = parse(&["--help"]).unwrap_err();
     assert_eq!(help.code(), 0);
     let help = help.to_string();
+    assert!(
+        help.contains("1 a part of it has ended by a fault"),
+        "{help}"
+    );
     let (_, example) = help
         .split_once("tidegauge autoscale -f web-hpa.yaml")
         .unwrap();

@@ -6,8 +6,11 @@ use jiff::SignedDuration;
 
 use super::service;
 use crate::autoscale::Settings;
-use crate::config::autoscale::{Acting, Autoscale, From};
+use crate::config::autoscale::{Acting, Autoscale, From, placeholders};
 use crate::config::flags::autoscale as flags;
+
+/// The least time between two rounds, each of which asks for all and may run a command.
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 /// Every complaint at once, one line each.
 pub(in crate::config) fn check(
@@ -24,6 +27,13 @@ pub(in crate::config) fn check(
     let is_server = matches!(from, Some(From::Server(_)));
     let acting = acting(&args.acting, is_server, &mut complaints);
     let settings = settings(&args.algorithm, &mut complaints);
+    if args.pace.interval < INTERVAL_MIN {
+        let (interval, least) = (args.pace.interval, INTERVAL_MIN);
+        complaints.push(format!(
+            "--interval {interval:?}: must be at least {least:?}; metrics are seldom newer than \
+             some seconds"
+        ));
+    }
     if args.pace.once && args.telling.metrics_address.is_some() {
         let text = "--once, --metrics-address: nobody can scrape a process that ends; give one";
         complaints.push(text.to_owned());
@@ -103,8 +113,17 @@ fn acting(flags: &flags::Acting, is_server: bool, complaints: &mut Vec<String>) 
                     --exec='docker service scale web={replicas}', or --dry-run";
         complaints.push(text.to_owned());
     }
-    if exec.is_some_and(|it| !it.contains("{replicas}") && !it.contains("REPLICAS")) {
-        let text = "--exec: the command does not mention {replicas}, so it could not set them";
+    if exec.is_some_and(|it| !placeholders::is_told_replicas(it)) {
+        let text = "--exec: the command does not mention {replicas} or $REPLICAS, so it could not \
+                    set them (${replicas} is the shell's and {{replicas}} a template's: both stay)";
+        complaints.push(text.to_owned());
+    }
+    if flags
+        .current
+        .as_deref()
+        .is_some_and(placeholders::has_replicas)
+    {
+        let text = "--current: it is to tell how many replicas there are; {replicas} is for --exec";
         complaints.push(text.to_owned());
     }
     for (flag, command) in [("--current", &flags.current), ("--exec", &flags.exec)] {

@@ -22,8 +22,9 @@ What cannot be read changes nothing: it says why and tries again at the next rou
 standard output tells each change, and each new reason to change nothing; the log is on standard \
 error. The files are read once, at the start.
 
-Exit codes: 0 told to stop, or with --once: all decided; 1 with --once: something could not be \
-read or set, the line says what; 2 the flags or the files cannot be used.";
+Exit codes: 0 told to stop, or with --once: all decided; 1 a part of it has ended by a fault \
+(start it again), or with --once: something could not be read, set or written, the line or the \
+log says what, or it was told to stop before its end; 2 the flags or the files cannot be used.";
 
 const EXAMPLES: &str = "\
 Placeholders in --current and --exec: {replicas} (only --exec), {name} and {namespace} of the
@@ -114,8 +115,9 @@ pub(in crate::config) struct Acting {
     #[arg(long, value_name = "COMMAND")]
     pub(in crate::config) current: Option<String>,
     /// A command for sh that sets the number of replicas. One that fails is reported, with what it
-    /// wrote, and tried again at the next round. Names in placeholders are letters, digits, - and .
-    /// alone: anything else is refused at the start, so that no name is ever read as a command.
+    /// wrote; the next round looks what came of it and decides anew. Names in placeholders are
+    /// letters, digits, - and . alone: anything else is refused at the start, so that no name is
+    /// ever read as a command.
     #[arg(long, value_name = "COMMAND")]
     pub(in crate::config) exec: Option<String>,
     /// How long one command may take; then it is killed, with all that it started.
@@ -129,7 +131,8 @@ pub(in crate::config) struct Acting {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "When")]
 pub(in crate::config) struct Pace {
-    /// Between two rounds of one autoscaler (--horizontal-pod-autoscaler-sync-period there).
+    /// Between two rounds of one autoscaler, at least 100ms
+    /// (--horizontal-pod-autoscaler-sync-period there).
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = values::above_zero)]
     pub(in crate::config) interval: Duration,
     /// One round, then end; for cron or a systemd timer. Give --memory too: a run that remembers
@@ -140,7 +143,8 @@ pub(in crate::config) struct Pace {
     pub(in crate::config) once: bool,
     /// Keep what is remembered from round to round in this file: recommendations, changes, and
     /// whether it was here that a target was scaled to zero. With it a restart forgets nothing;
-    /// --once and minReplicas 0 need it. Written anew each round; for one process at a time.
+    /// --once and minReplicas 0 need it. Written anew before each change and after each round; for
+    /// one process at a time, which holds the lock of FILE.lock.
     #[arg(long, value_name = "FILE")]
     pub(in crate::config) memory: Option<PathBuf>,
 }

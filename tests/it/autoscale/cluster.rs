@@ -1,5 +1,7 @@
 //! Over a cluster: pods as they are, and the scale subresource.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -278,4 +280,64 @@ async fn two_autoscalers_of_the_same_pods_neither_of_which_acts() {
         message.ends_with("are controlled by multiple HPAs: [shop/api shop/web]"),
         "{message}"
     );
+}
+
+/// Autoscalers of these names, by the depth of `shop/web`.
+fn hpas(names: &[&str]) -> String {
+    let named = |it: &&str| hpa(BY_DEPTH).replace("name: web", &format!("name: {it}"));
+    let hpas: Vec<String> = names.iter().map(named).collect();
+    hpas.join("\n---\n")
+}
+
+#[tokio::test]
+async fn two_autoscalers_of_the_same_pods_know_of_each_other_before_one_acts() {
+    let server = cluster(vec![pod("web-a", 600, true)]).await;
+    server.put_scale(&TARGET.replace("web", "api"), 1, "app in (api,web)");
+    depths(&server, DEPTH, &[("web-a", 20)]);
+    // One of them takes its time.
+    let flags = [
+        "--once",
+        "--current=test {name} = web || sleep 1; echo 1",
+        "--exec=touch acted-{replicas}",
+    ];
+    let mut autoscaler = autoscaler(&server, &hpas(&["web", "api"]), &flags);
+    autoscaler.ended().await;
+    let told = autoscaler.told();
+    let reasons: Vec<&Value> = told.iter().map(|it| &it["reason"]).collect();
+    assert_eq!(reasons, ["AmbiguousSelector"; 2], "{}", autoscaler.stderr());
+    assert!(!autoscaler.path("acted-2").exists());
+}
+
+#[tokio::test]
+async fn an_adapter_that_changes_its_version_is_asked_in_the_new_one() {
+    let server = cluster(vec![pod("web-a", 600, true)]).await;
+    depths(&server, DEPTH, &[("web-a", 10)]);
+    let autoscaler = autoscaler(&server, &hpa(BY_DEPTH), &[]);
+    let is_content = |it: &Value| it["error"].is_null();
+    let (at, _) = autoscaler.round("it is content", 0, is_content).await;
+    group(&server, &["v1beta1"]);
+    server.conduct(DEPTH, Conduct::Refuse(404));
+    let older = DEPTH.replace("v1beta2", "v1beta1");
+    depths(&server, &older, &[("web-a", 20)]);
+    autoscaler.round("it scales out", at, acted).await;
+}
+
+#[tokio::test]
+async fn an_adapter_that_is_away_is_waited_for_once_and_not_by_one_after_the_other() {
+    let names = ["web", "api", "cart", "mail"];
+    let server = cluster(vec![pod("web-a", 600, true)]).await;
+    for name in names {
+        let target = TARGET.replace("web", name);
+        server.put_scale(&target, 1, &format!("app={name}"));
+    }
+    server.conduct(CUSTOM, Conduct::Fail);
+    server.delay(Duration::from_millis(300));
+    let mut autoscaler = autoscaler(&server, &hpas(&names), &["--once"]);
+    assert_eq!(autoscaler.ended().await.code(), Some(1));
+    let told = autoscaler.told();
+    assert_eq!(told.len(), names.len());
+    assert!(told.iter().all(|it| it["error"].is_string()), "{told:?}");
+    let calls = server.take();
+    let asked = calls.iter().filter(|it| it.path == CUSTOM).count();
+    assert_eq!(asked, 1);
 }

@@ -1,19 +1,26 @@
 //! Commands that fail, hang or print nonsense change nothing, and say so.
 
-use std::process::Command;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{EXTERNAL, WRITE, World, acted};
+use super::{EXTERNAL, WRITE, World, acted, hpa};
+use crate::support::autoscaler::{Autoscaler, folder};
 use crate::support::poll;
+
+/// So many seconds, and a part of one that nobody else sleeps for.
+fn seconds(seconds: u32) -> String {
+    format!("{seconds}.{}", std::process::id())
+}
 
 /// Whether somebody runs `sleep` for so many seconds.
 fn sleeps(seconds: &str) -> bool {
-    let found = Command::new("pgrep")
-        .args(["-f", &format!("^sleep {seconds}$")])
-        .output();
-    found.expect("pgrep must be there").status.success()
+    let command = format!("sleep\0{seconds}\0");
+    let processes = std::fs::read_dir("/proc").expect("there must be /proc");
+    let mut commands = processes.flatten().map(|it| it.path().join("cmdline"));
+    // What is no process has none, and one may end meanwhile.
+    commands.any(|it| std::fs::read(it).is_ok_and(|it| it == command.as_bytes()))
 }
 
 #[tokio::test]
@@ -86,8 +93,10 @@ async fn a_number_that_cannot_be_read_changes_nothing() {
 #[tokio::test]
 async fn a_command_that_hangs_is_killed_with_all_that_it_started() {
     let world = World::start(40).await;
-    let exec = "--exec=echo pulling; sleep 86001 & sleep 86002; echo {replicas} > n";
-    let mut autoscaler = world.autoscaler(EXTERNAL, exec, &["--command-timeout=300ms"]);
+    let (behind, before) = (seconds(86_001), seconds(86_002));
+    let exec =
+        format!("--exec=echo pulling; sleep {behind} & sleep {before}; echo {{replicas}} > n");
+    let mut autoscaler = world.autoscaler(EXTERNAL, &exec, &["--command-timeout=300ms"]);
     let is_failure = |it: &Value| it["reason"] == "FailedRescale";
     let (_, failed) = autoscaler.round("it fails", 0, is_failure).await;
     let message = failed["message"].as_str().unwrap();
@@ -97,7 +106,7 @@ async fn a_command_that_hangs_is_killed_with_all_that_it_started() {
     // The next try may be under way.
     autoscaler.signal("TERM");
     assert_eq!(autoscaler.ended().await.code(), Some(0));
-    let gone = async || match sleeps("86001") || sleeps("86002") {
+    let gone = async || match sleeps(&behind) || sleeps(&before) {
         true => Err("they still sleep".to_owned()),
         false => Ok(()),
     };
@@ -107,9 +116,10 @@ async fn a_command_that_hangs_is_killed_with_all_that_it_started() {
 #[tokio::test]
 async fn told_to_stop_it_stops_at_once_and_leaves_no_command_behind() {
     let world = World::start(40).await;
-    let exec = "--exec=touch begun; sleep 86003; echo {replicas} > n";
-    let mut autoscaler = world.autoscaler(EXTERNAL, exec, &[]);
-    let begun = async || match autoscaler.path("begun").exists() {
+    let seconds = seconds(86_003);
+    let exec = format!("--exec=sleep {seconds}; echo {{replicas}} > n");
+    let mut autoscaler = world.autoscaler(EXTERNAL, &exec, &[]);
+    let begun = async || match sleeps(&seconds) {
         true => Ok(()),
         false => Err(autoscaler.stderr()),
     };
@@ -120,16 +130,49 @@ async fn told_to_stop_it_stops_at_once_and_leaves_no_command_behind() {
     assert_eq!(status.code(), Some(0), "{}", autoscaler.stderr());
     let waited = told.elapsed();
     assert!(waited < Duration::from_secs(10), "{waited:?}");
-    assert!(!sleeps("86003"));
+    assert!(!sleeps(&seconds));
     assert_eq!(autoscaler.read("n"), "2\n");
 }
 
 #[tokio::test]
 async fn what_a_command_leaves_in_the_background_lives_on_and_holds_nothing_up() {
     let world = World::start(40).await;
-    let exec = "--exec=sleep 5.86004 & echo {replicas} > n";
-    let autoscaler = world.autoscaler(EXTERNAL, exec, &["--command-timeout=4s"]);
+    let seconds = seconds(5);
+    let exec = format!("--exec=sleep {seconds} & echo {{replicas}} > n");
+    let autoscaler = world.autoscaler(EXTERNAL, &exec, &["--command-timeout=4s"]);
     let (_, out) = autoscaler.round("it scales out", 0, acted).await;
     assert_eq!(out["desired"], 4);
-    assert!(sleeps("5.86004"));
+    assert!(sleeps(&seconds));
+}
+
+#[tokio::test]
+async fn a_reader_that_is_stuck_stops_neither_the_rounds_nor_the_end() {
+    let world = World::start(40).await;
+    let server = format!("--server={}", world.adapter.url);
+    let names = ["web", "api", "cart", "mail"];
+    let hpas = names.map(|it| hpa(EXTERNAL).replace("name: web", &format!("name: {it}")));
+    let folder = folder(&[("hpa.yaml", &hpas.join("\n---\n"))]);
+    // Nobody reads it, and it is full before the first round.
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut filler = writer.try_clone().unwrap();
+    let filler = std::thread::spawn(move || filler.write_all(&[b' '; 1 << 20]));
+    let flags = [
+        "-f=hpa.yaml",
+        &server,
+        "--current=echo >> rounds; echo 2",
+        "--exec=: {replicas}",
+        "--interval=100ms",
+        "-o=json",
+    ];
+    let mut autoscaler = Autoscaler::start_heard(folder, &flags, writer.into());
+    // More than wait for anybody who tells of them.
+    let made = async || match autoscaler.read("rounds").len() {
+        100.. => Ok(()),
+        made => Err(format!("{made} rounds: {}", autoscaler.stderr())),
+    };
+    poll::until("there are rounds", Duration::from_secs(60), made).await;
+    autoscaler.signal("TERM");
+    assert_eq!(autoscaler.ended().await.code(), Some(0));
+    drop(reader);
+    filler.join().unwrap().unwrap_err();
 }

@@ -51,19 +51,35 @@ async fn once_decides_once_and_its_exit_code_says_how_that_went() {
 
 #[tokio::test]
 async fn what_is_kept_in_a_file_lets_single_rounds_scale_in() {
+    scales_in_after_a_second(&[]).await;
+}
+
+#[tokio::test]
+async fn what_a_clock_that_was_set_back_has_left_grows_old_too() {
+    let to_come = r#"{"version": 1, "autoscalers": {"shop/web": {"memory": {
+        "recommendations": [{"replicas": 2, "at": "2999-01-01T00:00:00Z"}],
+        "scale_up": [], "scale_down": []}, "status": null}}}"#;
+    let logged = scales_in_after_a_second(&[("memory.json", to_come)]).await;
+    assert!(logged.contains("was a clock set back?"), "{logged}");
+}
+
+/// Makes single rounds until one scales in, and not the first; what they have logged.
+async fn scales_in_after_a_second(files: &[(&str, &str)]) -> String {
     let world = World::start(10).await;
     let server = format!("--server={}", world.adapter.url);
     let text = hpa(EXTERNAL).replace(
         "stabilizationWindowSeconds: 3",
         "stabilizationWindowSeconds: 1",
     );
-    let folder = folder(&[("hpa.yaml", &text), ("n", "2")]);
+    let own = [("hpa.yaml", text.as_str()), ("n", "2")];
+    let folder = folder(&[&own, files].concat());
     let flags = flags(&server, &["--once", "--memory=memory.json", "-o=json"]);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    let mut reasons = Vec::new();
+    let (mut reasons, mut logged) = (Vec::new(), String::new());
     while std::time::Instant::now() < deadline {
         let (code, out, err) = run(folder.path(), &flags);
         assert_eq!(code, Some(0), "{out}{err}");
+        logged.push_str(&err);
         let told: Value = serde_json::from_str(&out).unwrap();
         reasons.push(told["reason"].as_str().unwrap().to_owned());
         if told["acted"] == true {
@@ -80,6 +96,7 @@ async fn what_is_kept_in_a_file_lets_single_rounds_scale_in() {
     );
     let text = std::fs::read_to_string(folder.path().join("n")).unwrap();
     assert_eq!(text, "1\n");
+    logged
 }
 
 #[tokio::test]
