@@ -2,11 +2,11 @@
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::poll;
 
@@ -18,33 +18,63 @@ const SOON: Duration = Duration::from_secs(90);
 
 /// A demo in a folder of its own; whatever it starts can be told by its environment.
 struct Demo {
+    // Dropped in this order.
+    child: Running,
     folder: TempDir,
-    child: Child,
+    output: NamedTempFile,
+    errors: NamedTempFile,
+}
+
+/// A process that a test that fails does not leave behind.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended, which is as good.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `tidegauge demo`.
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
+    command.arg("demo");
+    command
 }
 
 impl Demo {
-    fn start(arguments: &[&str], stdout: Stdio) -> Demo {
+    fn start(arguments: &[&str]) -> Demo {
+        Demo::start_as(command(), arguments, None)
+    }
+
+    /// `stdout` instead of the file `output`.
+    fn start_as(mut demo: Command, arguments: &[&str], stdout: Option<Stdio>) -> Demo {
         let folder = TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join("tmp")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_tidegauge"))
-            .arg("demo")
+        let (output, errors) = (NamedTempFile::new().unwrap(), NamedTempFile::new().unwrap());
+        let child = demo
             .args(arguments)
             .current_dir(folder.path())
             .env("TMPDIR", folder.path().join("tmp"))
             .stdin(Stdio::null())
-            .stdout(stdout)
-            .stderr(Stdio::piped())
+            .stdout(stdout.unwrap_or_else(|| output.reopen().unwrap().into()))
+            .stderr(errors.reopen().unwrap())
             .spawn()
             .unwrap();
-        Demo { folder, child }
+        Demo {
+            child: Running(child),
+            folder,
+            output,
+            errors,
+        }
     }
 
-    /// A demo that writes into the file `output` of its folder, once it has replicas that serve.
+    /// A demo that has replicas that serve.
     async fn running() -> Demo {
-        let output = tempfile::NamedTempFile::new().unwrap();
-        let demo = Demo::start(&["--fast"], Stdio::from(output.reopen().unwrap()));
+        let demo = Demo::start(&["--fast"]);
         poll::until("the demo has begun", SOON, async || {
-            let text = std::fs::read_to_string(output.path()).unwrap();
+            let text = demo.output();
             if text.contains("calm: two replicas are enough") {
                 Ok(())
             } else {
@@ -60,17 +90,25 @@ impl Demo {
         self.folder.path().join("tmp")
     }
 
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    /// What it has written.
+    fn output(&self) -> String {
+        std::fs::read_to_string(self.output.path()).unwrap()
     }
 
-    /// Waits for its end, and then until nothing of it is left; what it wrote, and into which folder.
-    async fn end(self, within: Duration) -> (Output, TempDir) {
-        let Demo { folder, child } = self;
-        let waiting = tokio::task::spawn_blocking(move || child.wait_with_output());
-        let ended = tokio::time::timeout(within, waiting).await;
-        let output = ended.expect("the demo must end").unwrap().unwrap();
-        let temporary = folder.path().join("tmp");
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child.0), signal).unwrap();
+    }
+
+    /// Waits for its end, and then until nothing of it is left.
+    async fn end(mut self, within: Duration) -> Ended {
+        let status = poll::until("the demo ends", within, async || {
+            match self.child.0.try_wait().unwrap() {
+                Some(status) => Ok(status),
+                None => Err(self.output()),
+            }
+        })
+        .await;
+        let temporary = self.temporary();
         poll::until("nothing is left of the demo", SOON, async || {
             let left = std::fs::read_dir(&temporary).unwrap().count();
             match processes(&temporary) {
@@ -79,8 +117,21 @@ impl Demo {
             }
         })
         .await;
-        (output, folder)
+        Ended {
+            code: status.code(),
+            output: self.output(),
+            errors: std::fs::read_to_string(self.errors.path()).unwrap(),
+            folder: self.folder,
+        }
     }
+}
+
+/// A demo that has ended, and the folder it was started in.
+struct Ended {
+    code: Option<i32>,
+    output: String,
+    errors: String,
+    folder: TempDir,
 }
 
 /// The command lines of all that runs with this folder for temporary files.
@@ -119,10 +170,13 @@ fn files(folder: &Path) -> Vec<String> {
 #[tokio::test]
 async fn the_demo_keeps_what_it_claims_and_leaves_only_its_picture() {
     let arguments = ["--fast", "--redis-restart", "--svg", "run.svg"];
-    let (output, folder) = Demo::start(&arguments, Stdio::piped()).end(WHOLE).await;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{text}\n{errors}");
+    let Ended {
+        code,
+        output: text,
+        errors,
+        folder,
+    } = Demo::start(&arguments).end(WHOLE).await;
+    assert_eq!(code, Some(0), "{text}\n{errors}");
     let line = |part: &str| {
         let found = text.lines().find(|line| line.contains(part));
         found.unwrap_or_else(|| panic!("no line has {part:?}:\n{text}"))
@@ -138,7 +192,9 @@ async fn the_demo_keeps_what_it_claims_and_leaves_only_its_picture() {
     claim("and back in to 2");
     claim(" requests, 0 failed");
     claim(" sessions, 0 lost");
-    claim("Redis was away and back: all replicas said degraded, then ok");
+    let away = claim("Redis was away and back: all ");
+    assert!(away.ends_with("ok") && !away.contains("all 0 "), "{away}");
+    line("nobody orders here");
     // The decisions are told as the HPA's events tell them, and each is a line without a terminal.
     line("pods metric http_requests_per_second above target");
     line("All metrics below target");
@@ -155,12 +211,14 @@ async fn the_demo_keeps_what_it_claims_and_leaves_only_its_picture() {
 }
 
 #[tokio::test]
-async fn a_demo_that_is_interrupted_leaves_nothing() {
-    let demo = Demo::running().await;
-    demo.signal(Signal::INT);
-    let (output, folder) = demo.end(SOON).await;
-    assert_eq!(output.status.code(), Some(130));
-    assert_eq!(files(folder.path()), ["tmp"]);
+async fn a_demo_that_is_told_to_stop_leaves_nothing() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let demo = Demo::running().await;
+        demo.signal(signal);
+        let ended = demo.end(SOON).await;
+        assert_eq!(ended.code, Some(130), "{signal:?}");
+        assert_eq!(files(ended.folder.path()), ["tmp"], "{signal:?}");
+    }
 }
 
 /// Nothing of the demo's own can run then: what is left must end by itself.
@@ -168,28 +226,97 @@ async fn a_demo_that_is_interrupted_leaves_nothing() {
 async fn a_demo_that_is_killed_leaves_nothing() {
     let demo = Demo::running().await;
     demo.signal(Signal::KILL);
-    let (output, folder) = demo.end(SOON).await;
-    assert_eq!(output.status.code(), None);
-    assert_eq!(files(folder.path()), ["tmp"]);
+    let ended = demo.end(SOON).await;
+    assert_eq!(ended.code, None);
+    assert_eq!(files(ended.folder.path()), ["tmp"]);
 }
 
 #[tokio::test]
 async fn a_demo_that_nobody_reads_ends_and_leaves_nothing() {
-    let mut demo = Demo::start(&["--fast"], Stdio::piped());
-    drop(demo.child.stdout.take());
-    let (output, folder) = demo.end(SOON).await;
-    assert_eq!(output.status.code(), Some(141));
-    assert_eq!(files(folder.path()), ["tmp"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let demo = Demo::start_as(command(), &["--fast"], Some(writer.into()));
+    let ended = demo.end(SOON).await;
+    assert_eq!(ended.code, Some(141));
+    assert_eq!(files(ended.folder.path()), ["tmp"]);
 }
 
 #[tokio::test]
 async fn a_picture_that_could_not_be_written_is_no_reason_to_begin() {
-    let demo = Demo::start(&["--svg", "no/such/run.svg"], Stdio::piped());
-    let (output, _folder) = demo.end(SOON).await;
-    assert_eq!(output.status.code(), Some(1));
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        errors.contains("--svg: there is no folder no/such"),
-        "{errors}"
-    );
+    for (path, why) in [
+        ("no/such/run.svg", "--svg: there is no folder no/such"),
+        ("tmp", "--svg: tmp cannot be written: "),
+    ] {
+        let ended = Demo::start(&["--svg", path]).end(SOON).await;
+        assert_eq!((ended.code, ended.output.as_str()), (Some(1), ""));
+        assert!(ended.errors.contains(why), "{}", ended.errors);
+        assert_eq!(files(ended.folder.path()), ["tmp"]);
+    }
+}
+
+/// In a terminal it draws. The terminal is one of `script`, which is told its size by `stty`.
+fn in_a_terminal(no_color: &str) -> Demo {
+    let demo = env!("CARGO_BIN_EXE_tidegauge");
+    let command = format!("stty cols 80 rows 24; exec '{demo}' demo --fast");
+    let mut script = Command::new("script");
+    script.env("TERM", "xterm").env("NO_COLOR", no_color);
+    script.args(["-qec", &command, "/dev/null"]);
+    Demo::start_as(script, &[], None)
+}
+
+#[tokio::test]
+async fn a_frame_fits_into_a_terminal_of_80_columns_and_24_lines() {
+    let demo = in_a_terminal("");
+    let frames = poll::until("frames are drawn", SOON, async || {
+        let text = demo.output();
+        let frames: Vec<String> = text
+            .split("\x1b[?2026h")
+            .skip(1)
+            .map(str::to_owned)
+            .collect();
+        // The last one may be half of one.
+        if frames.len() > 5 {
+            Ok(frames)
+        } else {
+            Err(text)
+        }
+    })
+    .await;
+    for frame in &frames[..5] {
+        let (frame, _) = frame.split_once("\x1b[?2026l").unwrap();
+        assert!(frame.contains("\x1b[34m"), "no colours: {frame:?}");
+        let rows: Vec<&str> = frame.split("\r\x1b[2K").skip(1).collect();
+        assert!((10..24).contains(&rows.len()), "{frame:?}");
+        for row in rows {
+            let (mut columns, mut escaped) = (0, false);
+            for c in row.trim_end().chars() {
+                match (escaped, c) {
+                    (_, '\x1b') => escaped = true,
+                    (true, 'm') => escaped = false,
+                    (true, _) => {}
+                    (false, _) => columns += 1,
+                }
+            }
+            assert!(columns <= 80, "{columns}: {row:?}");
+        }
+    }
+    demo.signal("TERM");
+    demo.end(SOON).await;
+}
+
+#[tokio::test]
+async fn who_wants_no_colours_gets_lines_in_a_terminal_too() {
+    let demo = in_a_terminal("1");
+    let text = poll::until("the demo has begun", SOON, async || {
+        let text = demo.output();
+        if text.contains(" requests/s, ") {
+            Ok(text)
+        } else {
+            Err(text)
+        }
+    })
+    .await;
+    assert!(!text.contains('\x1b'), "{text}");
+    demo.signal("TERM");
+    demo.end(SOON).await;
 }

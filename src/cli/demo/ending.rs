@@ -15,10 +15,17 @@ pub(super) struct Facts {
     pub(super) rounds: u64,
     /// Queries that Prometheus was sent.
     pub(super) queries: u64,
-    /// Whether Redis was stopped and came back.
-    pub(super) redis_restarted: bool,
+    /// What was seen while Redis was away, if that was wanted.
+    pub(super) outage: Option<Away>,
     /// Seconds.
     pub(super) took: f64,
+}
+
+/// How many replicas were seen to be degraded while Redis was away, and well again after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Away {
+    pub(super) degraded: usize,
+    pub(super) well: usize,
 }
 
 /// One line for each claim.
@@ -57,9 +64,13 @@ pub(super) fn claims(facts: &Facts) -> Vec<Claim> {
             ),
         ),
     ];
-    if facts.redis_restarted {
-        let words = "Redis was away and back: all replicas said degraded, then ok";
-        claims.push(claim(true, words.to_owned()));
+    if let Some(Away { degraded, well }) = facts.outage {
+        // Nobody put off: nobody has seen it.
+        let holds = degraded > 0 && well > 0 && counts.put_off > 0;
+        let words = format!(
+            "Redis was away and back: all {degraded} replicas said degraded, then all {well} ok"
+        );
+        claims.push(claim(holds, words));
     }
     claims
 }
@@ -112,8 +123,13 @@ mod tests {
             counts: Counts {
                 requests: 9000,
                 sessions: 70,
+                put_off: 5,
                 ..Counts::default()
             },
+            outage: Some(Away {
+                degraded: 4,
+                well: 2,
+            }),
             ..Facts::default()
         }
     }
@@ -133,5 +149,9 @@ mod tests {
         assert!(!holds(|facts| facts.counts.lost = 1), "a session was lost");
         assert!(!holds(|facts| facts.counts.requests = 0), "no load");
         assert!(!holds(|facts| facts.counts.sessions = 0), "no session");
+        let away = |degraded, well| Some(Away { degraded, well });
+        assert!(!holds(|facts| facts.outage = away(0, 2)), "none degraded");
+        assert!(!holds(|facts| facts.outage = away(4, 0)), "none well again");
+        assert!(!holds(|facts| facts.counts.put_off = 0), "nobody noticed");
     }
 }

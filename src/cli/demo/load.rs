@@ -5,7 +5,7 @@ mod shopper;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::http::Http;
@@ -37,6 +37,7 @@ pub(super) async fn run(shop: Shop, rate: watch::Receiver<f64>) {
     let mut present: Vec<watch::Sender<bool>> = Vec::new();
     let mut number = 0_u32;
     let mut tick = interval(ROUND);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while rate.has_changed().is_ok() {
         tick.tick().await;
         let wished = *rate.borrow() / REQUESTS * STEP.as_secs_f64();
@@ -53,12 +54,23 @@ pub(super) async fn run(shop: Shop, rate: watch::Receiver<f64>) {
                 youngest.send_replace(true);
             }
         }
-        while shoppers.try_join_next().is_some() {}
+        while let Some(left) = shoppers.try_join_next() {
+            note(&shop.tally, left);
+        }
     }
     for shopper in present {
         shopper.send_replace(true);
     }
-    shoppers.join_all().await;
+    while let Some(left) = shoppers.join_next().await {
+        note(&shop.tally, left);
+    }
+}
+
+/// A shopper that did not leave by itself has seen nothing of what came then, which is a failure.
+fn note(tally: &Tally, left: Result<(), JoinError>) {
+    if let Err(error) = left {
+        tally.failed(format!("a shopper broke down: {error}"));
+    }
 }
 
 /// One shopper's steps until it is to leave.
@@ -73,5 +85,21 @@ async fn stay(mut shopper: Shopper, mut leaves: watch::Receiver<bool>) {
             _ = tick.tick() => shopper.step().await,
             _ = leaves.changed() => break shopper.last_look().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_shopper_that_breaks_down_is_a_failure() {
+        let tally = Tally::default();
+        note(&tally, tokio::spawn(async {}).await);
+        assert_eq!(tally.counts().failed, 0);
+        note(&tally, tokio::spawn(async { panic!("no cart") }).await);
+        assert_eq!(tally.counts().failed, 1);
+        let reasons = tally.counts().reasons;
+        assert!(reasons[0].contains("no cart"), "{reasons:?}");
     }
 }

@@ -7,6 +7,7 @@ use anyhow::bail;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::ending::Away;
 use super::processes::Group;
 use super::replicas::Seen;
 use super::servers::{self, REDIS, Servers};
@@ -23,6 +24,8 @@ pub(super) struct Outage {
     pub(super) away: Cell<bool>,
     /// Whether nothing of it is left to come.
     pub(super) done: Cell<bool>,
+    /// What the replicas said.
+    pub(super) said: Cell<Away>,
 }
 
 impl Outage {
@@ -42,10 +45,13 @@ impl Outage {
         let redis = servers.take(REDIS)?;
         redis.stop(PATIENCE).await?;
         let all = |seen: &Seen| seen.running > 0 && seen.degraded == seen.running;
-        wait_for("every replica says that it is degraded", &mut seen, all).await?;
+        let what = "every replica says that it is degraded";
+        let degraded = wait_for(what, &mut seen, all).await?.degraded;
         servers.put(servers::redis(group, self.redis_port)?);
         let none = |seen: &Seen| seen.degraded == 0 && seen.ready == seen.running;
-        wait_for("every replica says that it is well again", &mut seen, none).await?;
+        let what = "every replica says that it is well again";
+        let well = wait_for(what, &mut seen, none).await?.ready;
+        self.said.set(Away { degraded, well });
         self.away.set(false);
         self.done.set(true);
         Ok(())
@@ -56,9 +62,9 @@ async fn wait_for(
     what: &str,
     seen: &mut watch::Receiver<Seen>,
     mut so: impl FnMut(&Seen) -> bool,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Seen> {
     match timeout(PATIENCE, seen.wait_for(|seen| so(seen))).await {
-        Ok(Ok(_)) => return Ok(()),
+        Ok(Ok(seen)) => return Ok(*seen),
         Ok(Err(_)) => bail!("{what}: the replicas are gone"),
         Err(_) => {}
     }

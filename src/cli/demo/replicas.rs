@@ -21,10 +21,11 @@ use super::rotation::Rotation;
 const ROUND: Duration = Duration::from_millis(200);
 
 /// How long a replica may take to say whether it is ready; then it is not.
-const PROBE_TIME: Duration = Duration::from_secs(5);
+const PROBE_TIME: Duration = Duration::from_secs(4);
 
-/// From SIGTERM to the end of a replica (`SHUTDOWN_GRACE`): a third of it serving on.
-const GRACE: &str = "6s";
+/// From SIGTERM to the end of a replica (`SHUTDOWN_GRACE`): a third of it serving on, for whoever
+/// was sent to it before it left the rotation, however busy the machine is.
+const GRACE: Duration = Duration::from_secs(15);
 
 /// How long a replica may take to start, and to end after its grace, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -167,8 +168,11 @@ impl Replicas {
         let surplus = stay.saturating_sub(wanted);
         let youngest = self.replicas.iter_mut().rev().filter(|it| !it.ends);
         for replica in youngest.take(surplus) {
+            // Nobody is sent there any more before it knows of its end.
+            self.rotation.set(&replica.name, "", false);
             replica.process.ask_to_end()?;
             replica.ends = true;
+            replica.health = Health::NotReady;
             replica.since = Instant::now();
         }
         Ok(stay != wanted)
@@ -182,7 +186,7 @@ impl Replicas {
             .env("LISTEN_ADDRESS", "127.0.0.1:0")
             .env("ADMIN_ADDRESS", "127.0.0.1:0")
             .env("REDIS_URL", &self.redis_url)
-            .env("SHUTDOWN_GRACE", GRACE);
+            .env("SHUTDOWN_GRACE", format!("{}s", GRACE.as_secs()));
         let addresses = Arc::new(Addresses::default());
         let heard = Arc::clone(&addresses);
         let hear = move |line: &str| heard.hear(line);
@@ -207,10 +211,7 @@ impl Replicas {
                 bail!("{} did not {what} within {PATIENCE:?}", replica.name);
             }
             match replica.process.ended()? {
-                Some(status) if replica.ends && status.success() => {
-                    self.rotation.set(&replica.name, "", false);
-                    replica.health = Health::NotReady;
-                }
+                Some(status) if replica.ends && status.success() => {}
                 Some(_) => replica.process.must_run()?,
                 None => {}
             }
@@ -225,11 +226,12 @@ impl Replicas {
         Ok(self.replicas.len() != before)
     }
 
-    /// Asks each whether it is ready, all at once, as the kubelet's readiness probe does.
+    /// Asks each whether it is ready, all at once, as the kubelet's readiness probe does. Those
+    /// that end are not asked: they are ready for nobody, whatever they say.
     async fn probe(&mut self) -> anyhow::Result<bool> {
         let http = &self.http;
         let probes = self.replicas.iter().map(async |replica| {
-            let admin = replica.addresses.admin.get()?;
+            let admin = replica.addresses.admin.get().filter(|_| !replica.ends)?;
             let probed = timeout(PROBE_TIME, http.get(&format!("{admin}/readyz"))).await;
             match probed {
                 Ok(Ok(text)) if text.starts_with("degraded") => Some(Health::Degraded),
@@ -325,34 +327,4 @@ fn quoted(path: &std::path::Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_addresses_are_read_from_a_log_for_people_and_one_for_machines() {
-        for (shop, admin) in [
-            (
-                "2026-01-01T00:00:00Z  INFO listening on http://127.0.0.1:1234",
-                "2026-01-01T00:00:00Z  INFO admin on http://127.0.0.1:1235 version=1",
-            ),
-            (
-                r#"{"level":"INFO","message":"listening on http://127.0.0.1:1234"}"#,
-                r#"{"message":"admin on http://127.0.0.1:1235","level":"INFO"}"#,
-            ),
-        ] {
-            let addresses = Addresses::default();
-            addresses.hear("starting");
-            addresses.hear(shop);
-            addresses.hear(admin);
-            let url = |url: &OnceLock<String>| url.get().cloned().unwrap();
-            assert_eq!(url(&addresses.shop), "http://127.0.0.1:1234");
-            assert_eq!(url(&addresses.admin), "http://127.0.0.1:1235");
-        }
-    }
-
-    #[test]
-    fn a_path_with_a_quote_is_one_word() {
-        let path = std::path::Path::new("/tmp/it's here");
-        assert_eq!(quoted(path), r"'/tmp/it'\''s here'");
-    }
-}
+mod tests;

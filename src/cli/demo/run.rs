@@ -1,6 +1,8 @@
 //! One run of the demo: what starts when, what is looked at, and what it comes to.
 
 use std::cell::Cell;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::autoscaler::{self, AUTOSCALER, Aim, Heard};
 use super::chart::Frame;
-use super::ending::{self, Facts};
+use super::ending::{self, Away, Facts};
 use super::http::{Http, until};
 use super::load::{self, Shop};
 use super::opening;
@@ -20,7 +22,7 @@ use super::record::Moment;
 use super::replicas::{Replicas, Seen};
 use super::rotation::Rotation;
 use super::screen::{self, Captions, Screen};
-use super::servers::{self, ADAPTER, Adapter, SHORT_WINDOW, Servers};
+use super::servers::{self, ADAPTER, Adapter, Queries, SHORT_WINDOW, Servers};
 use super::story::{Plan, Stage, Story, View};
 use super::svg::{self, Picture};
 use super::tally::Tally;
@@ -39,10 +41,7 @@ pub(super) async fn run(
     screen: &mut Screen,
     verdict: &mut Option<bool>,
 ) -> anyhow::Result<()> {
-    let folder = options.svg.parent().filter(|it| *it != Path::new(""));
-    if let Some(folder) = folder.filter(|it| !it.is_dir()) {
-        bail!("--svg: there is no folder {}", folder.display());
-    }
+    must_be_writable(&options.svg)?;
     let aim = Aim::read()?;
     let http = Http::new()?;
     screen.say(
@@ -60,7 +59,9 @@ pub(super) async fn run(
     let adapter = Adapter::start(group, &prometheus_url).await?;
     screen.say(&format!(
         "Prometheus scrapes every second, so the rules' windows are {SHORT_WINDOW} here, not 1m.\n\
-         The rest of manifests/example is as it stands. {prometheus_url}"
+         The rest of manifests/example is as it stands. {prometheus_url}\n\
+         There is no PostgreSQL (no DATABASE_URL), so orders would stay in the process\n\
+         that takes them; nobody orders here."
     ))?;
     let shop = Shop {
         http: http.clone(),
@@ -75,6 +76,7 @@ pub(super) async fn run(
         redis_port,
         away: Cell::new(false),
         done: Cell::new(!options.redis_restart),
+        said: Cell::new(Away::default()),
     };
     let mut teller = Teller {
         options,
@@ -99,6 +101,23 @@ pub(super) async fn run(
         tell,
     )?;
     Ok(())
+}
+
+/// An error if the picture could not be written at the end. What is there stays as it is.
+fn must_be_writable(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|it| *it != Path::new(""));
+    if let Some(folder) = folder.filter(|it| !it.is_dir()) {
+        bail!("--svg: there is no folder {}", folder.display());
+    }
+    let mut open = OpenOptions::new();
+    let opened = match open.write(true).create_new(true).open(path) {
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            open.create_new(false).open(path).map(drop)
+        }
+        Err(error) => Err(error),
+    };
+    opened.with_context(|| format!("--svg: {} cannot be written", path.display()))
 }
 
 /// Keeps the replicas as many as the autoscaler says, until it is over; then ends them.
@@ -149,6 +168,8 @@ impl Teller<'_> {
         let rate = watch::Sender::new(plan.calm_rate);
         let load = tokio::spawn(load::run(self.shop.clone(), rate.subscribe()));
         opening::show(self.screen, self.http, &adapter, plan.calm_rate).await?;
+        // Those of the opening are not the autoscaler's.
+        let queries = Queries::from_now(self.http, &adapter.url).await?;
         let (autoscaler, rounds) = autoscaler::start(self.group, &adapter.url)?;
         self.servers.put(autoscaler);
         let url = adapter.url.clone();
@@ -162,13 +183,13 @@ impl Teller<'_> {
         };
         self.play(plan, &frame, &rate, &mut heard).await?;
         if self.options.keep {
-            *verdict = Some(self.conclude(&heard, &frame, &url).await?);
+            *verdict = Some(self.conclude(&heard, &frame, &queries).await?);
             self.keep(&url, prometheus_url, &mut heard).await
         } else {
             // Each shopper takes a last look into its cart.
             drop(rate);
             load.await.context("the load")?;
-            *verdict = Some(self.conclude(&heard, &frame, &url).await?);
+            *verdict = Some(self.conclude(&heard, &frame, &queries).await?);
             self.servers.take(AUTOSCALER)?.stop(END_TIME).await?;
             self.servers.take(ADAPTER)?.stop(END_TIME).await?;
             Ok(())
@@ -244,7 +265,7 @@ impl Teller<'_> {
         &mut self,
         heard: &Heard,
         frame: &Frame,
-        adapter: &str,
+        queries: &Queries,
     ) -> anyhow::Result<bool> {
         let record = &heard.record;
         let number = |it: f64| (0..).find(|whole| f64::from(*whole) >= it).unwrap_or(0);
@@ -255,8 +276,8 @@ impl Teller<'_> {
             counts: self.shop.tally.counts(),
             asks: heard.count * self.aim.metrics,
             rounds: heard.count,
-            queries: servers::queries(self.http, adapter).await?,
-            redis_restarted: self.options.redis_restart,
+            queries: queries.count(self.http).await?,
+            outage: self.outage.wanted.then_some(self.outage.said.get()),
             took: record.now().at,
         };
         let footer = ending::in_numbers(&facts.counts);

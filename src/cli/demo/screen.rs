@@ -1,7 +1,7 @@
 //! The terminal: charts that are drawn in place, or plain lines where there is no terminal.
 //!
-//! A frame is one write: the cursor goes up to where the last frame began, and each line is written
-//! over the old one and cleared behind its end. So nothing flickers, and when the demo ends the
+//! A frame is one write: the cursor goes up to where the last frame began, and each line is cleared
+//! before it is written. So nothing flickers, and when the demo ends the
 //! last frame stays where it is, in the terminal's history.
 
 use std::io::{IsTerminal as _, Write as _};
@@ -86,6 +86,8 @@ impl Screen {
         }
         // A terminal that has become too small shows the last frame until it is large again.
         let Some(size) = size().filter(|size| fits(*size)) else {
+            // It may have wrapped what stands there.
+            self.size = (0, 0);
             return Ok(());
         };
         let mut text = String::from("\x1b[?2026h");
@@ -97,14 +99,7 @@ impl Screen {
         }
         let width = size.0.min(COLUMNS_MOST);
         let lines = lines(record, &Frame { width, ..*frame }, captions);
-        for row in &lines {
-            let label = &row.label;
-            match colour(row.ink) {
-                Some(colour) => text += &format!("{label}\x1b[{colour}m{}\x1b[0m", row.cells),
-                None => text += &format!("{label}{}", row.cells),
-            }
-            text += "\x1b[K\n";
-        }
+        text += &lines.iter().map(painted).collect::<String>();
         text += "\x1b[?2026l";
         (self.drawn, self.size) = (lines.len(), size);
         let mut stdout = std::io::stdout().lock();
@@ -147,6 +142,16 @@ impl Screen {
             self.say(&in_numbers(record.now()))?;
         }
         Ok(())
+    }
+}
+
+/// A row, written over whatever stands in its line. That is cleared before: behind a row of all
+/// columns the cursor still stands on the last of them, which would go.
+fn painted(row: &Row) -> String {
+    let (label, cells) = (&row.label, &row.cells);
+    match colour(row.ink) {
+        Some(colour) => format!("\r\x1b[2K{label}\x1b[{colour}m{cells}\x1b[0m\n"),
+        None => format!("\r\x1b[2K{label}{cells}\n"),
     }
 }
 
@@ -220,6 +225,18 @@ fn fits((columns, lines): (usize, usize)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_cleared_before_a_row_and_not_behind_its_last_column() {
+        let row = |ink| Row {
+            label: "load ".to_owned(),
+            cells: "▁▂".to_owned(),
+            ink,
+        };
+        assert_eq!(painted(&row(Ink::Plain)), "\r\x1b[2Kload ▁▂\n");
+        let coloured = "\r\x1b[2Kload \x1b[34m▁▂\x1b[0m\n";
+        assert_eq!(painted(&row(Ink::Load)), coloured);
+    }
 
     #[test]
     fn a_frame_fits_into_the_smallest_terminal_with_a_line_left_for_the_cursor() {

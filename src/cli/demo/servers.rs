@@ -87,12 +87,14 @@ pub(super) async fn prometheus(group: &Group, http: &Http) -> anyhow::Result<(Pr
     Ok((process, url))
 }
 
-/// Redis. Each change is in a file before the next second, so that a restart loses nothing.
+/// Redis. Its changes are in a file, so that a restart loses nothing. It is stopped by SIGTERM,
+/// before whose end it flushes that file; so it need not do so in between, which would make it wait
+/// for a slow disk.
 pub(super) fn redis(group: &Group, port: u16) -> anyhow::Result<Process> {
     let mut command = Command::new("redis-server");
     command
         .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-        .args(["--appendonly", "yes", "--appendfsync", "everysec"])
+        .args(["--appendonly", "yes", "--appendfsync", "no"])
         .args(["--save", "", "--dir"])
         .arg(group.folder());
     group
@@ -182,8 +184,31 @@ pub(super) fn free_port() -> anyhow::Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// How many queries the adapter has sent to Prometheus.
-pub(super) async fn queries(http: &Http, adapter: &str) -> anyhow::Result<u64> {
+/// The queries that the adapter sends to Prometheus, from some time on.
+pub(super) struct Queries {
+    adapter: String,
+    before: u64,
+}
+
+impl Queries {
+    /// From now on.
+    pub(super) async fn from_now(http: &Http, adapter: &str) -> anyhow::Result<Queries> {
+        Ok(Queries {
+            before: sent(http, adapter).await?,
+            adapter: adapter.to_owned(),
+        })
+    }
+
+    /// How many there were.
+    pub(super) async fn count(&self, http: &Http) -> anyhow::Result<u64> {
+        let now = sent(http, &self.adapter).await?;
+        now.checked_sub(self.before)
+            .context("the adapter must count upwards")
+    }
+}
+
+/// How many queries the adapter has sent since its start.
+async fn sent(http: &Http, adapter: &str) -> anyhow::Result<u64> {
     let metrics = http.get(&format!("{adapter}/metrics")).await?;
     let requests = "tidegauge_upstream_requests_total{";
     Ok(total(&metrics, requests, "kind=\"query\""))

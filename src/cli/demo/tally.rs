@@ -67,6 +67,11 @@ impl Tally {
         counts.because(reason);
     }
 
+    /// A replica does not know a session: whether that is one more lost is for the shopper to say.
+    pub(super) fn unknown(&self) {
+        self.lock().counts.requests += 1;
+    }
+
     pub(super) fn put_off(&self) {
         let counts = &mut self.lock().counts;
         counts.requests += 1;

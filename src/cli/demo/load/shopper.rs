@@ -43,8 +43,18 @@ enum Trouble {
     Failed,
     /// Counted already: 503 with `Retry-After`, which says that nothing is wrong with the request.
     Later,
-    /// The replica does not know the session.
+    /// Counted already: 401, the replica does not know the session.
     Unknown,
+}
+
+/// Whether this is answered from the cart of a session: 401 says that it is unknown.
+fn is_of_a_cart(path: &str) -> bool {
+    path == "/cart" || path.starts_with("/cart/")
+}
+
+/// Whether this cannot be answered without Redis, so that who asks may be told to come back.
+fn needs_redis(path: &str) -> bool {
+    path == "/session" || is_of_a_cart(path)
 }
 
 impl Shopper {
@@ -211,8 +221,11 @@ impl Shopper {
                 self.shop.tally.answered(sent.elapsed());
                 Ok(text)
             }
-            StatusCode::UNAUTHORIZED => Err(Trouble::Unknown),
-            StatusCode::SERVICE_UNAVAILABLE if later => {
+            StatusCode::UNAUTHORIZED if is_of_a_cart(path) => {
+                self.shop.tally.unknown();
+                Err(Trouble::Unknown)
+            }
+            StatusCode::SERVICE_UNAVAILABLE if later && needs_redis(path) => {
                 self.shop.tally.put_off();
                 Err(Trouble::Later)
             }
@@ -231,3 +244,6 @@ impl Shopper {
 struct Shown {
     items: BTreeMap<String, u32>,
 }
+
+#[cfg(test)]
+mod tests;
