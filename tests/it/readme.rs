@@ -105,16 +105,17 @@ fn here() -> Vec<String> {
     commands.map(|it| parts(&it).0.to_owned()).collect()
 }
 
-/// Runs a command as a person does, in this directory.
-fn shell(directory: &Path, command: &str) -> Output {
-    let path = std::env::var("PATH").unwrap();
-    let path = format!("{}:{path}", directory.join("bin").display());
+/// A command as a person gives it, in this directory, whose `bin` comes first.
+fn command_of(directory: &Path, command: &str) -> Command {
     let mut shell = Command::new("sh");
+    let command = format!("PATH=\"$PWD/bin:$PATH\"; {command}");
+    shell.args(["-c", &command]).current_dir(directory);
     shell
-        .args(["-c", command])
-        .current_dir(directory)
-        .env("PATH", path);
-    let output = shell.output().unwrap();
+}
+
+/// Runs it to its end.
+fn shell(directory: &Path, command: &str) -> Output {
+    let output = command_of(directory, command).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command}: {told}");
     output
@@ -183,10 +184,7 @@ async fn what_needs_no_cluster_does_what_it_says() {
             .replace("http://localhost:9090", &prometheus.url)
             .replace("6443", &port);
         if command.starts_with("exec tidegauge") {
-            let mut shell = Command::new("sh");
-            shell.args(["-c", &command]).current_dir(place.path());
-            let path = format!("bin:{}", std::env::var("PATH").unwrap());
-            shell.env("PATH", path);
+            let shell = command_of(place.path(), &command);
             let log = place.path().join("adapter");
             adapter = Some(Process::start(shell, &log).unwrap());
             let list = format!("http://127.0.0.1:{port}/apis/custom.metrics.k8s.io/v1beta2");
