@@ -300,7 +300,7 @@ async fn a_frame_fits_into_a_terminal_of_80_columns_and_24_lines() {
             assert!(columns <= 80, "{columns}: {row:?}");
         }
     }
-    demo.signal("TERM");
+    demo.signal(Signal::TERM);
     demo.end(SOON).await;
 }
 
@@ -317,6 +317,6 @@ async fn who_wants_no_colours_gets_lines_in_a_terminal_too() {
     })
     .await;
     assert!(!text.contains('\x1b'), "{text}");
-    demo.signal("TERM");
+    demo.signal(Signal::TERM);
     demo.end(SOON).await;
 }

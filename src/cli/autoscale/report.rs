@@ -27,11 +27,11 @@ pub(super) struct Heard {
 /// What there is to hear.
 #[derive(Debug)]
 pub(super) enum Report {
-    Round(Heard),
+    Round(Box<Heard>),
     /// Something is about to be done.
     Ahead {
         key: String,
-        remembered: Remembered,
+        remembered: Box<Remembered>,
         /// Where to say that it is written, or why not.
         written: oneshot::Sender<Result<(), String>>,
     },
@@ -63,7 +63,7 @@ pub(super) fn reports() -> (Reports, mpsc::Receiver<Report>) {
 impl Reports {
     /// Tells of a round; whether anybody heard.
     pub(super) async fn round(&self, heard: Heard) -> bool {
-        self.0.send(Report::Round(heard)).await.is_ok()
+        self.0.send(Report::Round(Box::new(heard))).await.is_ok()
     }
 
     /// Has written down what is to be known even if nobody lives to tell of what is done next.
@@ -71,7 +71,7 @@ impl Reports {
         let (written, answer) = oneshot::channel();
         let report = Report::Ahead {
             key,
-            remembered,
+            remembered: Box::new(remembered),
             written,
         };
         let gone = "nobody is there to write the memory file";
@@ -101,14 +101,14 @@ impl Reporter {
         let mut is_well = true;
         while let Some(report) = reports.blocking_recv() {
             match report {
-                Report::Round(heard) => is_well &= self.hear(heard),
+                Report::Round(heard) => is_well &= self.hear(*heard),
                 Report::Ahead {
                     key,
                     remembered,
                     written,
                 } => {
                     // Who asked may have been told to stop.
-                    let _ = written.send(self.keep(&key, remembered));
+                    let _ = written.send(self.keep(&key, *remembered));
                 }
             }
         }

@@ -40,7 +40,7 @@ async fn ready_for_ever() -> String {
     tokio::spawn(async move {
         loop {
             let (mut connection, _) = listener.accept().await.unwrap();
-            connection.read(&mut [0; 1024]).await.unwrap();
+            assert!(connection.read(&mut [0; 1024]).await.unwrap() > 0);
             let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
             connection.write_all(answer.as_bytes()).await.unwrap();
         }
