@@ -35,6 +35,8 @@ fn a_path_with_a_quote_is_one_word() {
 
 /// What is always ready, whatever happens.
 async fn ready_for_ever() -> String {
+    // As the process does at its start; another test may have done it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {

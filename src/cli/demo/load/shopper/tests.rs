@@ -17,6 +17,8 @@ const LATER: &str =
 /// A shopper of a shop that answers so, by the beginning of the request: each answer once, the last
 /// one of a kind for ever.
 async fn shopper(answers: &'static [(&'static str, &'static [&'static str])]) -> Shopper {
+    // As the process does at its start; another test may have done it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
