@@ -319,7 +319,10 @@ async fn what_is_not_there_is_refused_alike_in_both_versions() {
                 (code, &json!(message)),
                 "{path}"
             );
-            assert_eq!(world.tap.take_queries(), Vec::<String>::new(), "{path}");
+            // What the world asked until it was ready may come late on a busy machine.
+            let mut queries = world.tap.take_queries();
+            queries.retain(|query| !query.contains("namespace=\"ns-01\""));
+            assert_eq!(queries, Vec::<String>::new(), "{path}");
         }
         world.tap.behave(Behaviour::Close);
         for path in [

@@ -159,7 +159,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
             tokio::spawn(serve::serve(listener, routes, limits, stop, until))
         }
     };
-    // None of them ends by itself. Without one of them this is a replica that looks well and is not.
+    // None of them ends by itself. Without one this is a replica that looks well and is not.
     let ended = tokio::select! {
         () = stopper.asked() => None,
         Some(ended) = tasks.join_next() => Some(ended.unwrap_or("a task of it")),
@@ -182,6 +182,11 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         true => tracing::info!("stopped: all that was begun is done"),
         false => tracing::warn!("stopped: not all that was begun is done"),
     }
+    is_as_asked(ended)
+}
+
+/// An end that nobody asked for is a failure.
+fn is_as_asked(ended: Option<&str>) -> anyhow::Result<()> {
     match ended {
         None => Ok(()),
         Some(task) => anyhow::bail!("{task} has ended by itself"),

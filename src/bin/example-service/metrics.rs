@@ -186,8 +186,8 @@ impl Collector for OrdersWaiting {
             return Ok(());
         };
         let gauge = ConstGauge::new(waiting);
-        let help = "Orders not shipped yet, of the whole shop, counted up to 10000 in a database; absent \
-                    while nobody knows";
+        let help = "Orders not shipped yet, of the whole shop, counted up to 10000 in a database; \
+                    absent while nobody knows";
         let metric =
             encoder.encode_descriptor("shop_orders_waiting", help, None, gauge.metric_type())?;
         gauge.encode(metric)

@@ -213,8 +213,8 @@ const READ: &str = "
     redis.call('EXPIRE', KEYS[1], ARGV[1])
     return redis.call('HGETALL', KEYS[1])";
 
-/// -1: there is no such session; 0: the cart is full; 1: done. With it comes the hash: to ask for it
-/// in a second step is to fail, now and then, after the first is done.
+/// -1: there is no such session; 0: the cart is full; 1: done. With it comes the hash: to ask for
+/// it in a second step is to fail, now and then, after the first is done.
 const ADD: &str = "
     local ttl, sku, more = ARGV[1], ARGV[2], tonumber(ARGV[3])
     local most, skus = tonumber(ARGV[4]), tonumber(ARGV[5])

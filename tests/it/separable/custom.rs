@@ -194,7 +194,8 @@ fn of_names(
             let value = row["value"][1].as_str().unwrap_or_default();
             let value: f64 = value.parse().expect("a value must be a number");
             // Floats that are added in another order differ in their last digits.
-            let rounded = format!("{value:.9e}");
+            // The one rounds on its way where the other does not.
+            let rounded = format!("{value:.6e}");
             rows.entry(key.to_owned()).or_default().push(rounded);
         }
     }

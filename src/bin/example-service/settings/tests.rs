@@ -1,3 +1,5 @@
+//! What is taken from the environment, and what is refused by name.
+
 use super::*;
 
 fn read(pairs: &[(&str, &str)]) -> Result<Settings, String> {

@@ -1,3 +1,5 @@
+//! How replicas are started, found and ended, without one of them.
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
