@@ -44,6 +44,9 @@ const RULES: &str = include_str!("rules.yaml");
 const ASKS: usize = 1_000;
 /// From the first ask until no ask is a list.
 const SYNC: Duration = Duration::from_secs(120);
+/// Each ask sends the query of its own objects: that it names them all is what shows that they are
+/// known.
+const EACH_ASKS: [&str; 2] = ["--query-ttl=0s", "--widening=off"];
 /// Between two reads of memory that must agree.
 const CALM: Duration = Duration::from_millis(300);
 
@@ -83,11 +86,11 @@ async fn main() {
 
 /// One life of the adapter.
 async fn measure(world: &World, row: Row) -> Cost {
-    let flags: &[&str] = match row {
-        Row::Listed => &["--object-watch-idle=0s"],
-        _ => &[],
-    };
-    let mut adapter = Adapter::over(&world.api, RULES, &world.prometheus.url, flags)
+    let mut flags = EACH_ASKS.to_vec();
+    if row == Row::Listed {
+        flags.push("--object-watch-idle=0s");
+    }
+    let mut adapter = Adapter::over(&world.api, RULES, &world.prometheus.url, &flags)
         .await
         .unwrap_or_else(|refusal| panic!("the adapter refuses: {}", refusal.stderr));
     adapter.ready().await.unwrap();
