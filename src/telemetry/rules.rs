@@ -1,0 +1,46 @@
+//! The rules: whether they can be listed, what they make, and what their answers lack.
+
+use prometheus_client::registry::Registry;
+
+use super::Metrics;
+
+impl Metrics {
+    pub(super) fn register_rules(&self, own: &mut Registry) {
+        own.register("relists", "Relists begun", self.relists.clone());
+        own.register(
+            "rule_list_failures",
+            "Failed listings of a rule; it keeps its last names",
+            self.rule_failures.clone(),
+        );
+        own.register(
+            "rule_up",
+            "Whether a rule's last listing succeeded",
+            self.rule_up.clone(),
+        );
+        own.register(
+            "metrics_listed",
+            "Metrics that can be asked for",
+            self.metrics_listed.clone(),
+        );
+        own.register(
+            "discovery_metrics_omitted",
+            "Metrics that discovery documents do not list, for there are more than their limit",
+            self.discovery_omitted.clone(),
+        );
+        own.register(
+            "relist_last_timestamp_seconds",
+            "When all rules were last listed, of the backend where that is longest ago",
+            self.relist_timestamp.clone(),
+        );
+        own.register(
+            "samples_not_a_number",
+            "Rows that answers lack because the sample is NaN, infinite or a native histogram",
+            self.samples_not_a_number.clone(),
+        );
+        own.register(
+            "samples_ambiguous",
+            "Rows that named an object a second time; the last one counts",
+            self.samples_ambiguous.clone(),
+        );
+    }
+}
