@@ -254,7 +254,7 @@ impl Delegated {
         let ttl = self.token_ttl;
         let client = Arc::clone(&self.authenticator);
         let key = digest(token.as_bytes());
-        let review = async move {
+        let review = || async move {
             let status = client.review_token(&token).await?;
             if let Some(error) = &status.error {
                 tracing::debug!(error, "a bearer token is refused");

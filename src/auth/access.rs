@@ -125,7 +125,7 @@ impl Access {
         }
         let spec = spec(user, attributes);
         let client = Arc::clone(&self.client);
-        let review = async move {
+        let review = || async move {
             let status = client.review_access(spec).await?;
             // `denied` beside `allowed` is a contradiction: then nobody may.
             let allowed = status.allowed && status.denied != Some(true);

@@ -69,12 +69,18 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
     /// The answer to the question `key`: the one at hand, or that of `review`, which then holds for
     /// `ttl`; for no time: it is not kept. A review goes on when nobody waits for it any more; it
     /// must end by itself. An answer at hand is given however many wait for others.
-    pub(super) async fn get(
+    ///
+    /// `review` is called where one is needed: a future that is at hand would make each request as
+    /// large as one that waits for it.
+    pub(super) async fn get<R>(
         self: &Arc<Self>,
         key: Digest,
         ttl: impl Fn(&V) -> Duration + Send + 'static,
-        review: impl Future<Output = Result<V, kubernetes::Error>> + Send + 'static,
-    ) -> Outcome<V> {
+        review: impl FnOnce() -> R,
+    ) -> Outcome<V>
+    where
+        R: Future<Output = Result<V, kubernetes::Error>> + Send + 'static,
+    {
         if let Some(answer) = self.at_hand(&key) {
             return Ok(answer);
         }
@@ -92,12 +98,15 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
             .ok()
     }
 
-    fn pending(
+    fn pending<R>(
         self: &Arc<Self>,
         key: Digest,
         ttl: impl Fn(&V) -> Duration + Send + 'static,
-        review: impl Future<Output = Result<V, kubernetes::Error>> + Send + 'static,
-    ) -> Pending<V> {
+        review: impl FnOnce() -> R,
+    ) -> Pending<V>
+    where
+        R: Future<Output = Result<V, kubernetes::Error>> + Send + 'static,
+    {
         let mut entries = self.lock();
         if let Some(pending) = entries.get(&key, Instant::now()) {
             return pending;
@@ -111,6 +120,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
             key,
             number,
         };
+        let review = review();
         let task = tokio::spawn(async move {
             let answer = review.await;
             if let Ok(answer) = &answer {

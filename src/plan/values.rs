@@ -76,9 +76,10 @@ impl ObjectsQuery {
     pub fn holds(&self, rows: &Rows, names: &[String]) -> bool {
         let choice = self.choice.as_ref();
         let takes = |rest| choice.is_none_or(|choice| choice.takes(rest));
-        let mut names = names.iter();
+        let (mut names, mut search) = (names.iter(), rows.search());
         names.all(|name| {
-            rows.under(self.key(&[self.of(), name]))
+            search
+                .under(self.key(&[self.of(), name]))
                 .any(|(rest, _)| takes(rest))
         })
     }
@@ -113,9 +114,10 @@ impl ObjectValues {
         };
         let choice = query.choice.as_ref();
         choice.map_or(Ok(()), |it| it.check_objects(rows, &query.labels))?;
+        let mut search = rows.search();
         for name in names {
             let mut found = Found::Nothing;
-            for (rest, point) in rows.under(query.key(&[query.of(), name])) {
+            for (rest, point) in search.under(query.key(&[query.of(), name])) {
                 if choice.is_none_or(|choice| choice.takes(rest)) {
                     values.dropped.add(&mut found, point, terms);
                 }

@@ -125,26 +125,20 @@ impl Rows {
 
     /// The rows whose kept labels have these values, in the server's order.
     pub fn of<'a>(&'a self, values: &[&str]) -> impl Iterator<Item = Point> + use<'a> {
-        let (_, rows) = self.beginning_with(values);
-        let key_bytes: usize = values.iter().map(|value| LENGTH_BYTES + value.len()).sum();
+        let (_, rows) = self.search().beginning_with(values);
+        let key_bytes = key_bytes(values);
         let of_them = rows
             .iter()
             .filter(move |row| row.to - row.from == key_bytes);
         of_them.map(|row| row.point)
     }
 
-    /// The rows whose first kept labels have these values, each with the values of the others.
-    /// Those that agree in them stand together, in the server's order.
+    /// The rows whose first kept labels have these values, as [`Search::under`].
     pub fn under<'a>(
         &'a self,
         values: &[&str],
     ) -> impl Iterator<Item = (Values<'a>, Point)> + use<'a> {
-        let (text, rows) = self.beginning_with(values);
-        let key_bytes: usize = values.iter().map(|value| LENGTH_BYTES + value.len()).sum();
-        rows.iter().map(move |row| {
-            let rest = text.get(row.from + key_bytes..row.to);
-            (Values(rest.unwrap_or_default()), row.point)
-        })
+        self.search().under(values)
     }
 
     /// How many rows have a value of the kept label at this place.
@@ -154,24 +148,66 @@ impl Rows {
 
     /// Whether there is a row whose first kept labels have these values.
     pub fn has(&self, values: &[&str]) -> bool {
-        !self.beginning_with(values).1.is_empty()
+        !self.search().beginning_with(values).1.is_empty()
     }
 
-    fn beginning_with(&self, values: &[&str]) -> (&[u8], &[Keyed]) {
-        let Content::Keyed { text, rows } = &self.content else {
+    /// For who looks for the rows of several objects.
+    pub fn search(&self) -> Search<'_> {
+        Search {
+            rows: self,
+            wanted: Vec::with_capacity(64),
+            next: 0,
+        }
+    }
+}
+
+/// Finds the rows of one object after another, faster where they stand beside each other: as those
+/// of the pods of one workload do, asked for in the order of their names.
+#[derive(Debug)]
+pub struct Search<'a> {
+    rows: &'a Rows,
+    /// The key that is looked for.
+    wanted: Vec<u8>,
+    /// What follows the rows that were found last.
+    next: usize,
+}
+
+impl<'a> Search<'a> {
+    /// The rows whose first kept labels have these values, each with the values of the others.
+    /// Those that agree in them stand together, in the server's order.
+    pub fn under(
+        &mut self,
+        values: &[&str],
+    ) -> impl Iterator<Item = (Values<'a>, Point)> + use<'a> {
+        let (text, rows) = self.beginning_with(values);
+        let key_bytes = key_bytes(values);
+        rows.iter().map(move |row| {
+            let rest = text.get(row.from + key_bytes..row.to);
+            (Values(rest.unwrap_or_default()), row.point)
+        })
+    }
+
+    fn beginning_with(&mut self, values: &[&str]) -> (&'a [u8], &'a [Keyed]) {
+        let Content::Keyed { text, rows } = &self.rows.content else {
             return (&[], &[]);
         };
-        let mut wanted = Vec::with_capacity(64);
+        self.wanted.clear();
         for value in values {
-            write_key(&mut wanted, value);
+            write_key(&mut self.wanted, value);
         }
+        let wanted = self.wanted.as_slice();
+        let key = |row: &Keyed| &text[row.from..row.to];
+        let begins = |at: usize| rows.get(at).is_some_and(|row| key(row).starts_with(wanted));
         // Keys in the order of their bytes: those that begin alike stand together.
-        let first = rows.partition_point(|row| text[row.from..row.to] < *wanted);
-        let rows = &rows[first..];
+        let is_next = begins(self.next) && !self.next.checked_sub(1).is_some_and(begins);
+        let first = match is_next {
+            true => self.next,
+            false => rows.partition_point(|row| key(row) < wanted),
+        };
         // A few of them: each step of another search would go far away in memory.
-        let is_other = |row: &Keyed| !text[row.from..row.to].starts_with(&wanted);
-        let end = rows.iter().position(is_other).unwrap_or(rows.len());
-        (text, &rows[..end])
+        let end = (first..rows.len()).find(|&at| !begins(at));
+        self.next = end.unwrap_or(rows.len());
+        (text, &rows[first..self.next])
     }
 }
 
@@ -273,6 +309,10 @@ const LENGTH_BYTES: usize = 4;
 fn write_key(key: &mut Vec<u8>, value: &str) {
     key.extend_from_slice(&value.len().to_le_bytes()[..LENGTH_BYTES]);
     key.extend_from_slice(value.as_bytes());
+}
+
+fn key_bytes(values: &[&str]) -> usize {
+    values.iter().map(|value| LENGTH_BYTES + value.len()).sum()
 }
 
 fn weight(sample: &Sample) -> usize {

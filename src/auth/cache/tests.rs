@@ -24,7 +24,7 @@ impl Asked {
             answer
         };
         self.cache
-            .get(digest(question.as_bytes()), |_| TTL, review)
+            .get(digest(question.as_bytes()), |_| TTL, || review)
             .await
     }
 
@@ -62,7 +62,7 @@ async fn an_answer_holds_for_its_time_and_an_error_for_none() {
         let review = async move { Ok(answer) };
         let found = asked
             .cache
-            .get(digest(b"c"), |_| Duration::ZERO, review)
+            .get(digest(b"c"), |_| Duration::ZERO, || review)
             .await;
         assert_eq!(found.unwrap(), answer, "its time is over at once");
     }
@@ -85,7 +85,7 @@ async fn equal_questions_at_one_time_are_one_review_even_if_the_first_goes_away(
             Ok(1)
         }
     };
-    let mut first = Box::pin(asked.cache.get(key, |_| TTL, slow));
+    let mut first = Box::pin(asked.cache.get(key, |_| TTL, || slow));
     assert!(futures_util::poll!(&mut first).is_pending());
     let second = asked.ask("a", Ok(2));
     drop(first);
@@ -104,11 +104,11 @@ async fn a_storm_of_different_questions_is_bounded_though_nobody_waits_for_the_a
             gate.notified().await;
             Ok(1)
         };
-        let mut asked = Box::pin(cache.get(digest(&number.to_be_bytes()), |_| TTL, hangs));
+        let mut asked = Box::pin(cache.get(digest(&number.to_be_bytes()), |_| TTL, || hangs));
         assert!(futures_util::poll!(&mut asked).is_pending());
     }
     tokio::task::yield_now().await;
-    let ask = |key: &[u8]| cache.get(digest(key), |_| TTL, async { Ok(2) });
+    let ask = |key: &[u8]| cache.get(digest(key), |_| TTL, || async { Ok(2) });
     assert!(matches!(ask(b"one more").await, Err(Error::Busy)));
     let mut known = Box::pin(ask(&0_usize.to_be_bytes()));
     assert!(
@@ -126,7 +126,7 @@ async fn those_who_wait_are_bounded_and_an_answer_at_hand_is_given_all_the_same(
     asked.ask("known", Ok(1)).await.unwrap();
     let slow = || {
         let hangs = std::future::pending::<Result<u32, kubernetes::Error>>();
-        Box::pin(asked.cache.get(digest(b"slow"), |_| TTL, hangs))
+        Box::pin(asked.cache.get(digest(b"slow"), |_| TTL, || hangs))
     };
     let mut waiting: Vec<_> = (0..WAITING).map(|_| slow()).collect();
     for one in &mut waiting {
@@ -148,14 +148,16 @@ async fn those_who_wait_are_bounded_and_an_answer_at_hand_is_given_all_the_same(
 async fn a_review_that_panics_is_an_error_and_is_forgotten() {
     let cache: Arc<Cache<u32>> = Arc::default();
     let answer = cache
-        .get(digest(b"a"), |_| TTL, async {
-            panic!("as a test wants it")
-        })
+        .get(
+            digest(b"a"),
+            |_| TTL,
+            || async { panic!("as a test wants it") },
+        )
         .await;
     assert!(answer.is_err());
     assert_eq!(
         cache
-            .get(digest(b"a"), |_| TTL, async { Ok(1) })
+            .get(digest(b"a"), |_| TTL, || async { Ok(1) })
             .await
             .unwrap(),
         1
@@ -193,7 +195,7 @@ async fn only_an_answer_that_is_kept_takes_a_place() {
         assert!(failed.await.is_err());
         let key = digest(format!("not kept {number}").as_bytes());
         let review = async { Ok(0) };
-        let answer = asked.cache.get(key, |_| Duration::ZERO, review);
+        let answer = asked.cache.get(key, |_| Duration::ZERO, || review);
         assert_eq!(answer.await.unwrap(), 0);
     }
     assert!(asked.cache.lock().contains(&digest(b"0")));
@@ -208,7 +210,7 @@ async fn the_same_question_asked_again_and_again_takes_one_place() {
     for answer in 0..100 {
         let review = async move { Ok(answer) };
         let short = |_: &u32| Duration::from_millis(1);
-        let found = asked.cache.get(key, short, review).await;
+        let found = asked.cache.get(key, short, || review).await;
         assert_eq!(found.unwrap(), answer);
         tokio::time::advance(Duration::from_millis(2)).await;
     }
@@ -228,7 +230,7 @@ async fn a_question_under_way_makes_no_room_for_answers() {
             Ok(1)
         }
     };
-    let mut first = Box::pin(asked.cache.get(digest(b"slow"), |_| TTL, slow));
+    let mut first = Box::pin(asked.cache.get(digest(b"slow"), |_| TTL, || slow));
     assert!(futures_util::poll!(&mut first).is_pending());
     for number in 0..=ENTRIES {
         asked.ask(&number.to_string(), Ok(0)).await.unwrap();
@@ -249,7 +251,7 @@ async fn an_answer_whose_time_is_over_makes_room_before_any_that_holds() {
         asked.ask(&number.to_string(), Ok(0)).await.unwrap();
     }
     let short = |_: &u32| TTL / 2;
-    let last = asked.cache.get(digest(b"short"), short, async { Ok(0) });
+    let last = asked.cache.get(digest(b"short"), short, || async { Ok(0) });
     last.await.unwrap();
     tokio::time::advance(TTL / 2).await;
     asked.ask("new", Ok(0)).await.unwrap();

@@ -142,4 +142,27 @@ proptest! {
             prop_assert_eq!(found, expected);
         }
     }
+
+    #[test]
+    fn one_search_finds_what_as_many_do(
+        data in prop::collection::vec(("[ab]{0,2}", "[ab]{0,2}"), 0..20),
+        asked in prop::collection::vec(("[ab]{0,2}", prop::option::of("[ab]{0,2}")), 0..20),
+    ) {
+        let mut rows = Builder::new(keys(&["n", "p"]), 100);
+        for (number, (n, p)) in data.iter().enumerate() {
+            let value = f64::from(u32::try_from(number).unwrap());
+            rows.add(sample(&[("n", n), ("p", p)], value)).unwrap();
+        }
+        let rows = rows.finish(head());
+        let mut search = rows.search();
+        for (n, p) in &asked {
+            let values: Vec<&str> = [Some(n), p.as_ref()].into_iter().flatten().map(String::as_str).collect();
+            let found = |(rest, point): (Values<'_>, Point)| {
+                (rest.map(str::to_owned).collect::<Vec<_>>(), point.value)
+            };
+            let by_one: Vec<_> = search.under(&values).map(found).collect();
+            let anew: Vec<_> = rows.under(&values).map(found).collect();
+            prop_assert_eq!(by_one, anew);
+        }
+    }
 }
