@@ -108,12 +108,14 @@ where
 
     /// Looks at an answer whether its query is worth to be asked again.
     fn judge(&self, scope: Scope, query: &Query, rows: &Rows) {
-        let now = Instant::now();
         let late = is_late(rows, self.ladder.ask.ttl);
-        let looked = self.ladder.level(scope).map(|mut level| {
+        let looked = self.ladder.level(scope).and_then(|mut level| {
             level.forget_doubt();
-            let again = level.is_late_again(late, rows.head().at);
-            (level.is_wasteful(rows.len(), now), again)
+            let at = rows.head().at;
+            level.is_news(at).then(|| {
+                let again = level.is_late_again(late, at);
+                (level.is_wasteful(rows.len(), Instant::now()), again)
+            })
         });
         match looked {
             Some((true, _)) => {

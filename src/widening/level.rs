@@ -33,6 +33,10 @@ const BETWEEN_PROBES: Duration = Duration::from_secs(15);
 /// Different asks that are told apart. More of them are worth any query that the limits let pass.
 const COUNTED: usize = 256;
 
+/// Between two looks for asks that count no more, where as many are known as are told apart: a
+/// thousand autoscalers would have all of them looked at for each ask.
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(1);
+
 /// So many rows are never too many: they take the time of a few queries.
 const ROWS_FREE: usize = 2_000;
 
@@ -46,6 +50,8 @@ const ROWS_PER_ASK: usize = 100;
 pub(super) struct Level {
     /// Who asked what lately: the group it belongs to, and when.
     asks: HashMap<u64, (u64, Instant)>,
+    /// When those who have not asked for a while were forgotten last.
+    swept: Option<Instant>,
     wide: Option<Wide>,
     held: Option<Held>,
     probed: Option<Instant>,
@@ -56,6 +62,8 @@ pub(super) struct Level {
     doubted: Option<(Instant, Instant)>,
     /// Which rows were late, with none in time since.
     late: Option<Timestamp>,
+    /// Which rows were looked at last.
+    seen: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -78,8 +86,10 @@ impl Level {
     pub(super) fn ask(&mut self, ask: u64, group: u64, groups: usize, now: Instant) -> bool {
         let is_new = !self.asks.contains_key(&ask);
         let is_full = self.asks.len() >= COUNTED.min(self.asks.capacity());
-        if is_new && is_full {
+        let swept = |at| self.asks.len() >= COUNTED && is_within(at, BETWEEN_SWEEPS, now);
+        if is_new && is_full && !self.swept.is_some_and(swept) {
             // Rather than to grow: each roll-out brings names that nobody asks for again.
+            self.swept = Some(now);
             self.asks.retain(|_, (_, at)| is_within(*at, WINDOW, now));
             self.asks.shrink_to(2 * self.asks.len());
         }
@@ -166,6 +176,12 @@ impl Level {
     /// It was answered, or fails in another way.
     pub(super) fn forget_doubt(&mut self) {
         self.doubted = None;
+    }
+
+    /// Whether the answer that was evaluated for `at` is another one than the last: hundreds of asks
+    /// are answered with the same rows, and what they cost is judged once.
+    pub(super) fn is_news(&mut self, at: Timestamp) -> bool {
+        self.seen.replace(at) != Some(at)
     }
 
     /// Whether the answer that was evaluated for `at` is late, and the one before was: a server

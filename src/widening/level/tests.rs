@@ -129,6 +129,39 @@ fn asks_that_are_over_are_forgotten() {
 }
 
 #[test]
+fn where_all_places_are_taken_those_that_are_over_make_room_within_a_second() {
+    let (mut level, start) = (Level::default(), Instant::now());
+    let counted = u64::try_from(COUNTED).unwrap();
+    for ask in 0..counted {
+        level.ask(ask, ask, 2, start);
+    }
+    let end = start + WINDOW;
+    level.ask(counted, 0, 2, end - seconds(1));
+    assert!(!level.asks.contains_key(&counted), "nobody's time is over");
+    level.ask(counted, 0, 2, end);
+    assert_eq!(level.asks.len(), 1, "all others'");
+    assert!(level.asks.contains_key(&counted));
+    // Between two looks nobody is looked at, and nobody is let in.
+    for ask in 0..counted {
+        level.ask(ask, ask, 2, end);
+    }
+    let later = end + WINDOW - BETWEEN_SWEEPS;
+    level.ask(9_999, 0, 2, later);
+    level.ask(9_999, 0, 2, end + WINDOW - Duration::from_millis(1));
+    assert!(!level.asks.contains_key(&9_999));
+    level.ask(9_999, 0, 2, later + BETWEEN_SWEEPS);
+    assert!(level.asks.contains_key(&9_999));
+}
+
+#[test]
+fn the_same_rows_are_looked_at_once() {
+    let mut level = Level::default();
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let looks = [1, 1, 6, 6, 1].map(|second| level.is_news(at(second)));
+    assert_eq!(looks, [true, false, true, false, true]);
+}
+
+#[test]
 fn rows_are_too_many_for_few_asks_once_all_have_had_their_turn() {
     let (mut level, start) = met();
     let rows = 2 * ROWS_PER_ASK + ROWS_FREE;
