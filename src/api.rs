@@ -30,16 +30,18 @@ use crate::kubernetes::Kubernetes;
 use crate::kubernetes::apiservices::Trusted;
 use crate::registry::{Registry, Snapshot};
 use crate::relist::Wake;
-use crate::rules::List;
 use crate::samples::Samples;
 use crate::telemetry::Metrics;
 use crate::widening::Widening;
 
 mod accept;
 mod body;
+mod cause;
 mod custom;
 mod discovery;
 mod etag;
+/// Why an ask is answered as it is.
+pub mod explain;
 mod external;
 mod gzip;
 mod health;
@@ -54,7 +56,9 @@ mod wire;
 
 use accept::Encoding;
 use body::Body;
+pub use cause::Cause;
 pub use discovery::Shown;
+pub use explain::Explanation;
 use gzip::Compressor;
 use health::Outcome;
 use route::{Parsed, Route};
@@ -205,6 +209,11 @@ impl Api {
             let user = user.map_err(refused)?;
             let allowed = auth.allow(&user, &parsed.attributes).await;
             allowed.map_err(refused)?;
+            if let Route::Explain(asked) = route {
+                // An explanation tells values: it is for those who may ask for them.
+                let asked = explain::parsed(asked).attributes;
+                auth.allow(&user, &asked).await.map_err(refused)?;
+            }
             // Not before: strangers whose reviews are slow take nobody's place.
             let _place = self.place(route, &user)?;
             if accept::asks_to_upgrade(headers) {
@@ -222,7 +231,7 @@ impl Api {
     /// they are answered from memory: asks that hang never keep them away.
     fn place(&self, route: &Route, user: &User) -> Result<Option<SemaphorePermit<'_>>, Failure> {
         match route {
-            Route::Custom(_) | Route::External(_) | Route::Resource(_) => {}
+            Route::Custom(_) | Route::External(_) | Route::Resource(_) | Route::Explain(_) => {}
             _ => return Ok(None),
         }
         match self.in_flight.try_acquire() {
@@ -239,9 +248,8 @@ impl Api {
         form: Form,
         deadline: Deadline,
     ) -> Result<Body, Failure> {
-        let snapshot = self.rooms.registry.snapshot();
-        let served = |group| self.shown.groups(&snapshot).any(|served| served == group);
-        if !route.group().is_none_or(served) {
+        let snapshot = self.snapshot();
+        if !self.is_installed(&snapshot, route) {
             return discovery::no_such_path(self, &snapshot);
         }
         match route {
@@ -263,8 +271,22 @@ impl Api {
                 let hash = hash.as_deref();
                 self.describe(&snapshot, openapi::Ask::V3 { document, hash }, headers)
             }
+            Route::Explain(asked) => {
+                Body::json(PEOPLE.json(&self.explained(&snapshot, asked, deadline).await))
+            }
             Route::Unknown => discovery::no_such_path(self, &snapshot),
         }
+    }
+
+    /// What one request is answered from: read once.
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.rooms.registry.snapshot()
+    }
+
+    /// Whether the group of a route is served.
+    fn is_installed(&self, snapshot: &Snapshot, route: &Route) -> bool {
+        let served = |group| self.shown.groups(snapshot).any(|served| served == group);
+        route.group().is_none_or(served)
     }
 
     fn describe(
@@ -286,23 +308,6 @@ impl Api {
                 && self.rooms.trusted.is_known()
                 && self.rooms.registry.is_listed(),
             stopping: self.stopping.load(Ordering::Relaxed),
-        }
-    }
-
-    /// No rule makes this metric now. Prometheus may have begun to hold it: the relist is woken. A
-    /// rule that was never listed may be the one that makes it: then nobody knows.
-    fn unknown(
-        &self,
-        snapshot: &Snapshot,
-        list: List,
-        metric: &str,
-        not_found: impl FnOnce() -> Failure,
-    ) -> Failure {
-        self.rooms.wake.ask();
-        match snapshot.unlisted(list, metric) {
-            Some(broken) if broken.answered => not_found().or_broken(broken),
-            Some(unlisted) => Failure::not_listed_yet(metric, unlisted),
-            None => not_found(),
         }
     }
 }

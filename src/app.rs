@@ -35,6 +35,8 @@ use crate::serve::{self, Limits, Outcome, Security};
 use crate::telemetry::Metrics;
 use crate::widening::Widening;
 
+/// The same without a server, for commands that ask by themselves.
+pub mod aside;
 mod backends;
 mod certificates;
 mod cluster;
@@ -221,6 +223,7 @@ fn asking(config: &Config, backends: &Backends) -> api::Asking {
         timeouts: backends.iter().map(|backend| backend.timeout()).collect(),
         rows_max: config.samples.rows_max,
         bytes_max: config.samples.query_bytes_max,
+        max_age: config.relist.max_age,
     }
 }
 

@@ -12,6 +12,8 @@ pub mod autoscale;
 mod check;
 /// What `tidegauge demo` is told.
 pub mod demo;
+/// What `tidegauge explain` was told.
+pub mod explain;
 mod flags;
 #[cfg(test)]
 mod tests;

@@ -115,6 +115,22 @@ impl Kubernetes {
         }
     }
 
+    /// All objects of `kind`, as [`names`](Self::names) chooses among them; `namespace` is `None`
+    /// for all.
+    ///
+    /// # Errors
+    /// A cluster that does not list them.
+    pub async fn all(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+    ) -> Result<Vec<Arc<Object>>, Error> {
+        match self {
+            Kubernetes::Standalone(objects) => Ok(objects.load().all(kind, namespace)),
+            Kubernetes::Cluster(cluster) => cluster.all(kind, namespace).await,
+        }
+    }
+
     /// The objects of `kind` that `selector` matches, or of them the one called `name`, by
     /// namespace and name; pods only while their `status.phase` is `Running`. `namespace` is `None`
     /// for all.

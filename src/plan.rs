@@ -27,7 +27,8 @@ pub use long::{check_length, custom_query_within};
 use matchers::Matchers;
 use values::value;
 pub use values::{
-    Dropped, ExternalValue, ExternalValues, Found, ITEMS_MAX, ObjectValues, Value, number_word,
+    Dropped, ExternalValue, ExternalValues, Found, ITEMS_MAX, ObjectValues, Value, check_labels,
+    number_word,
 };
 
 /// Why an ask cannot become a query.
@@ -87,6 +88,21 @@ pub enum Error {
         bytes_max: usize,
         /// Why it is not made shorter.
         cause: String,
+    },
+    /// The rows of a rule's `metricsQuery` do not say of which objects they are.
+    #[error(
+        "{rule} (line {line}): the query gives series without the label {label:?}, which names the \
+         objects; {present}: keep it, as in sum(…) by (<<.GroupBy>>)"
+    )]
+    Unlabelled {
+        /// The rule, as `rules[2]`.
+        rule: String,
+        /// Its line in the file.
+        line: usize,
+        /// The label.
+        label: String,
+        /// Which labels they have.
+        present: String,
     },
     /// The rows of a rule's `query` do not say what is asked for.
     #[error("{rule} (line {line}): {cause}")]

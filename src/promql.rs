@@ -6,6 +6,7 @@
 //! Prometheus may accept, the answer is "unknown", never a guess.
 
 mod alternatives;
+mod windows;
 
 use std::fmt::Write as _;
 
@@ -17,6 +18,7 @@ pub use promql_parser::parser::Expr;
 
 pub use crate::go::quote;
 pub use enforce::{Enforcer, NotEnforced};
+pub use windows::rate_windows;
 
 mod enforce;
 
@@ -191,6 +193,33 @@ impl SeriesSelector {
         }
     }
 
+    /// Whether a series of this name may be among those that it matches.
+    pub fn admits(&self, name: &str) -> bool {
+        let own = self.selector.name.as_deref();
+        own.is_none_or(|own| own == name) && self.of_name().all(|it| it.is_match(name))
+    }
+
+    /// Whether it says anything about the names of series.
+    pub fn names_series(&self) -> bool {
+        self.selector.name.is_some() || self.of_name().next().is_some()
+    }
+
+    /// The text of this selector for the series of one name.
+    pub fn of_series(&self, name: &str) -> String {
+        let matchers = self.selector.matchers.matchers.iter();
+        let rest = matchers.filter(|it| it.name != METRIC_NAME).map(|it| {
+            let (name, value) = (label_text(&it.name), quote(&it.value));
+            format!("{name}{}{value}", it.op)
+        });
+        let rest: Vec<String> = rest.collect();
+        with_matchers(name, &rest)
+    }
+
+    fn of_name(&self) -> impl Iterator<Item = &Matcher> {
+        let matchers = self.selector.matchers.matchers.iter();
+        matchers.filter(|it| it.name == METRIC_NAME)
+    }
+
     /// The labels that every series this selector matches carries, with a value that is not empty.
     pub fn guaranteed(&self) -> impl Iterator<Item = &str> {
         let certain = self
@@ -224,8 +253,23 @@ impl SeriesSelector {
     }
 }
 
+/// A selector of the series of one name with these matchers, such as `pod="web-1"`.
+pub fn with_matchers(series: &str, matchers: &[String]) -> String {
+    match is_series_name(series) {
+        true if matchers.is_empty() => series.to_owned(),
+        true => format!("{series}{{{}}}", matchers.join(",")),
+        false => {
+            let name = format!("{METRIC_NAME}={}", quote(series));
+            let all: Vec<&str> = std::iter::once(name.as_str())
+                .chain(matchers.iter().map(String::as_str))
+                .collect();
+            format!("{{{}}}", all.join(","))
+        }
+    }
+}
+
 /// A label name as it may stand in a selector: Prometheus 3 takes any UTF-8 name when it is quoted.
-fn label_text(label: &str) -> String {
+pub fn label_text(label: &str) -> String {
     if is_label_name(label) {
         label.to_owned()
     } else {
@@ -234,159 +278,4 @@ fn label_text(label: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn selector(text: &str) -> SeriesSelector {
-        SeriesSelector::parse(text).unwrap_or_else(|| panic!("{text} must parse"))
-    }
-
-    #[test]
-    fn a_literal_name_is_found_in_both_spellings() {
-        assert_eq!(
-            selector(r#"a:b_total{x!=""}"#).literal_name(),
-            Some("a:b_total")
-        );
-        assert_eq!(
-            selector(r#"{__name__="lag",x!=""}"#).literal_name(),
-            Some("lag")
-        );
-        assert_eq!(selector(r#"{__name__=~"lag"}"#).literal_name(), None);
-        assert_eq!(
-            selector(r#"{__name__="a",__name__=~"b"}"#).literal_name(),
-            None
-        );
-        assert_eq!(selector(r#"{x="y"}"#).literal_name(), None);
-    }
-
-    #[test]
-    fn a_matcher_that_refuses_the_empty_string_guarantees_its_label() {
-        let s = selector(r#"m{a!="",b="x",c=~"y|z",d=~".*",e!="w",f!~"",g=""}"#);
-        let guaranteed: Vec<_> = ["a", "b", "c", "d", "e", "f", "g", "h"]
-            .into_iter()
-            .filter(|l| s.guarantees(l))
-            .collect();
-        assert_eq!(guaranteed, ["a", "b", "c", "f"]);
-    }
-
-    #[test]
-    fn a_label_is_added_without_changing_the_rest() {
-        for (text, extended) in [
-            ("up", r#"up{pod!=""}"#),
-            ("up{}", r#"up{pod!=""}"#),
-            (
-                r#"{__name__=~"^c_.*",x!="POD",}"#,
-                r#"{__name__=~"^c_.*",x!="POD",pod!=""}"#,
-            ),
-            (
-                r#"m{path=~"/a\\.b|\"c"}"#,
-                r#"m{path=~"/a\\.b|\"c",pod!=""}"#,
-            ),
-            ("m{a='x'}", r#"m{a="x",pod!=""}"#),
-        ] {
-            assert_eq!(selector(text).with_label("pod"), extended);
-        }
-        assert_eq!(selector("up").with_label("a.b"), r#"up{"a.b"!=""}"#);
-    }
-
-    #[test]
-    fn anything_but_a_plain_selector_is_left_to_prometheus() {
-        for text in [
-            "",
-            "rate(a[5m])",
-            "a offset 5m",
-            "a @ 5",
-            "a[5m]",
-            "a + b",
-            "a{",
-            r#"{a="1" or b="2"}"#,
-        ] {
-            assert!(SeriesSelector::parse(text).is_none(), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_deepest_tree_is_walked_and_a_deeper_one_is_not_made() {
-        let repeated = |head: &str, level: &str, tail: &str, end: &str, n: usize| {
-            format!("{head}{}{tail}{}", level.repeat(n), end.repeat(n))
-        };
-        for (head, level, tail, end) in [
-            ("", "-", "a", ""),
-            ("a", " + a", "", ""),
-            ("a", " and on () a", "", ""),
-            ("a", " == bool 1", "", ""),
-            ("", "(", "a", ")"),
-            ("", "abs(", "a", ")"),
-            ("", "sum(", "a", ") by (b)"),
-            ("a", "[1h:1m]", "", ""),
-        ] {
-            let of = |n| repeated(head, level, tail, end, n);
-            let deep = of((LEVELS_MAX - 1) / levels(&of(1)).saturating_sub(1).max(1));
-            assert!(levels(&deep) <= LEVELS_MAX);
-            if let Ok(tree) = syntax(&deep) {
-                assert!(!tree.to_string().is_empty());
-            }
-            let deeper = of(100_000);
-            let cause = syntax(&deeper).expect_err(level);
-            assert!(
-                cause.contains("more than 250 operators"),
-                "{level}: {cause}"
-            );
-            assert_eq!(doubt(&deeper), None, "{level}");
-            assert!(SeriesSelector::parse(&deeper).is_none(), "{level}");
-        }
-        // A comment ends at either, to the parser as well.
-        for end in ["\n", "\r", "\r\n"] {
-            let hidden = format!("# {end}{}a", "-".repeat(100_000));
-            assert!(syntax(&hidden).is_err(), "{end:?}");
-        }
-    }
-
-    #[test]
-    fn levels_are_of_operators_and_not_of_texts() {
-        for (query, expected) in [
-            ("a", 1),
-            (r#"a{b="((", c=~'\'--', d=`-"-`} # + + +"#, 1),
-            (r#"a{b!="x"} == 1"#, 3),
-            ("a or b\nOR c unless(d)", 5),
-            ("sum(rate(nor_and[5m])) by (b)", 5),
-        ] {
-            assert_eq!(levels(query), expected, "{query}");
-            assert!(parse(query).is_some_and(|it| it.is_ok()), "{query}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_quoted_string_reads_back_as_itself(text in "\\PC*|[\\x00-\\x7f]*") {
-            let s = selector(&format!("m{{a={}}}", quote(&text)));
-            prop_assert_eq!(&s.selector.matchers.matchers[0].value, &text);
-        }
-
-        #[test]
-        fn an_escaped_value_matches_only_itself(value in "\\PC{0,12}", other in "\\PC{0,12}") {
-            let re = regex::Regex::new(&format!("^(?:{})$", escape_regex(&value))).unwrap();
-            prop_assert!(re.is_match(&value));
-            prop_assert_eq!(re.is_match(&other), value == other);
-        }
-
-        #[test]
-        fn an_extended_selector_parses_to_the_same_matchers_and_one_more(
-            value in "[a-z./\"\\\\ ]{0,8}", op in prop::sample::select(vec!["=", "!="]),
-        ) {
-            let original = selector(&format!("m{{a{op}{},b=\"c\"}}", quote(&value)));
-            let extended = selector(&original.with_label("pod"));
-            let before = original.selector.matchers.matchers;
-            let after = extended.selector.matchers.matchers;
-            prop_assert_eq!(&after[..before.len()], &before[..]);
-            prop_assert_eq!(after.len(), before.len() + 1);
-        }
-
-        #[test]
-        fn parsing_never_panics(text in "\\PC*") {
-            let _ = SeriesSelector::parse(&text);
-        }
-    }
-}
+mod tests;

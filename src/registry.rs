@@ -22,6 +22,7 @@ mod resource;
 pub mod separable;
 mod survey;
 mod trouble;
+mod why;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -29,6 +30,7 @@ pub use association::{Binding, LabelError};
 pub use resource::{ResourceLabels, ResourceMetric, ResourceMetrics};
 pub use survey::{Answers, Question, Survey};
 pub use trouble::{Disabled, Shadowed, Unlisted};
+pub use why::{Look, Seen, Unmade, Why, nearest, shortened, siblings};
 
 /// Series names that a rule's `seriesQuery` finds, each with those of its labels that could name a
 /// Kubernetes object. External rules do not look at labels.
@@ -125,6 +127,8 @@ pub struct Snapshot {
     shadowed: Vec<Shadowed>,
     disabled: Vec<Disabled>,
     unlisted: Vec<Unlisted>,
+    /// What it was made of.
+    listings: Listings,
 }
 
 type CustomMetrics = BTreeMap<GroupResource, BTreeMap<String, Metric>>;
@@ -183,6 +187,7 @@ impl Snapshot {
             shadowed,
             disabled,
             unlisted,
+            listings: listings.clone(),
         }
     }
 

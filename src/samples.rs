@@ -11,6 +11,7 @@
 //!   backend; a backend that hangs delays neither what is remembered nor another backend;
 //! - rows belong to one backend and one text: nothing answers for another.
 
+mod aside;
 mod demand;
 mod entry;
 mod fetch;
@@ -28,7 +29,7 @@ use moka::sync::Cache;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-pub use entry::{Answer, Freshness, Policy};
+pub use entry::{Answer, Freshness, Policy, Remembered};
 pub use fetch::from_backends;
 pub use rows::{Builder, Head, Labels, Point, Rows, Values};
 

@@ -191,6 +191,22 @@ impl Widening {
         Ok(given)
     }
 
+    /// In which scope `ask` would be asked now, by what is known of those like it. No ask is noted.
+    pub fn look(&self, ask: &Ask<'_>) -> Scope {
+        let now = Instant::now();
+        let place = self.hasher.hash_one((ask.family, ask.place));
+        let widest = self.widest(ask.proven, ask.widen);
+        let is_taken = |key| {
+            let level = self.levels.get(&key);
+            !ask.ttl.is_zero() && level.is_some_and(|level| lock(&level).is_taken(now))
+        };
+        match widest {
+            Scope::Cluster if is_taken(self.hasher.hash_one(ask.family)) => Scope::Cluster,
+            Scope::Cluster | Scope::Namespace if is_taken(place) => Scope::Namespace,
+            _ => Scope::Exact,
+        }
+    }
+
     fn ladder<'a>(&self, ask: &'a Ask<'a>) -> Ladder<'a> {
         let place = self.hasher.hash_one((ask.family, ask.place));
         let level = |key| self.levels.get_with(key, Arc::default);

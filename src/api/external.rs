@@ -5,10 +5,10 @@ use super::rows::Wanted;
 use super::status::Failure;
 use super::wire::{Form, external_metric_value_list};
 use super::{Api, Body, Deadline};
-use crate::plan::{self, ExternalValues, ITEMS_MAX};
-use crate::registry::Snapshot;
+use crate::plan::{self, ExternalQuery, ExternalValues, ITEMS_MAX};
+use crate::registry::{Metric, Snapshot};
 use crate::rules::List;
-use crate::samples::Labels;
+use crate::samples::{Labels, Query};
 use crate::selector::Selector;
 
 /// Answers one ask: look-up, query, values.
@@ -19,18 +19,47 @@ pub(super) async fn answer(
     form: Form,
     deadline: Deadline,
 ) -> Result<Body, Failure> {
+    let selector = selector(ask)?;
+    let Some(metric) = snapshot.external(&ask.metric) else {
+        // Prometheus may have begun to hold it.
+        api.rooms.wake.ask();
+        return Err(missing(snapshot, ask));
+    };
+    let (query, wanted) = plan(api, metric, ask, &selector)?;
+    let rows = api.rows(wanted, deadline).await?;
+    let values = ExternalValues::of(&rows, &query, &metric.rule.terms);
+    let values = values.map_err(|error| Failure::plan(&error))?;
+    api.count_dropped(&metric.rule.origin(), values.dropped());
+    let kind = rows.head().kind;
+    external_metric_value_list(&ask.metric, kind, values.items(), form)
+}
+
+/// The selector of series.
+pub(super) fn selector(ask: &ExternalAsk) -> Result<Selector, Failure> {
     let selector = Selector::parse(&ask.list.label_selector);
     let selector = selector.map_err(|error| Failure::bad_request(error.to_string()))?;
     ask.list.check().map_err(Failure::from)?;
+    Ok(selector)
+}
 
-    let Some(metric) = snapshot.external(&ask.metric) else {
-        return Err(api.unknown(snapshot, List::External, &ask.metric, || {
-            Failure::no_such_external_metric(&ask.metric)
-        }));
-    };
-    let origin = metric.rule.origin();
-    let query = plan::external_query(metric, &ask.namespace, &selector).and_then(|query| {
-        plan::check_length(&origin, &query.promql, api.asking.bytes_max)?;
+/// The answer where there is no such metric.
+pub(super) fn missing(snapshot: &Snapshot, ask: &ExternalAsk) -> Failure {
+    let unlisted = snapshot.unlisted(List::External, &ask.metric);
+    Failure::unmade(&ask.metric, unlisted, || {
+        let why = snapshot.why(List::External, None, &ask.metric);
+        Failure::no_such_external_metric(&ask.metric).because(&why)
+    })
+}
+
+/// The query.
+pub(super) fn plan(
+    api: &Api,
+    metric: &Metric,
+    ask: &ExternalAsk,
+    selector: &Selector,
+) -> Result<(ExternalQuery, Query), Failure> {
+    let query = plan::external_query(metric, &ask.namespace, selector).and_then(|query| {
+        plan::check_length(&metric.rule.origin(), &query.promql, api.asking.bytes_max)?;
         Ok(query)
     });
     let query = query.map_err(|error| Failure::plan(&error))?;
@@ -40,10 +69,5 @@ pub(super) async fn answer(
         true => wanted,
         false => wanted.at_most(ITEMS_MAX),
     };
-    let rows = api.rows(wanted, deadline).await?;
-    let values = ExternalValues::of(&rows, &query, &metric.rule.terms);
-    let values = values.map_err(|error| Failure::plan(&error))?;
-    api.count_dropped(&origin, values.dropped());
-    let kind = rows.head().kind;
-    external_metric_value_list(&ask.metric, kind, values.items(), form)
+    Ok((query, api.query(wanted)))
 }

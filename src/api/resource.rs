@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::cause::Cause;
 use super::route::{ApiGroup, GroupVersion, ListQuery, ResourceAsk, UsageOf};
 use super::rows::Wanted;
 use super::status::Failure;
@@ -26,7 +27,7 @@ use crate::plan::resource::{
 use crate::prometheus;
 use crate::registry::separable::Scope;
 use crate::registry::{ResourceMetric, ResourceMetrics, Snapshot};
-use crate::samples::{Labels, Rows};
+use crate::samples::{Labels, Query, Rows};
 use crate::selector::Selector;
 use crate::widening::{Ask, Family, Place};
 
@@ -45,13 +46,7 @@ pub(super) async fn answer(
     deadline: Deadline,
 ) -> Result<Body, Failure> {
     let rules = snapshot.resource().ok_or_else(Failure::no_such_route)?;
-    let asked = Asked {
-        api,
-        snapshot,
-        rules,
-        version: ask.version,
-        deadline,
-    };
+    let asked = Asked::new(api, snapshot, rules, ask.version, deadline);
     match &ask.objects {
         UsageOf::Nodes(list) => asked.nodes(list, form).await,
         UsageOf::Node { name } => asked.node(name, form).await,
@@ -61,12 +56,41 @@ pub(super) async fn answer(
 }
 
 /// What each step of an ask needs.
-struct Asked<'a> {
+pub(super) struct Asked<'a> {
     api: &'a Api,
     snapshot: &'a Snapshot,
     rules: &'a ResourceMetrics,
     version: GroupVersion,
     deadline: Deadline,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn new(
+        api: &'a Api,
+        snapshot: &'a Snapshot,
+        rules: &'a ResourceMetrics,
+        version: GroupVersion,
+        deadline: Deadline,
+    ) -> Asked<'a> {
+        Asked {
+            api,
+            snapshot,
+            rules,
+            version,
+            deadline,
+        }
+    }
+
+    /// The query of one of the two rules, whose rows are kept by these labels.
+    pub(super) fn wanted(
+        &self,
+        metric: &ResourceMetric,
+        promql: String,
+        labels: Vec<String>,
+    ) -> Query {
+        let wanted = Wanted::by_resource(&metric.rule, promql, Labels::Keys(labels));
+        self.api.query(wanted)
+    }
 }
 
 impl Asked<'_> {
@@ -227,9 +251,8 @@ impl Asked<'_> {
             let query = pods_query(metric, scope, pods, self.api.asking.bytes_max);
             let query = query.map_err(|error| Failure::plan(&error))?;
             self.check_length(metric, &query.promql)?;
-            let labels = Labels::Keys(query.labels.clone());
-            let wanted = Wanted::by_resource(&metric.rule, query.promql.clone(), labels);
-            Ok((query, self.api.query(wanted)))
+            let wanted = self.wanted(metric, query.promql.clone(), query.labels.clone());
+            Ok((query, wanted))
         };
         let holds = |scope, query: &PodsQuery, rows: &Rows| {
             scope == Scope::Exact || query.holds(rows, pods)
@@ -250,27 +273,27 @@ impl Asked<'_> {
         promql: String,
         label: String,
     ) -> Result<Arc<Rows>, Failure> {
-        let wanted = Wanted::by_resource(&metric.rule, promql, Labels::Keys(vec![label]));
+        let wanted = self.wanted(metric, promql, vec![label]);
         let rows = self.api.rows(wanted, self.deadline).await?;
-        if rows.head().kind == prometheus::Kind::Scalar {
-            let cause = "the query gives a scalar, which belongs to no object";
-            return Err(Failure::internal("unable to fetch metrics", cause));
+        match rows.head().kind {
+            prometheus::Kind::Scalar => Err(Failure::scalar()),
+            prometheus::Kind::Vector => Ok(rows),
         }
-        Ok(rows)
     }
 
     /// These samples, if they can be told.
     fn told(&self, metric: &ResourceMetric, samples: Samples) -> Result<Samples, Failure> {
         if samples.is_without_namespace() {
             let cause = "the query for all namespaces gives a row that does not name its own";
-            return Err(Failure::internal("unable to fetch metrics", cause));
+            let message = format!("unable to fetch metrics: {cause}");
+            return Err(Failure::internal(&message, cause).caused(Cause::RowsWithoutLabel));
         }
         let origin = &metric.rule.origin;
         self.api.count_dropped(origin, samples.dropped());
         Ok(samples)
     }
 
-    async fn objects(
+    pub(super) async fn objects(
         &self,
         resource: &str,
         namespace: Option<&str>,
@@ -301,7 +324,7 @@ impl Asked<'_> {
 }
 
 /// The label selector of a list whose other options are sound.
-fn checked(list: &ListQuery) -> Result<Selector, Failure> {
+pub(super) fn checked(list: &ListQuery) -> Result<Selector, Failure> {
     let selector = Selector::parse(&list.label_selector);
     let selector = selector.map_err(|error| Failure::bad_request(error.to_string()))?;
     list.check().map_err(Failure::from)?;
@@ -320,7 +343,8 @@ fn names(objects: &[Arc<Object>]) -> Vec<String> {
         .collect()
 }
 
-fn by_name<T>(kind: &str, name: &str, found: Result<T, Missing>) -> Result<T, Failure> {
+/// Of one object.
+pub(super) fn by_name<T>(kind: &str, name: &str, found: Result<T, Missing>) -> Result<T, Failure> {
     let group = ApiGroup::Resource.name();
     found.map_err(|missing| Failure::no_usage(kind, group, name, &missing))
 }

@@ -72,6 +72,8 @@ pub enum Route {
         /// `?hash=`: which state of the document the client has seen in the index.
         hash: Option<String>,
     },
+    /// `/explain?path=`: why the answer to this path and query is what it is.
+    Explain(String),
     /// `/` and `/index.html`: the list of paths.
     Index,
     /// Anything else: the list of paths too, but 404.

@@ -25,6 +25,8 @@ pub struct Asking {
     pub rows_max: usize,
     /// How long the text of one may be (`--max-query-bytes`).
     pub bytes_max: usize,
+    /// How old a series may be and still be listed (`--metrics-max-age`).
+    pub max_age: Duration,
 }
 
 /// Rows that are wanted, on a rule's terms.
@@ -111,15 +113,10 @@ impl Api {
     /// The rows of what is wanted.
     pub(super) async fn rows(
         &self,
-        wanted: Wanted<'_>,
+        wanted: Query,
         deadline: Deadline,
     ) -> Result<Arc<Rows>, Failure> {
-        match self
-            .rooms
-            .samples
-            .rows(self.query(wanted), deadline.0)
-            .await
-        {
+        match self.rooms.samples.rows(wanted, deadline.0).await {
             Ok((rows, freshness)) => {
                 self.rooms.metrics.count_answer(freshness.word());
                 Ok(rows)
@@ -140,10 +137,7 @@ impl Api {
     ) -> Result<(T, Arc<Rows>), Failure> {
         let (widening, samples) = (&self.rooms.widening, &self.rooms.samples);
         match widening.rows(samples, ask, plan, holds, deadline.0).await {
-            Ok(given) if given.rows.head().kind == Kind::Scalar => {
-                let cause = "the query gives a scalar, which belongs to no object";
-                Err(Failure::internal("unable to fetch metrics", cause))
-            }
+            Ok(given) if given.rows.head().kind == Kind::Scalar => Err(Failure::scalar()),
             Ok(given) => {
                 self.rooms.metrics.count_answer(given.freshness.word());
                 Ok((given.planned, given.rows))

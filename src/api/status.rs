@@ -7,12 +7,14 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
 
 use super::accept::NotAcceptable;
+use super::cause::Cause;
 use super::route;
 use crate::auth::{Attributes, Refusal};
-use crate::plan::number_word;
+use crate::kubernetes;
 use crate::plan::resource::Missing;
-use crate::registry::Unlisted;
-use crate::{kubernetes, plan, prometheus};
+
+/// Failures of metrics: not known, not to be asked for, not answered.
+mod metrics;
 
 /// How a request failed.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,21 +23,24 @@ pub(super) struct Failure {
     reason: Option<&'static str>,
     message: String,
     details: Option<Box<StatusDetails>>,
+    cause: Cause,
 }
 
 impl Failure {
     /// 400: the client asked for something that cannot be.
     pub(super) fn bad_request(message: impl Into<String>) -> Failure {
-        Failure::new(400, Some("BadRequest"), message)
+        Failure::new(400, Some("BadRequest"), message).caused(Cause::BadRequest)
     }
 
     /// 401, 403, 429, or 500 where nobody knows; `uri` is the request's, for the last
     /// (`authorization.go`).
     pub(super) fn refused(refusal: &Refusal, uri: &str) -> Failure {
         match refusal {
-            Refusal::Unauthorized => Failure::new(401, Some("Unauthorized"), refusal.to_string()),
+            Refusal::Unauthorized => Failure::new(401, Some("Unauthorized"), refusal.to_string())
+                .caused(Cause::Unauthorized),
             Refusal::Forbidden { attributes, .. } => {
                 Failure::new(403, Some("Forbidden"), refusal.to_string())
+                    .caused(Cause::Forbidden)
                     .with_details(forbidden_details(attributes))
             }
             Refusal::Busy => Failure::too_many_requests(),
@@ -55,9 +60,11 @@ impl Failure {
         let message = "unable to list matching resources";
         if error.is_timeout() {
             return Failure::new(504, Some("Timeout"), format!("Timeout: {message}: {error}"))
+                .caused(Cause::ObjectsUnlisted)
                 .with_details(StatusDetails::default());
         }
-        Failure::internal(message, &error.to_string())
+        let message = format!("{message}: {error}");
+        Failure::internal(&message, &error.to_string()).caused(Cause::ObjectsUnlisted)
     }
 
     /// 404: a path below an installed group that no route takes.
@@ -67,72 +74,19 @@ impl Failure {
             Some("NotFound"),
             "the server could not find the requested resource",
         )
+        .caused(Cause::UnknownPath)
         .with_details(StatusDetails::default())
-    }
-
-    /// 404: no such metric for this kind of object; `resource` as the client wrote it.
-    pub(super) fn no_such_metric(metric: &str, resource: &str) -> Failure {
-        let text = format!("the server could not find the metric {metric} for {resource}");
-        Failure::new(404, Some("NotFound"), text)
-    }
-
-    /// 404: no such external metric.
-    pub(super) fn no_such_external_metric(metric: &str) -> Failure {
-        let text = format!("the server could not find the metric {metric}");
-        Failure::new(404, Some("NotFound"), text)
-    }
-
-    /// Adds that a rule which may be the one cannot be listed, for good.
-    pub(super) fn or_broken(mut self, unlisted: &Unlisted) -> Failure {
-        let Unlisted {
-            rule, line, cause, ..
-        } = unlisted;
-        if let Some(cause) = cause {
-            self.message += &format!(" ({rule} (line {line}) cannot be listed: {cause})");
-        }
-        self
-    }
-
-    /// 503: no rule makes this metric so far, and one that might has never been listed.
-    pub(super) fn not_listed_yet(metric: &str, unlisted: &Unlisted) -> Failure {
-        let Unlisted {
-            rule, line, cause, ..
-        } = unlisted;
-        let cause = match cause {
-            Some(cause) => format!("{rule} (line {line}) could not be listed so far: {cause}"),
-            None => "metrics are being listed for the first time".to_owned(),
-        };
-        let text = format!("the metric {metric} is not known yet: {cause}");
-        Failure::new(503, Some("ServiceUnavailable"), text)
-    }
-
-    /// 404: the metric exists, but has no value for this object.
-    pub(super) fn no_value(metric: &str, resource: &str, name: &str) -> Failure {
-        let text = format!("the server could not find the metric {metric} for {resource} {name}");
-        Failure::new(404, Some("NotFound"), text)
-    }
-
-    /// 404: the metric's sample for this object is NaN or infinite.
-    pub(super) fn not_a_number(metric: &str, resource: &str, name: &str, sample: f64) -> Failure {
-        Failure::no_value(metric, resource, name).because_of(sample)
-    }
-
-    /// Says what the sample is instead of a number, as PromQL spells it.
-    fn because_of(mut self, sample: f64) -> Failure {
-        let sample = number_word(sample);
-        self.message += &format!(": the sample is not a number ({sample})");
-        self
     }
 
     /// 404: the pod or node is not there, or does not run; `kind` as metrics-server calls it.
     pub(super) fn no_such_object(kind: &str, name: &str) -> Failure {
-        Failure::new(404, Some("NotFound"), format!("{kind} {name:?} not found")).with_details(
-            StatusDetails {
+        Failure::new(404, Some("NotFound"), format!("{kind} {name:?} not found"))
+            .caused(Cause::NoSuchObject)
+            .with_details(StatusDetails {
                 name: Some(name.to_owned()),
                 kind: Some(kind.to_owned()),
                 ..StatusDetails::default()
-            },
-        )
+            })
     }
 
     /// 404: the pod or node runs, but has no usage; `kind` as `podmetrics`. Where some of its
@@ -143,24 +97,33 @@ impl Failure {
             Missing::Everything => text,
             Missing::Sample { .. } => format!("{text}: {missing}"),
         };
-        Failure::new(404, Some("NotFound"), text).with_details(StatusDetails {
-            name: Some(name.to_owned()),
-            group: Some(group.to_owned()),
-            kind: Some(kind.to_owned()),
-            ..StatusDetails::default()
-        })
+        let cause = match missing.is_not_a_number() {
+            true => Cause::NotANumber,
+            false => Cause::NoRows,
+        };
+        Failure::new(404, Some("NotFound"), text)
+            .caused(cause)
+            .with_details(StatusDetails {
+                name: Some(name.to_owned()),
+                group: Some(group.to_owned()),
+                kind: Some(kind.to_owned()),
+                ..StatusDetails::default()
+            })
     }
 
     /// 405: a route that has no such method.
     pub(super) fn method_not_allowed() -> Failure {
         let text = "the server does not allow this method on the requested resource";
-        Failure::new(405, Some("MethodNotAllowed"), text).with_details(StatusDetails::default())
+        Failure::new(405, Some("MethodNotAllowed"), text)
+            .caused(Cause::BadRequest)
+            .with_details(StatusDetails::default())
     }
 
     /// 405: a watch where only reads are served; `resource` with its group.
     pub(super) fn watch_not_supported(resource: &str, group: &str) -> Failure {
         let text = format!("watch is not supported on resources of kind \"{resource}.{group}\"");
-        Failure::new(405, Some("MethodNotAllowed"), text).with_details(StatusDetails {
+        let failure = Failure::new(405, Some("MethodNotAllowed"), text).caused(Cause::BadRequest);
+        failure.with_details(StatusDetails {
             group: Some(group.to_owned()),
             kind: Some(resource.to_owned()),
             ..StatusDetails::default()
@@ -197,7 +160,8 @@ impl Failure {
     /// 429: too many requests at once.
     pub(super) fn too_many_requests() -> Failure {
         let text = "Too many requests, please try again later.";
-        Failure::new(429, Some("TooManyRequests"), text).with_details(StatusDetails {
+        let failure = Failure::new(429, Some("TooManyRequests"), text).caused(Cause::Busy);
+        failure.with_details(StatusDetails {
             retry_after_seconds: Some(1),
             ..StatusDetails::default()
         })
@@ -222,44 +186,24 @@ impl Failure {
     /// 504: the request's own time ran out.
     pub(super) fn timed_out() -> Failure {
         let text = "Timeout: request did not complete within the allotted timeout";
-        Failure::new(504, Some("Timeout"), text).with_details(StatusDetails::default())
+        Failure::new(504, Some("Timeout"), text)
+            .caused(Cause::Busy)
+            .with_details(StatusDetails::default())
     }
 
-    /// 503, or 504 where time ran out: Prometheus gave no answer that can be used. 400 where it was
-    /// not asked, because its backend may not give what the request wants: rules that want that are
-    /// refused when they are read.
-    pub(super) fn upstream(error: &prometheus::Error) -> Failure {
-        if error.is_contradiction() {
-            return Failure::bad_request(error.to_string());
-        }
-        let message = format!("unable to fetch metrics: {error}");
-        let details = caused_by(&error.to_string(), Some(error.class()));
-        if error.is_timeout() {
-            return Failure::new(504, Some("Timeout"), message).with_details(details);
-        }
-        // Without Retry-After: client-go would ask ten times more, and an HPA's worker wait for it.
-        Failure::new(503, Some("ServiceUnavailable"), message).with_details(details)
+    /// The same for another cause.
+    pub(super) fn caused(self, cause: Cause) -> Failure {
+        Failure { cause, ..self }
     }
 
-    /// A custom metric's ask that cannot become a query: 400 where the client can mend it, else the
-    /// 404 that the Go adapter answers, with the cause in the details.
-    pub(super) fn custom_plan(error: &plan::Error, metric: &str, resource: &str) -> Failure {
-        if error.is_clients() {
-            return Failure::bad_request(error.to_string());
-        }
-        let mut failure = Failure::no_such_metric(metric, resource);
-        failure.message += &format!(": {error}");
-        failure.with_details(caused_by(&error.to_string(), None))
+    /// Why, as a word.
+    pub(super) fn cause(&self) -> Cause {
+        self.cause
     }
 
-    /// The same for external and resource metrics: 500, as Go answers for external ones. (For
-    /// resource metrics it answers an empty list.)
-    pub(super) fn plan(error: &plan::Error) -> Failure {
-        if error.is_clients() {
-            return Failure::bad_request(error.to_string());
-        }
-        let text = format!("unable to fetch metrics: {error}");
-        Failure::internal(&text, &error.to_string())
+    /// What people read.
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 
     /// The HTTP status.
@@ -286,12 +230,17 @@ impl Failure {
         }
     }
 
-    fn new(code: u16, reason: Option<&'static str>, message: impl Into<String>) -> Failure {
+    pub(super) fn new(
+        code: u16,
+        reason: Option<&'static str>,
+        message: impl Into<String>,
+    ) -> Failure {
         Failure {
             code,
             reason,
             message: message.into(),
             details: None,
+            cause: Cause::Internal,
         }
     }
 

@@ -26,7 +26,7 @@ pub(super) mod resource;
 #[cfg(test)]
 mod tests;
 /// The second encoding.
-mod yaml;
+pub(super) mod yaml;
 
 pub(super) use form::{Answer, Form};
 use protobuf::{Fields, ListMeta, Message, entries};

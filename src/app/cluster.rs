@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::JoinSet;
@@ -35,17 +36,8 @@ pub(super) async fn follow(
     let (trust, follower) = Trust::new(sources).await?;
     tasks.spawn(follower.run());
 
-    let kubernetes = &config.kubernetes;
-    let watcher = Client::for_streams(connection(kubernetes, None)?).context(UNUSABLE)?;
-    let metrics = Arc::clone(metrics);
-    let cluster = Arc::new(Cluster::new(
-        lister,
-        watcher,
-        kubernetes.watch_idle,
-        metrics,
-    ));
-    let followed = Arc::clone(&cluster);
-    tasks.spawn(async move { followed.follow(|| wake.ask()).await });
+    let watch_idle = config.kubernetes.watch_idle;
+    let cluster = world(lister, watch_idle, config, metrics, wake, tasks)?;
     let watched = Arc::clone(&cluster);
     tasks.spawn(async move { watched.watch_objects().await });
     let settings = auth::Settings {
@@ -60,6 +52,35 @@ pub(super) async fn follow(
         Arc::new(Kubernetes::Cluster(cluster)),
         Auth::Delegated(Box::new(delegated)),
     ))
+}
+
+/// The cluster of one who only looks: each ask for objects is a list.
+pub(super) fn seen(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    wake: Arc<Wake>,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<Arc<Kubernetes>> {
+    let lister = client(&config.kubernetes, None)?;
+    let cluster = world(lister, Duration::ZERO, config, metrics, wake, tasks)?;
+    Ok(Arc::new(Kubernetes::Cluster(cluster)))
+}
+
+/// The cluster, whose kinds are followed.
+fn world(
+    lister: Client,
+    watch_idle: Duration,
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    wake: Arc<Wake>,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<Arc<Cluster>> {
+    let watcher = Client::for_streams(connection(&config.kubernetes, None)?).context(UNUSABLE)?;
+    let cluster = Cluster::new(lister, watcher, watch_idle, Arc::clone(metrics));
+    let cluster = Arc::new(cluster);
+    let followed = Arc::clone(&cluster);
+    tasks.spawn(async move { followed.follow(|| wake.ask()).await });
+    Ok(cluster)
 }
 
 /// The namespace of our service: as the flag or the environment says, else the pod's own.

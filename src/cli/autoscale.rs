@@ -27,13 +27,13 @@ use round::Autoscaler;
 mod command;
 mod decision;
 mod lines;
-mod manifests;
+pub(super) mod manifests;
 mod metrics;
 mod remembered;
 mod report;
 mod round;
 mod start;
-mod target;
+pub(super) mod target;
 mod world;
 
 /// With `--once`: something could not be read, set or written. Without: a task of ours has ended.

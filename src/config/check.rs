@@ -15,6 +15,7 @@ use super::{
 };
 
 pub(super) mod autoscale;
+pub(super) mod explain;
 mod prometheus;
 
 /// Go's default when the flag is 0 (`secure_serving.go`).

@@ -7,6 +7,7 @@ mod access;
 mod api;
 pub(super) mod autoscale;
 mod compat;
+pub(super) mod explain;
 mod prometheus;
 mod samples;
 mod serving;
@@ -46,7 +47,7 @@ Examples:
     tidegauge --config=rules.yaml --prometheus-url=http://localhost:9090 \\
       --standalone=objects.yaml --secure-port=6443
 
-  Further commands: tidegauge autoscale --help, tidegauge demo";
+  Further commands: tidegauge explain --help, tidegauge autoscale --help, tidegauge demo";
 
 /// Stage one: each flag by itself.
 #[derive(Debug, clap::Args)]

@@ -190,6 +190,11 @@ impl Client {
         self.exchange(&Call::get(path, JSON)).await
     }
 
+    /// The same of one who may take longer than an API server, or less long.
+    pub async fn bytes_within(&self, path: &str, within: Duration) -> Result<Vec<u8>, Error> {
+        self.exchange_within(&Call::get(path, JSON), within).await
+    }
+
     /// Posts `object` to `path` and reads what the server made of it.
     pub(super) async fn create<T: Serialize + DeserializeOwned>(
         &self,
@@ -235,6 +240,10 @@ impl Client {
     }
 
     async fn exchange(&self, call: &Call<'_>) -> Result<Vec<u8>, Error> {
+        self.exchange_within(call, DEADLINE).await
+    }
+
+    async fn exchange_within(&self, call: &Call<'_>, within: Duration) -> Result<Vec<u8>, Error> {
         let attempt = async {
             // The semaphore is never closed: a permit always comes.
             let _slot = self.slots.acquire().await.ok();
@@ -244,7 +253,7 @@ impl Client {
                 false => Err(refused(response).await?),
             }
         };
-        timeout(DEADLINE, attempt)
+        timeout(within, attempt)
             .await
             .unwrap_or(Err(Error::Timeout))
     }

@@ -129,6 +129,22 @@ impl Cluster {
             .await
     }
 
+    /// All objects of `kind`, with their labels; `namespace` is `None` for all.
+    pub async fn all(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+    ) -> Result<Vec<Arc<Object>>, Error> {
+        let ask = Ask {
+            kind,
+            namespace,
+            selector: &Selector::default(),
+            name: None,
+            running: false,
+        };
+        self.objects.find(ask, Arc::clone).await
+    }
+
     /// The objects of `kind` that `selector` matches, or of them the one called `name`, with their
     /// labels; pods only while they run.
     pub async fn running(

@@ -124,6 +124,12 @@ impl Objects {
         objects.map(|object| object.name.to_string()).collect()
     }
 
+    /// All objects of `kind`, in `namespace` or in all of them.
+    pub fn all(&self, kind: &Kind, namespace: Option<&str>) -> Vec<Arc<Object>> {
+        let objects = self.of_kind(kind, namespace);
+        objects.map(|stored| Arc::clone(&stored.object)).collect()
+    }
+
     /// The objects of `kind` that `keep` keeps, in `namespace` or in all of them. Of pods only
     /// those whose `status.phase` is `Running`; one that does not say counts as running.
     pub fn running(

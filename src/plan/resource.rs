@@ -83,6 +83,13 @@ impl fmt::Display for Missing {
     }
 }
 
+impl Missing {
+    /// Whether there is a sample that is no number.
+    pub fn is_not_a_number(&self) -> bool {
+        matches!(self, Missing::Sample { value: Some(_), .. })
+    }
+}
+
 impl PodsQuery {
     /// Whether these are rows of all of `pods`. Where a query does not name them, older rows cannot
     /// tell that a pod has none by now.

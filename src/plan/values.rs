@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Error, ExternalQuery, ObjectsQuery};
 use crate::prometheus::{Kind, Sample};
 use crate::quantity::Quantity;
-use crate::rules::{NonFinite, OnEmpty, Terms};
+use crate::rules::{NonFinite, OnEmpty, Origin, Terms};
 use crate::samples::{Point, Rows};
 
 /// A value at the time it was evaluated for.
@@ -95,6 +95,31 @@ impl ObjectsQuery {
     fn of(&self) -> &str {
         self.namespace.as_deref().unwrap_or_default()
     }
+}
+
+/// Whether rows say of which objects they are, as far as that can be told without looking for each.
+///
+/// # Errors
+/// There are rows, and none has the label that names objects.
+pub fn check_labels(origin: &Origin, rows: &Rows, query: &ObjectsQuery) -> Result<(), Error> {
+    let of_object = usize::from(query.namespace.is_some());
+    let label = query.labels.get(of_object);
+    let Some(label) = label.filter(|_| query.choice.is_none() && !rows.is_empty()) else {
+        return Ok(());
+    };
+    if rows.with_label(of_object) > 0 {
+        return Ok(());
+    }
+    let present = match rows.strange() {
+        [] => "they have none".to_owned(),
+        present => format!("they have {}", present.join(", ")),
+    };
+    Err(Error::Unlabelled {
+        rule: origin.rule.clone(),
+        line: origin.line,
+        label: label.clone(),
+        present,
+    })
 }
 
 impl ObjectValues {

@@ -52,7 +52,7 @@ pub struct Unlisted {
 }
 
 /// A rule that cannot serve because the cluster lacks a kind that one of its overrides names.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disabled {
     /// The rule, as `rules[2]`.
     pub rule: String,

@@ -13,6 +13,8 @@ use super::query::{regex_error, regex_help};
 use super::report::{Report, quoted};
 use crate::go;
 
+mod backwards;
+
 /// What an absent `name.matches` means: shared, for most rules have none.
 static ANYTHING: LazyLock<Regex> =
     LazyLock::new(|| go::regex::compile(".*").expect("a constant pattern must compile"));
@@ -25,6 +27,8 @@ const MAX_REPORTED: usize = 5;
 pub struct Naming {
     filters: Vec<Filter>,
     matches: Regex,
+    /// `name.matches` as it is written; empty where it is absent.
+    pattern: String,
     name_as: String,
 }
 
@@ -38,10 +42,13 @@ impl Naming {
     /// Whether the series named `series` belongs to the rule: every `seriesFilters` entry and
     /// `name.matches` agree. Regular expressions are not anchored.
     pub fn keeps(&self, series: &str) -> bool {
-        self.filters
-            .iter()
-            .all(|filter| filter.regex.is_match(series) == filter.keep)
-            && self.matches.is_match(series)
+        self.lets_in(series) && self.matches.is_match(series)
+    }
+
+    /// Whether `seriesFilters` let the series named `series` in.
+    pub fn lets_in(&self, series: &str) -> bool {
+        let agrees = |it: &Filter| it.regex.is_match(series) == it.keep;
+        self.filters.iter().all(agrees)
     }
 
     /// The name of the metric made from `series`; `None` where `name.matches` does not match. The
@@ -98,6 +105,7 @@ impl Naming {
         Some(Naming {
             filters: filters.into_iter().collect::<Option<_>>()?,
             matches,
+            pattern: pattern.map(|it| it.text.clone()).unwrap_or_default(),
             name_as,
         })
     }

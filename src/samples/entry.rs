@@ -58,6 +58,17 @@ impl Freshness {
 /// Rows and how they came, or why there are none.
 pub type Answer = Result<(Arc<Rows>, Freshness), Arc<Error>>;
 
+/// What is remembered of one query.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// The last rows that may still be given, and how old they are.
+    pub rows: Option<(Arc<Rows>, Duration)>,
+    /// Whether they count as now.
+    pub is_fresh: bool,
+    /// Why the last fetch failed, if it did.
+    pub failure: Option<Arc<Error>>,
+}
+
 /// What to do about an ask.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -206,6 +217,18 @@ impl State {
         let (rows, fetched) = self.held.as_ref()?;
         let age = now.duration_since(*fetched);
         (age < policy.ttl + policy.stale_grace).then(|| Arc::clone(rows))
+    }
+
+    /// What there is, as an ask would find it.
+    pub(super) fn look(&self, policy: Policy, now: Instant) -> Remembered {
+        let held = self.held.as_ref();
+        let age = held.map(|(_, fetched)| now.duration_since(*fetched));
+        let kept = self.kept(policy, now);
+        Remembered {
+            rows: kept.zip(age),
+            is_fresh: age.is_some_and(|age| age < policy.ttl),
+            failure: self.failure(),
+        }
     }
 
     /// Whether the last fetch failed, and older rows may stand in.

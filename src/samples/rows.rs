@@ -4,6 +4,7 @@
 //! rows are sorted by the labels that tell objects apart, and nothing else of them is kept: some
 //! 60 bytes a row.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -58,6 +59,7 @@ pub struct Rows {
     head: Head,
     content: Content,
     with_label: Vec<usize>,
+    strange: Vec<String>,
     bytes: usize,
 }
 
@@ -146,6 +148,21 @@ impl Rows {
         self.with_label.get(at).copied().unwrap_or_default()
     }
 
+    /// Labels of those rows that lack one of the kept ones: some of them, sorted.
+    pub fn strange(&self) -> &[String] {
+        &self.strange
+    }
+
+    /// The same rows of a query that keeps all labels, kept by the values of these.
+    #[must_use]
+    pub fn by(&self, labels: Vec<String>) -> Rows {
+        let mut rows = Builder::new(Labels::Keys(labels), usize::MAX);
+        for sample in self.whole() {
+            rows.keep(sample.clone());
+        }
+        rows.finish(self.head)
+    }
+
     /// Whether there is a row whose first kept labels have these values.
     pub fn has(&self, values: &[&str]) -> bool {
         !self.search().beginning_with(values).1.is_empty()
@@ -220,7 +237,11 @@ pub struct Builder {
     text: Vec<u8>,
     keyed: Vec<Keyed>,
     with_label: Vec<usize>,
+    strange: BTreeSet<String>,
 }
+
+/// Labels of rows that lack one: so many of them are told.
+const STRANGE_MAX: usize = 12;
 
 impl Builder {
     /// Keeps these labels of at most so many rows.
@@ -236,6 +257,7 @@ impl Builder {
             whole: Vec::new(),
             text: Vec::new(),
             keyed: Vec::new(),
+            strange: BTreeSet::new(),
         }
     }
 
@@ -251,21 +273,32 @@ impl Builder {
             );
             return Err(Refusal(text));
         }
+        self.keep(sample);
+        Ok(())
+    }
+
+    fn keep(&mut self, sample: Sample) {
         let Labels::Keys(keys) = &self.labels else {
             self.whole.push(sample);
-            return Ok(());
+            return;
         };
         let from = self.text.len();
+        let mut is_whole = true;
         for (key, count) in keys.iter().zip(&mut self.with_label) {
             let value = sample.labels.iter().find(|(name, _)| name == key);
             let value = value.map_or("", |(_, value)| value.as_str());
+            is_whole &= !value.is_empty();
             *count += usize::from(!value.is_empty());
             write_key(&mut self.text, value);
         }
         let point = Point::from(&sample);
         let to = self.text.len();
         self.keyed.push(Keyed { from, to, point });
-        Ok(())
+        if !is_whole && self.strange.len() < STRANGE_MAX {
+            let room = STRANGE_MAX - self.strange.len();
+            let names = sample.labels.into_iter().map(|(name, _)| name);
+            self.strange.extend(names.take(room));
+        }
     }
 
     /// The rows, ready to be found.
@@ -276,8 +309,10 @@ impl Builder {
             mut text,
             keyed: mut rows,
             with_label,
+            strange,
             ..
         } = self;
+        let strange: Vec<String> = strange.into_iter().collect();
         let (content, bytes) = match labels {
             Labels::All => {
                 whole.shrink_to_fit();
@@ -293,11 +328,16 @@ impl Builder {
                 (Content::Keyed { text, rows }, bytes)
             }
         };
+        let told: usize = strange
+            .iter()
+            .map(|name| size_of::<String>() + name.len())
+            .sum();
         Rows {
             head,
             content,
             with_label,
-            bytes: bytes + size_of::<Rows>(),
+            strange,
+            bytes: bytes + told + size_of::<Rows>(),
         }
     }
 }

@@ -104,8 +104,13 @@ impl Level {
             let since = wide.map_or(now, |wide| wide.since);
             self.wide = Some(Wide { since, met: now });
         }
-        let is_wide = self.wide.as_ref();
-        is_wide.is_some_and(|wide| is_within(wide.met, QUIET, now)) && !self.is_held(now)
+        self.is_taken(now)
+    }
+
+    /// Whether the step is taken now. No ask is noted.
+    pub(super) fn is_taken(&self, now: Instant) -> bool {
+        let wide = self.wide.as_ref();
+        wide.is_some_and(|wide| is_within(wide.met, QUIET, now)) && !self.is_held(now)
     }
 
     /// Whether this many groups have asked lately.

@@ -229,7 +229,8 @@ async fn while_the_api_server_is_away_it_lives_and_is_not_ready_and_it_comes_bac
     world.api.stop();
     assert_eq!(ask(&adapter, None, "/readyz").await.body, "ok");
     let failed = ask(&adapter, Some(&admin), DEPTH).await;
-    let text = "Internal error occurred: unable to list matching resources";
+    let text = "Internal error occurred: unable to list matching resources: the API server cannot be \
+                reached";
     assert_eq!(status(&failed), (500, text.to_owned()));
     let failed: Value = serde_json::from_str(&failed.body).unwrap();
     let cause = "the API server cannot be reached";

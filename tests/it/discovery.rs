@@ -172,11 +172,11 @@ async fn a_group_without_metrics_lists_one_entry_that_is_not_there_when_asked_fo
     for (path, message) in [
         (
             "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/web/custommetrics",
-            "the server could not find the metric custommetrics for pods",
+            "the server could not find the metric custommetrics for pods: no rule makes it",
         ),
         (
             "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/externalmetrics",
-            "the server could not find the metric externalmetrics",
+            "the server could not find the metric externalmetrics: no rule makes it",
         ),
     ] {
         let answer = adapter.get(path).await;

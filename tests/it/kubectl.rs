@@ -162,7 +162,7 @@ async fn get_raw_prints_what_we_answer() {
     assert_eq!(said, forbidden);
     let unknown = format!("get --raw {custom}/pods/web-a/unheard_of");
     let missing = "Error from server (NotFound): the server could not find the metric unheard_of for \
-                   pods\n";
+                   pods: no rule makes it\n";
     assert_eq!(kubectl.fail(&unknown).await, missing);
 }
 

@@ -3,8 +3,8 @@
 //! `recorded` replays what clients and the Go adapter said to each other; `aggregator` and `kubectl`
 //! stand where the API server and a person stand; `harness` shows that the
 //! servers these tests stand on do what their names say, and `install` how they come here; `relist` and `sick` are about Prometheus, well
-//! and ill, `backends` about several of them, `enforced` about what one is held to; `cache` about what
-//! is remembered, `terms` about rules with terms of their own, `long` about queries that are too long;
+//! and ill, `backends` about several of them, `enforced` about what one is held to; `explain` about why an answer is what
+//! it is, `cache` about what is remembered, `terms` about rules with terms of their own, `long` about queries that are too long;
 //! `readme` runs the commands of README; `resource` is about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
 //! at once, `widening` about what is; `autoscale` is about the subcommand; `discovery` and `openapi` keep documents as clients do; `tidy`
 //! reads the sources.
@@ -24,6 +24,7 @@ mod cache;
 mod cluster;
 mod discovery;
 mod enforced;
+mod explain;
 mod harness;
 mod install;
 mod kubectl;

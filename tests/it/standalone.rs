@@ -124,8 +124,8 @@ async fn kubectl_gets_the_numbers() {
     assert_eq!(body["items"][0]["value"], "1", "{body}");
     let missing = kubectl(&["get", "--raw", &PODS.replace("depth", "nope")]);
     let told = String::from_utf8_lossy(&missing.stderr).into_owned();
-    let expected =
-        "Error from server (NotFound): the server could not find the metric nope for pods";
+    let expected = "Error from server (NotFound): the server could not find the metric nope for pods: no rule \
+                    makes it";
     assert_eq!(told.trim(), expected);
 }
 

@@ -38,6 +38,7 @@ impl Offer {
             Route::Health(_)
             | Route::Version
             | Route::Metrics
+            | Route::Explain(_)
             | Route::Index
             | Route::Unknown
             | Route::Refused { .. } => None,

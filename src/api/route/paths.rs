@@ -77,6 +77,10 @@ fn plain_route(path: &str, query: &Query) -> Option<Route> {
     match path {
         "/" | "/index.html" => return Some(Route::Index),
         "/metrics" => return Some(Route::Metrics),
+        "/explain" => {
+            let asked = query.get("path").unwrap_or_default();
+            return Some(Route::Explain(asked.to_owned()));
+        }
         "/openapi/v2" => return Some(Route::OpenApiV2),
         "/openapi/v3" => {
             return Some(Route::OpenApiV3 {

@@ -20,7 +20,7 @@ const INDENT: usize = 2;
 const SIMPLE_KEY_MAX: usize = 128;
 
 /// A document, ending in a line break.
-pub(super) fn write(value: &Value) -> String {
+pub(in crate::api) fn write(value: &Value) -> String {
     let mut document = Document::default();
     document.value(value, 0);
     document.line();

@@ -17,22 +17,25 @@ mod v1;
 
 /// What the files say.
 #[derive(Debug, Default)]
-pub(super) struct Manifests {
+pub(in crate::cli) struct Manifests {
     /// At least one, in the order of the files.
-    pub(super) autoscalers: Vec<HorizontalPodAutoscaler>,
+    pub(in crate::cli) autoscalers: Vec<HorizontalPodAutoscaler>,
     /// What has pods.
-    pub(super) workloads: Vec<Workload>,
+    pub(in crate::cli) workloads: Vec<Workload>,
     /// Further kinds.
-    pub(super) kinds: Vec<Crd>,
+    pub(in crate::cli) kinds: Vec<Crd>,
     /// `KIND NAME` of the documents that are of no use here.
-    pub(super) unused: Vec<String>,
+    pub(in crate::cli) unused: Vec<String>,
 }
 
 /// Reads files, each as its name and its text.
 ///
 /// # Errors
 /// All mistakes, one a line, each with its file and document.
-pub(super) fn read(files: &[(String, String)], settings: &Settings) -> Result<Manifests, String> {
+pub(in crate::cli) fn read(
+    files: &[(String, String)],
+    settings: &Settings,
+) -> Result<Manifests, String> {
     let mut manifests = Manifests::default();
     let mut problems = Vec::new();
     for (name, text) in files {
@@ -74,7 +77,7 @@ pub(super) fn read(files: &[(String, String)], settings: &Settings) -> Result<Ma
 }
 
 /// `NAMESPACE/NAME`
-pub(super) fn key(hpa: &HorizontalPodAutoscaler) -> String {
+pub(in crate::cli) fn key(hpa: &HorizontalPodAutoscaler) -> String {
     let metadata = &hpa.metadata;
     let namespace = metadata.namespace.as_deref().unwrap_or_default();
     format!(

@@ -21,7 +21,7 @@ const OF_PODS: [&str; 3] = ["Pods", "Resource", "ContainerResource"];
 
 /// A Deployment, a StatefulSet, or another kind with a selector and a template of pods.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Workload {
+pub(in crate::cli) struct Workload {
     namespace: String,
     /// Of `apiVersion`.
     group: String,
@@ -32,16 +32,16 @@ pub(super) struct Workload {
 
 /// What the pods of a target are like.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Target {
+pub(in crate::cli) struct Target {
     /// Selects them.
-    pub(super) selector: Selector,
+    pub(in crate::cli) selector: Selector,
     labels: BTreeMap<String, String>,
     spec: Option<PodSpec>,
 }
 
 impl Workload {
     /// A workload's manifest; or what is wrong with it.
-    pub(super) fn read(document: &Value) -> Result<Workload, String> {
+    pub(in crate::cli) fn read(document: &Value) -> Result<Workload, String> {
         let text = |pointer| {
             let found = document.pointer(pointer).and_then(Value::as_str);
             found.unwrap_or_default().to_owned()
@@ -95,13 +95,13 @@ impl Workload {
 }
 
 /// Of an `apiVersion`.
-pub(super) fn group(api_version: &str) -> &str {
+pub(in crate::cli) fn group(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 impl Target {
     /// The target of an autoscaler, which is the one `at` this place; or what to add to the files.
-    pub(super) fn find(
+    pub(in crate::cli) fn find(
         hpa: &HorizontalPodAutoscaler,
         at: usize,
         workloads: &[Workload],
@@ -135,7 +135,7 @@ impl Target {
     /// as it takes to make `current`. Such a one counts as a pod that no metric has a value of, as
     /// in a cluster, so that a replica that was not scraped yet never looks idle, nor as if it were
     /// gone.
-    pub(super) fn pods<'a>(
+    pub(in crate::cli) fn pods<'a>(
         &self,
         values: impl Iterator<Item = &'a Values>,
         current: i32,

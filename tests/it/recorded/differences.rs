@@ -180,6 +180,71 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
+        row: "a 404 has Go's text and the cause behind it",
+        path: "namespaces/shop/po/web-a/queue_depth",
+        ours: |expected, _| because(expected, "no matches for /, Resource=po; similar: pods"),
+    },
+    Difference {
+        row: "a 404 has Go's text and the cause behind it",
+        path: "namespaces/shop/widgets/x/queue_depth",
+        ours: |expected, _| because(expected, "no matches for /, Resource=widgets"),
+    },
+    Difference {
+        row: "a 404 has Go's text and the cause behind it",
+        path: "namespaces/shop/deployments.v1.apps/web/deploy_backlog",
+        ours: |expected, _| {
+            because(
+                expected,
+                "no matches for v1.apps/, Resource=deployments; similar: deployments.apps",
+            )
+        },
+    },
+    Difference {
+        row: "a 404 has Go's text and the cause behind it",
+        path: "namespaces/shop/pods/web-a/nope",
+        ours: |expected, _| because(expected, "no rule makes it"),
+    },
+    Difference {
+        row: "a 404 has Go's text and the cause behind it",
+        path: "namespaces/shop/pods/*/nope",
+        ours: |expected, _| because(expected, "no rule makes it"),
+    },
+    Difference {
+        row: "a 404 has Go's text and the cause behind it",
+        path: "namespaces/shop/metrics/nope",
+        ours: |expected, _| because(expected, "no rule makes it"),
+    },
+    Difference {
+        row: "a 404 has Go's text and the cause behind it",
+        path: "nodes/node-1/nope",
+        ours: |expected, _| because(expected, "no rule makes it"),
+    },
+    Difference {
+        row: "a 404 has Go's text and the cause behind it",
+        path: "namespaces/nons/metrics/ns_budget",
+        ours: |expected, _| {
+            because(
+                expected,
+                "the query of rules[5] (line 19) gives no series for it",
+            )
+        },
+    },
+    Difference {
+        row: "a 404 has Go's text and the cause behind it",
+        path: "nodes/node-9/node_temp",
+        ours: |expected, _| {
+            because(
+                expected,
+                "the query of rules[4] (line 16) gives no series for it",
+            )
+        },
+    },
+    Difference {
+        row: "a 404 has Go's text and the cause behind it",
+        path: "nodes/node-1/queue_depth",
+        ours: |expected, _| because(expected, "it is a metric of namespaces, pods"),
+    },
+    Difference {
         row: "custom and resource metrics have two versions each",
         path: "/apis",
         ours: |expected, _| all_versions_in_the_list(expected),
@@ -252,7 +317,7 @@ pub const DIFFERENCES: &[Difference] = &[
 ];
 
 /// An external metric that no rule has.
-pub const EXTERNAL_UNKNOWN: &str = "the server could not find the metric nope";
+pub const EXTERNAL_UNKNOWN: &str = "the server could not find the metric nope: no rule makes it";
 
 /// A selector on a label whose name Prometheus' grammar has no place for.
 pub const LABEL_NOT_EXPRESSIBLE: &str = "\"app.kubernetes.io/name\" in the metric selector is not a label name that Prometheus can match: \
@@ -283,6 +348,13 @@ fn not_a_number(expected: &mut Expected, pod: &str, sample: &str) {
         "the server could not find the metric odd_gauge for pods {pod}: {NOT_A_NUMBER} ({sample})"
     );
     failure(expected, 404, "NotFound", &message);
+}
+
+/// The text that was recorded, and why it is so.
+fn because(expected: &mut Expected, cause: &str) {
+    let message = &mut json_of(expected)["message"];
+    let recorded = message.as_str().unwrap_or_default();
+    *message = json!(format!("{recorded}: {cause}"));
 }
 
 fn refused_operator(expected: &mut Expected, operator: &str) {

@@ -17,7 +17,8 @@ fn expected(exchange: &Exchange) -> Expected {
         let (without_sample, _) = message
             .split_once(": the sample is not a number")
             .expect("Prometheus' answer must name the sample");
-        body["message"] = json!(without_sample);
+        let nothing = "the query of rules[0] (line 2) gives no series for it";
+        body["message"] = json!(format!("{without_sample}: {nothing}"));
     }
     expected
 }

@@ -1,0 +1,100 @@
+//! What to do next: texts that more than one step gives.
+
+use std::time::Duration;
+
+use crate::kinds::GroupResource;
+use crate::rules::Origin;
+
+/// Where paths of metrics begin.
+pub(super) fn paths() -> String {
+    "ask for a path such as /apis/custom.metrics.k8s.io/v1beta2/namespaces/NAMESPACE/pods/*/METRIC \
+     or /apis/external.metrics.k8s.io/v1beta1/namespaces/NAMESPACE/METRIC"
+        .to_owned()
+}
+
+pub(super) fn group_off(group: &str) -> String {
+    match group {
+        "metrics.k8s.io" => "metrics.k8s.io is served where the rules file has resourceRules and \
+                             --api-groups does not leave the group out"
+            .to_owned(),
+        group => format!("--api-groups leaves {group} out: add it there, or leave the flag away"),
+    }
+}
+
+pub(super) fn did_you_mean(names: &[String]) -> String {
+    format!("did you mean {}?", names.join(", "))
+}
+
+/// A label that seems to hold what the expected one should.
+pub(super) fn add_override(rule: &Origin, sibling: &str, kind: &GroupResource) -> String {
+    let resource = match kind.group.as_str() {
+        "" => format!("{{resource: {}}}", kind.resource),
+        group => format!("{{group: {group}, resource: {}}}", kind.resource),
+    };
+    let exported = match sibling.strip_prefix("exported_") {
+        Some(own) => format!(
+            "; or set honor_labels: true in the scrape configuration, so that {sibling} stays {own}"
+        ),
+        None => String::new(),
+    };
+    format!(
+        "the series carry the label {sibling:?}: add it to resources.overrides of {rule}, as \
+         {sibling}: {resource}{exported}"
+    )
+}
+
+/// A window that holds two samples even if one is missing.
+pub(super) fn wider_window(window: Duration, spacing: Duration) -> String {
+    let wanted = rounded(spacing * 4);
+    format!(
+        "a rate needs two samples in its window, and [{}] holds one at most, for they are about {} \
+         apart: write [{}], four times that, so that one missed scrape does no harm",
+        shown(window),
+        shown(rounded(spacing)),
+        shown(wanted)
+    )
+}
+
+/// To whole seconds, one at least.
+fn rounded(duration: Duration) -> Duration {
+    let half = Duration::from_millis(500);
+    Duration::from_secs((duration + half).as_secs().max(1))
+}
+
+/// As PromQL writes durations, of whole seconds.
+pub(super) fn shown(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{}ms", duration.as_millis()),
+        _ if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+        _ => format!("{seconds}s"),
+    }
+}
+
+/// Some names, and how many more there are.
+pub(super) fn some<T: ToString>(names: &[T]) -> String {
+    const MAX: usize = 6;
+    let told: Vec<String> = names.iter().take(MAX).map(ToString::to_string).collect();
+    match names.len().saturating_sub(MAX) {
+        0 => told.join(", "),
+        more => format!("{} and {more} more", told.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_told_with_the_spacing_of_samples() {
+        let text = wider_window(Duration::from_secs(15), Duration::from_secs(30));
+        assert!(
+            text.contains("[15s]") && text.contains("30s apart"),
+            "{text}"
+        );
+        assert!(text.contains("[2m]"), "{text}");
+        assert_eq!(shown(Duration::from_secs(5400)), "90m");
+        assert_eq!(shown(Duration::from_secs(7200)), "2h");
+    }
+}

@@ -1,0 +1,198 @@
+//! Why there is no such metric: what the snapshot knows, and what Prometheus says to questions that
+//! a relist does not ask.
+
+use super::Walk;
+use super::advice::{add_override, did_you_mean, shown, some};
+use super::chain::Chain;
+use super::probe::{LONG_AGO, Probe};
+use crate::api::cause::Cause;
+use crate::kinds::Kind;
+use crate::promql::SeriesSelector;
+use crate::registry::{Look, Seen, Unmade, siblings};
+use crate::rules::List;
+
+/// Rules whose series are looked for.
+const LOOKED_FOR_MAX: usize = 2;
+
+/// Finds out more about a metric that no rule makes for `kind`, which is `None` for an external
+/// one.
+pub(super) async fn find_out(
+    walk: &Walk<'_>,
+    list: List,
+    kind: Option<&Kind>,
+    metric: &str,
+    chain: &mut Chain,
+) {
+    let resource = kind.map(Kind::group_resource);
+    let why = walk.snapshot.why(list, resource.as_ref(), metric);
+    if !why.similar.is_empty() {
+        chain.advise(did_you_mean(&why.similar));
+    }
+    advise(&why.reason, metric, chain);
+    let looks = walk.snapshot.looks(list, metric);
+    let is_listed = |look: &Look<'_>| match (&look.seen, &resource) {
+        (Seen::Makes { kinds, .. }, Some(resource)) => kinds.contains(resource),
+        _ => false,
+    };
+    let worth = looks.iter().filter(|look| !is_listed(look));
+    let worth = worth.filter_map(|look| Some((look, series(look)?)));
+    for (look, series) in worth.take(LOOKED_FOR_MAX) {
+        look_for(walk, look, series, kind, chain).await;
+    }
+}
+
+/// The series whose absence, or whose labels, are the matter.
+fn series<'a>(look: &'a Look<'_>) -> Option<&'a str> {
+    match &look.seen {
+        Seen::NoSeries { series, .. }
+        | Seen::Unassociated { series, .. }
+        | Seen::Makes { series, .. } => look.rule.metric.is_none().then_some(series),
+        _ => None,
+    }
+}
+
+fn advise(reason: &Unmade, metric: &str, chain: &mut Chain) {
+    match reason {
+        Unmade::OtherKinds { kinds, .. } => chain.advise(format!(
+            "ask for it as a metric of {}: with describedObject in a metric of type Object, or of \
+             type Pods if pods are among them",
+            some(kinds)
+        )),
+        Unmade::OtherList(List::External, _) => chain.advise(format!(
+            "{metric} is external: use a metric of type External, or explain external/{metric}"
+        )),
+        Unmade::OtherList(List::Custom, kinds) => chain.advise(format!(
+            "{metric} is a custom metric of {}: use a metric of type Pods or Object",
+            some(kinds)
+        )),
+        Unmade::Renamed { name, .. } => {
+            chain.advise(format!("ask for {name}, as the rule calls it"));
+        }
+        Unmade::FilteredOut { rule, series } => chain.advise(format!(
+            "change the seriesFilters of {rule} so that they let {series} in, or give it a rule of \
+             its own"
+        )),
+        Unmade::Unmatched { rule, series } => chain.advise(format!(
+            "change name.matches of {rule} so that it matches {series}, or give it a rule of its \
+             own"
+        )),
+        Unmade::Off(disabled) => chain.advise(format!(
+            "install what defines that kind, or take the override in line {} away",
+            disabled.line
+        )),
+        Unmade::Scope(_) => chain.advise(reason.to_string()),
+        Unmade::NoLabel { .. } | Unmade::NoSeries { .. } | Unmade::NoRule => {}
+    }
+}
+
+/// Asks Prometheus for the series that a rule would make the metric of.
+async fn look_for(
+    walk: &Walk<'_>,
+    look: &Look<'_>,
+    series: &str,
+    kind: Option<&Kind>,
+    chain: &mut Chain,
+) {
+    let rule = look.rule;
+    let Some(selector) = SeriesSelector::parse(&rule.series_query.text) else {
+        return;
+    };
+    let probe = Probe { walk, rule };
+    let narrowed = selector.of_series(series);
+    let max_age = walk.api.asking.max_age;
+    if let Some(labels) = probe.labels(&narrowed, Some(max_age)).await {
+        return there(walk, look, series, kind, &labels, chain);
+    }
+    if probe.labels(&narrowed, Some(LONG_AGO)).await.is_some() {
+        let text = format!(
+            "{series} has samples of the last {}, and none of the last {}",
+            shown(LONG_AGO),
+            shown(max_age)
+        );
+        chain.wrong("Series", &text).asks(&narrowed);
+        chain.advise(format!(
+            "nothing writes {series} any more: look at its scrape target, or raise \
+             --metrics-max-age for series that are seldom written"
+        ));
+        return chain.because(Cause::SeriesTooOld);
+    }
+    let bare = crate::promql::with_matchers(series, &[]);
+    match probe.labels(&bare, Some(max_age)).await {
+        Some(labels) if bare != narrowed => {
+            let text = format!("{series} is there, and the matchers of the seriesQuery fit none");
+            chain
+                .wrong("Series", &text)
+                .asks(&narrowed)
+                .lines([format!("labels: {}", labels.join(", "))]);
+            chain.advise(format!(
+                "look at the matchers in the seriesQuery of {}: the series have the labels {}",
+                rule.origin(),
+                labels.join(", ")
+            ));
+        }
+        _ => {
+            let text = format!("Prometheus has 0 series called {series}");
+            chain.wrong("Series", &text).asks(&narrowed);
+            chain.advise(format!(
+                "look in Prometheus whether {series} is scraped: its target may be down, or the \
+                 name another one"
+            ));
+        }
+    }
+}
+
+/// The series are there: with which labels?
+fn there(
+    walk: &Walk<'_>,
+    look: &Look<'_>,
+    series: &str,
+    kind: Option<&Kind>,
+    labels: &[String],
+    chain: &mut Chain,
+) {
+    let has = format!("labels: {}", labels.join(", "));
+    let resource = kind.map(Kind::group_resource);
+    let label = resource
+        .as_ref()
+        .and_then(|it| walk.snapshot.label_for(look.rule, it));
+    let (Some(kind), Some(resource), Some(label)) = (kind, resource, label) else {
+        chain
+            .note("Series", &format!("{series} is there now"))
+            .lines([has]);
+        return chain.advise("the next relist will list it: try again then".to_owned());
+    };
+    let origin = look.rule.origin();
+    match label {
+        Ok(label) if labels.contains(&label) => {
+            let text = format!("{series} is there now, with the label {label}");
+            chain.note("Series", &text).lines([has]);
+            chain.advise("the next relist will list it: try again then".to_owned());
+        }
+        Ok(label) => {
+            let text =
+                format!("{series} is there, without the label {label:?} that names {resource}");
+            chain.wrong("Association", &text).lines([has]);
+            let siblings = siblings(&label, &kind.singular, labels);
+            match siblings.first() {
+                Some(sibling) => chain.advise(add_override(&origin, sibling, &resource)),
+                None => chain.advise(format!(
+                    "none of the labels {} seems to name {resource}: give the series one by \
+                     relabelling, or name the label that does in resources.overrides of {origin}",
+                    labels.join(", ")
+                )),
+            }
+            if !siblings.is_empty() || matches!(look.seen, Seen::NoSeries { .. }) {
+                chain.because(Cause::NoObjectLabel);
+            }
+        }
+        Err(error) => {
+            let text = format!("{origin} has no label for {resource}: {error}");
+            chain.wrong("Association", &text).lines([has]);
+            chain.advise(format!(
+                "name the label that holds the names of {resource} in resources.overrides of \
+                 {origin}"
+            ));
+            chain.because(Cause::NoObjectLabel);
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The checks across the flags of `tidegauge explain`.
+
+use std::path::{Path, PathBuf};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::config::explain::{Explain, Output, Server, Thought, What, Whom};
+use crate::config::flags::explain as flags;
+
+/// What stands for itself in a path.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'*');
+
+/// Kinds that are not in a namespace, and of which metrics stand at the root.
+const AT_ROOT: [&str; 4] = ["nodes", "node", "persistentvolumes", "persistentvolume"];
+
+/// Every complaint at once, one line each.
+pub(in crate::config) fn check(
+    args: flags::Explain,
+    env: impl Fn(&str) -> Option<String>,
+) -> Result<Explain, Vec<String>> {
+    let mut complaints = Vec::new();
+    let asked = what(&args.what, &mut complaints);
+    let output = match args.telling.output.as_str() {
+        "text" => Output::Text,
+        "json" => Output::Json,
+        "yaml" => Output::Yaml,
+        other => {
+            complaints.push(format!("--output {other:?}: must be text, json or yaml"));
+            Output::Text
+        }
+    };
+    let no_color = env("NO_COLOR").is_some_and(|it| !it.is_empty());
+    let plain = no_color || env("TERM").as_deref() == Some("dumb");
+    let verbosity = super::log(&args.server.logging).verbosity;
+    let whom = whom(args, asked.as_ref(), env, &mut complaints);
+    match (asked, whom) {
+        (Some((what, _)), Some(whom)) if complaints.is_empty() => Ok(Explain {
+            what,
+            whom,
+            output,
+            plain,
+            verbosity,
+        }),
+        _ => Err(complaints),
+    }
+}
+
+/// What is asked for, and of which kind of object.
+fn what(flags: &flags::What, complaints: &mut Vec<String>) -> Option<(What, String)> {
+    let mut paths = flags.path.iter();
+    let (path, file) = match (paths.next(), paths.next(), &flags.filename) {
+        (None, _, None) => {
+            let text = "nothing to explain: give a path such as pods/METRIC, or -f hpa.yaml; \
+                        tidegauge explain --help shows what there is";
+            complaints.push(text.to_owned());
+            return None;
+        }
+        (Some(path), _, Some(_)) | (Some(path), Some(_), _) => {
+            let text = format!("{path}: give one path or one file");
+            complaints.push(text);
+            return None;
+        }
+        (None, _, Some(file)) => (None, Some(file.clone())),
+        (Some(path), None, None) if is_file(path) => (None, Some(PathBuf::from(path))),
+        (Some(path), None, None) => (Some(path.as_str()), None),
+    };
+    if let Some(file) = file {
+        if flags.metric_selector.is_some() || flags.namespace.is_some() {
+            let text = "-f, --namespace, --metric-selector: a manifest says these itself";
+            complaints.push(text.to_owned());
+        }
+        let selector = flags.selector.clone();
+        return Some((What::Manifests { file, selector }, "pods".to_owned()));
+    }
+    let path = path?;
+    if path.starts_with('/') {
+        if flags.selector.is_some() || flags.metric_selector.is_some() || flags.namespace.is_some()
+        {
+            let text = "a path of the API says namespace and selectors itself: leave -n, -l and \
+                        --metric-selector away";
+            complaints.push(text.to_owned());
+        }
+        return Some((What::Path(path.to_owned()), resource_of(path)));
+    }
+    match short(path, flags) {
+        Ok((path, resource)) => Some((What::Path(path), resource)),
+        Err(text) => {
+            complaints.push(text);
+            None
+        }
+    }
+}
+
+/// The kind of object that a path of the API names.
+fn resource_of(path: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default();
+    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    match segments.as_slice() {
+        [
+            "apis",
+            "custom.metrics.k8s.io",
+            _,
+            "namespaces",
+            _,
+            "metrics",
+            _,
+        ] => "namespaces",
+        [
+            "apis",
+            "custom.metrics.k8s.io",
+            _,
+            "namespaces",
+            _,
+            resource,
+            _,
+            _,
+        ]
+        | ["apis", "custom.metrics.k8s.io", _, resource, _, _] => resource,
+        ["apis", "metrics.k8s.io", _, "namespaces", _, resource, ..]
+        | ["apis", "metrics.k8s.io", _, resource, ..] => resource,
+        _ => "",
+    }
+    .to_owned()
+}
+
+fn is_file(path: &str) -> bool {
+    let extension = Path::new(path).extension().and_then(|it| it.to_str());
+    matches!(extension, Some("yaml" | "yml" | "json")) && !path.starts_with("/apis/")
+}
+
+/// The path of the API for `pods/METRIC` and its like, and its kind of object.
+fn short(text: &str, flags: &flags::What) -> Result<(String, String), String> {
+    let escape = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
+    let namespace = escape(flags.namespace.as_deref().unwrap_or("default"));
+    let segments: Vec<&str> = text.split('/').collect();
+    if segments.iter().any(|segment| segment.is_empty()) {
+        return Err(format!(
+            "{text:?}: has an empty part; write it like pods/METRIC"
+        ));
+    }
+    let query = |pairs: &[(&str, &Option<String>)]| {
+        let given = pairs.iter().filter_map(|(key, value)| {
+            let value = value.as_deref().filter(|it| !it.is_empty())?;
+            Some(format!("{key}={}", escape(value)))
+        });
+        let given: Vec<String> = given.collect();
+        match given.is_empty() {
+            true => String::new(),
+            false => format!("?{}", given.join("&")),
+        }
+    };
+    if let ["external", metric] = segments.as_slice() {
+        if flags.metric_selector.is_some() {
+            return Err(
+                "--metric-selector: -l selects the series of an external metric".to_owned(),
+            );
+        }
+        let query = query(&[("labelSelector", &flags.selector)]);
+        let metric = escape(metric);
+        let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{metric}");
+        return Ok((format!("{path}{query}"), String::new()));
+    }
+    let (resource, name, metric) = match segments.as_slice() {
+        [resource, metric] => (*resource, "*", *metric),
+        [resource, name, metric] => (*resource, *name, *metric),
+        _ => {
+            return Err(format!(
+                "{text:?} is no path: write KIND/METRIC, KIND/NAME/METRIC, external/METRIC or \
+                 /apis/…; tidegauge explain --help shows examples"
+            ));
+        }
+    };
+    let query = query(&[
+        ("labelSelector", &flags.selector),
+        ("metricLabelSelector", &flags.metric_selector),
+    ]);
+    let base = "/apis/custom.metrics.k8s.io/v1beta2";
+    let (object, of) = (escape(name), escape(metric));
+    let path = match resource {
+        "namespaces" | "namespace" => match name {
+            "*" => format!("{base}/namespaces/{namespace}/metrics/{of}"),
+            _ => format!("{base}/namespaces/{object}/metrics/{of}"),
+        },
+        resource if AT_ROOT.contains(&resource) => format!("{base}/{resource}/{object}/{of}"),
+        resource => {
+            let resource = escape(resource);
+            format!("{base}/namespaces/{namespace}/{resource}/{object}/{of}")
+        }
+    };
+    Ok((format!("{path}{query}"), resource.to_owned()))
+}
+
+fn whom(
+    args: flags::Explain,
+    asked: Option<&(What, String)>,
+    env: impl Fn(&str) -> Option<String>,
+    complaints: &mut Vec<String>,
+) -> Option<Whom> {
+    let flags::Explain {
+        what, whom, server, ..
+    } = args;
+    if let Some(url) = &whom.server {
+        if !server.rules.config.is_empty() || !whom.name.is_empty() {
+            let text = "--server: it has rules and objects of its own; leave --config and --name \
+                        away";
+            complaints.push(text.to_owned());
+        }
+        let url = url.clone();
+        return Some(Whom::Server(of_url(url, whom, complaints)));
+    }
+    for (flag, given) in [
+        ("--token-file", whom.token_file.is_some()),
+        (
+            "--certificate-authority",
+            whom.certificate_authority.is_some(),
+        ),
+        ("--tls-server-name", whom.tls_server_name.is_some()),
+    ] {
+        if given {
+            complaints.push(format!("{flag}: is for --server, which is not given"));
+        }
+    }
+    let has_names = !whom.name.is_empty();
+    let given = [
+        has_names,
+        !server.standalone.standalone.is_empty(),
+        !server.kubernetes.lister_kubeconfig.is_empty(),
+    ];
+    let given = given.into_iter().filter(|it| *it).count();
+    if given > 1 {
+        let text = "--name, --standalone, --lister-kubeconfig: give one, which says where the \
+                    objects are";
+        complaints.push(text.to_owned());
+    }
+    let resource = asked
+        .map(|(_, resource)| resource.clone())
+        .unwrap_or_default();
+    let is_outside = env("KUBERNETES_SERVICE_HOST").is_none_or(|it| it.is_empty());
+    let has_none = given == 0 && is_outside;
+    if has_none && needs_objects(asked) {
+        let text = format!(
+            "whose are the {resource}? give --name=NAME,NAME for some that are thought of, \
+             --standalone=OBJECTS.yaml, or --lister-kubeconfig=FILE for those of a cluster"
+        );
+        complaints.push(text);
+    }
+    let thought = (has_names || has_none).then(|| Thought {
+        namespace: namespace(asked, &what),
+        resource,
+        names: whom.name,
+        selector: what.selector.unwrap_or_default(),
+    });
+    match super::check(server, Vec::new(), env) {
+        Ok(config) => Some(Whom::Here {
+            config: Box::new(config),
+            thought,
+        }),
+        Err(more) => {
+            complaints.extend(more);
+            None
+        }
+    }
+}
+
+fn of_url(url: String, whom: flags::Whom, complaints: &mut Vec<String>) -> Server {
+    let is_url = |it: &reqwest::Url| matches!(it.scheme(), "http" | "https") && it.has_host();
+    if !reqwest::Url::parse(&url).is_ok_and(|it| is_url(&it)) {
+        complaints.push(format!(
+            "--server {url:?} is no URL: write it like https://127.0.0.1:6443"
+        ));
+    }
+    Server {
+        url,
+        token_file: whom.token_file,
+        certificate_authority: whom.certificate_authority,
+        tls_server_name: whom.tls_server_name,
+    }
+}
+
+/// Whether somebody has to say which objects there are: for all but one that is named by its path,
+/// and for external metrics.
+fn needs_objects(asked: Option<&(What, String)>) -> bool {
+    match asked {
+        Some((What::Path(path), _)) => path.contains("/*/") || path.contains("/%2A/"),
+        Some((What::Manifests { .. }, _)) | None => false,
+    }
+}
+
+/// The namespace of objects that are thought of.
+fn namespace(asked: Option<&(What, String)>, what: &flags::What) -> String {
+    let of_path = match asked {
+        Some((What::Path(path), _)) => path.split_once("/namespaces/"),
+        _ => None,
+    };
+    let of_path = of_path.and_then(|(_, rest)| rest.split('/').next());
+    let given = what.namespace.as_deref().or(of_path);
+    given.unwrap_or("default").to_owned()
+}
