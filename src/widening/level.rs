@@ -183,8 +183,8 @@ impl Level {
         self.doubted = None;
     }
 
-    /// Whether the answer that was evaluated for `at` is another one than the last: hundreds of asks
-    /// are answered with the same rows, and what they cost is judged once.
+    /// Whether the answer that was evaluated for `at` is another one than the last: hundreds of
+    /// asks are answered with the same rows, and what they cost is judged once.
     pub(super) fn is_news(&mut self, at: Timestamp) -> bool {
         self.seen.replace(at) != Some(at)
     }
