@@ -44,15 +44,6 @@ pub fn all(size: Size, metrics: &[&'static str]) -> Vec<Ask> {
     asks.collect()
 }
 
-/// The same bytes from the control, which knows answers by number.
-pub fn of_control(asks: &[Ask]) -> Vec<Ask> {
-    let numbered = asks.iter().enumerate().map(|(number, ask)| Ask {
-        target: format!("/{number}"),
-        ..ask.clone()
-    });
-    numbered.collect()
-}
-
 /// As kube-aggregator asks for itself.
 pub fn of_aggregator() -> HeaderMap {
     let mut headers = HeaderMap::new();

@@ -110,10 +110,8 @@ const FAST: Scale = Scale {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    if let Some((control::ARGUMENT, rest)) =
-        arguments.get(1).map(String::as_str).zip(arguments.get(2..))
-    {
-        control::run(rest).await;
+    if arguments.get(1).map(String::as_str) == Some(control::ARGUMENT) {
+        control::run().await;
         return ExitCode::SUCCESS;
     }
     // The inputs of this program; cargo starts it, with flags of its own.

@@ -1,14 +1,17 @@
 //! The control: the same answers from a server that knows nothing else, in a process of its own.
 //!
 //! It is this program, started again with other arguments: hyper and rustls as the adapter has them,
-//! and for each path one status and one body from a file.
+//! and for each path one status, its headers, and one body from a file. It reads the same requests and
+//! writes the same answers, so what it does not take is what the adapter adds.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -35,8 +38,8 @@ pub struct Control {
 pub const ARGUMENT: &str = "control";
 
 impl Control {
-    /// Starts one that gives these answers at `/0`, `/1` and so on.
-    pub async fn start(answers: &[&Fetched]) -> Control {
+    /// Starts one that gives these answers, each at its path and query.
+    pub async fn start<'a>(answers: impl IntoIterator<Item = (&'a str, &'a Fetched)>) -> Control {
         let directory = TempDir::new().unwrap();
         let authority = Authority::new("control");
         let pair = authority.server("control");
@@ -45,13 +48,14 @@ impl Control {
         };
         write("tls.crt", pair.certificate.as_bytes());
         write("tls.key", pair.key.as_bytes());
-        let mut arguments = vec![ARGUMENT.to_owned()];
-        for (number, answer) in answers.iter().enumerate() {
+        let mut heads = Vec::new();
+        for (number, (target, answer)) in answers.into_iter().enumerate() {
             write(&number.to_string(), &answer.body);
-            arguments.push(answer.status.as_u16().to_string());
+            heads.push(Head::of(target, answer));
         }
+        write(HEADS, &serde_json::to_vec(&heads).unwrap());
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(arguments)
+            .arg(ARGUMENT)
             .current_dir(directory.path())
             .stdout(Stdio::piped())
             .spawn()
@@ -81,15 +85,58 @@ impl Drop for Control {
     }
 }
 
-/// The process itself. Arguments: the status of each answer.
-pub async fn run(arguments: &[String]) {
+/// What is known of one answer besides its body.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Head {
+    target: String,
+    status: u16,
+    headers: Vec<(String, String)>,
+}
+
+/// Where they are.
+const HEADS: &str = "heads.json";
+
+impl Head {
+    fn of(target: &str, answer: &Fetched) -> Head {
+        // The library adds these.
+        let own = |name: &HeaderName| [CONTENT_LENGTH, DATE].contains(name);
+        let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+        let headers = answer.headers.iter().filter(|(name, _)| !own(name));
+        Head {
+            target: target.to_owned(),
+            status: answer.status.as_u16(),
+            headers: headers
+                .map(|(name, value)| (name.to_string(), text(value)))
+                .collect(),
+        }
+    }
+
+    fn response(&self, body: Vec<u8>) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from(body)));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap();
+        let header = |(name, value): &(String, String)| {
+            (
+                name.parse::<HeaderName>().unwrap(),
+                value.parse::<HeaderValue>().unwrap(),
+            )
+        };
+        *response.headers_mut() = self.headers.iter().map(header).collect::<HeaderMap>();
+        response
+    }
+}
+
+/// The process itself.
+pub async fn run() {
     super::support::install_crypto();
     let read = |name: &str| std::fs::read(name).unwrap();
-    let answers = arguments.iter().enumerate().map(|(number, status)| {
-        let body = Bytes::from(read(&number.to_string()));
-        (status.parse::<StatusCode>().unwrap(), body)
+    let heads: Vec<Head> = serde_json::from_slice(&read(HEADS)).unwrap();
+    let answers = heads.iter().enumerate().map(|(number, head)| {
+        (
+            head.target.clone(),
+            head.response(read(&number.to_string())),
+        )
     });
-    let answers: Arc<[(StatusCode, Bytes)]> = answers.collect();
+    let answers: Arc<HashMap<String, Response<Full<Bytes>>>> = Arc::new(answers.collect());
     let certificate = CertificateDer::from_pem_slice(&read("tls.crt")).unwrap();
     let key = PrivateKeyDer::from_pem_slice(&read("tls.key")).unwrap();
     let mut config = rustls::ServerConfig::builder()
@@ -107,10 +154,8 @@ pub async fn run(arguments: &[String]) {
         tokio::spawn(async move {
             let stream = TokioIo::new(tls.accept(stream).await.unwrap());
             let service = service_fn(move |request: Request<Incoming>| {
-                let number = request.uri().path().trim_start_matches('/');
-                let (status, body) = answers[number.parse::<usize>().unwrap()].clone();
-                let mut response = Response::new(Full::new(body));
-                *response.status_mut() = status;
+                let target = request.uri().path_and_query().unwrap().as_str();
+                let response = answers[target].clone();
                 async move { Ok::<_, std::convert::Infallible>(response) }
             });
             let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());

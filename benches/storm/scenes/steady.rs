@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::HeaderMap;
-
 use super::{ROUND, Row, Sample, WORKERS};
-use crate::ask::{self, Ask};
+use crate::ask::Ask;
 use crate::client::{Client, Fetched};
 use crate::control::Control;
 use crate::cost::{Cost, While};
@@ -69,7 +67,7 @@ pub async fn measure(
     tokio::time::sleep(plan.period).await;
     round::once(&asked.client, asks, WORKERS[1], ROUND).await;
     let beside = match with_control {
-        true => Some(beside(asks, &first).await),
+        true => Some(beside(&asked, &first).await),
         false => None,
     };
     let mut scene = Scene {
@@ -87,22 +85,26 @@ pub async fn measure(
     }
 }
 
-/// A control that gives the answers of this round.
-async fn beside(asks: &[Ask], round: &Round) -> Beside {
+/// A control that gives the answers of this round, with the headers that they have.
+async fn beside(asked: &Asked, round: &Round) -> Beside {
+    let (client, asks) = (&asked.client, &asked.asks);
+    let headers = client.get(&asks[0].target, asks[0].headers.clone()).await;
+    let headers = headers.unwrap().headers;
     let mut answers: Vec<Option<Fetched>> = vec![None; asks.len()];
     for answer in &round.answers {
         let (status, body) = answer.got.clone().unwrap();
         assert_eq!(status, 200, "the control gives right answers only");
         answers[answer.ask] = Some(Fetched {
             status,
-            headers: HeaderMap::new(),
+            headers: headers.clone(),
             body,
         });
     }
     let answers = answers.iter().map(|it| it.as_ref().unwrap());
-    let control = Control::start(&answers.collect::<Vec<_>>()).await;
+    let targets = asks.iter().map(|ask| ask.target.as_str());
+    let control = Control::start(targets.zip(answers)).await;
     let client = Arc::new(Client::connect(&control.url, &control.roots, None).await);
-    let asks = ask::of_control(asks).into();
+    let asks = Arc::clone(asks);
     Beside {
         asked: Asked { client, asks },
         control,
