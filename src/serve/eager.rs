@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
+use futures_util::task::AtomicWaker;
 use hyper::rt::Executor;
 
 /// So many are answered before what is answered is written: enough for one write, and few enough
@@ -22,6 +24,7 @@ type Request = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Clone, Default)]
 pub(super) struct Eager {
     queue: Arc<Mutex<VecDeque<Request>>>,
+    bell: Arc<Bell>,
 }
 
 impl<F> Executor<F> for Eager
@@ -40,14 +43,21 @@ impl Eager {
         mut connection: Pin<&mut C>,
         context: &mut Context<'_>,
     ) -> Poll<C::Output> {
+        let bell = &self.bell;
+        bell.task.register(context.waker());
+        let waker = Waker::from(Arc::clone(bell));
+        let mut inner = Context::from_waker(&waker);
+        bell.listening.store(true, Ordering::SeqCst);
         loop {
-            let ended = connection.as_mut().poll(context);
+            bell.rung.store(false, Ordering::SeqCst);
+            let ended = connection.as_mut().poll(&mut inner);
             let batch: Vec<Request> = {
                 let mut queue = self.queue();
                 let length = queue.len().min(BATCH);
                 queue.drain(..length).collect()
             };
             if ended.is_ready() || batch.is_empty() {
+                bell.leave();
                 return ended;
             }
             batch.into_iter().for_each(run);
@@ -56,6 +66,43 @@ impl Eager {
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Request>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes a connection's task, but not while that is being polled and looks again anyway.
+///
+/// Each answer wakes its connection, and a task that is woken while it runs is put at the end of
+/// its queue, for which the runtime wakes another thread: that takes it over, with cold caches.
+#[derive(Default)]
+struct Bell {
+    task: AtomicWaker,
+    /// Whether it is being polled.
+    listening: AtomicBool,
+    /// Whether it was to be woken since it began to look.
+    rung: AtomicBool,
+}
+
+impl Bell {
+    /// The poll is over: whoever rang since its last look, and whoever does from now on, wakes it.
+    fn leave(&self) {
+        self.listening.store(false, Ordering::SeqCst);
+        if self.rung.swap(false, Ordering::SeqCst) {
+            self.task.wake();
+        }
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // In this order, as `leave` does it in the other: one of both sees the other.
+        self.rung.store(true, Ordering::SeqCst);
+        if !self.listening.load(Ordering::SeqCst) {
+            self.task.wake();
+        }
     }
 }
 
@@ -114,6 +161,59 @@ mod tests {
         go_on.send(()).unwrap();
         end.await.unwrap();
         assert_eq!(done.load(Ordering::Relaxed), 2 * BATCH + 1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_looks_again_is_not_woken_for_it_and_else_is() {
+        let (requests, woken) = (Eager::default(), Arc::new(Count::default()));
+        let (queue, mut looks) = (requests.clone(), 0);
+        let connection = std::future::poll_fn(move |context: &mut Context<'_>| {
+            let waker = context.waker().clone();
+            match looks {
+                0 => queue.execute(async move { waker.wake() }),
+                2 => waker.wake(),
+                _ => {}
+            }
+            looks += 1;
+            Poll::<()>::Pending
+        });
+        let mut connection = std::pin::pin!(connection);
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
+        let mut poll = || {
+            assert!(
+                requests
+                    .poll(connection.as_mut(), &mut context)
+                    .is_pending()
+            );
+            woken.0.swap(0, Ordering::Relaxed)
+        };
+        assert_eq!(
+            poll(),
+            0,
+            "the request rang while the connection was to be polled again"
+        );
+        assert_eq!(
+            poll(),
+            1,
+            "it rang in its last look, as one that gives way does"
+        );
+        assert_eq!(poll(), 0, "nobody rings");
+        Waker::from(Arc::clone(&requests.bell)).wake();
+        assert_eq!(
+            woken.0.load(Ordering::Relaxed),
+            1,
+            "somebody rings while nobody looks"
+        );
+    }
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     #[tokio::test]
