@@ -169,8 +169,21 @@ impl<'a> Asked<'a> {
         rows: &Rows,
     ) -> Result<ObjectValues, Failure> {
         let failed = |error| Failure::plan(&error);
-        plan::check_labels(origin, rows, query).map_err(failed)?;
+        plan::check_labels(origin, rows, query).map_err(|error| self.unlabelled(&error))?;
         ObjectValues::of(rows, query, &self.metric.rule.terms, self.names).map_err(failed)
+    }
+
+    /// There are rows, and nobody knows whose. Of one object that is nothing, as in Go.
+    fn unlabelled(&self, error: &plan::Error) -> Failure {
+        match &self.ask.objects {
+            Objects::Selected => Failure::plan(error),
+            Objects::Named(name) => {
+                let CustomAsk {
+                    metric, resource, ..
+                } = self.ask;
+                Failure::no_value(metric, resource, name).of_plan(error)
+            }
+        }
     }
 
     /// The values of those of the objects that have one. One that is asked for by its name must

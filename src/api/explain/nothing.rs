@@ -199,11 +199,11 @@ impl Nothing<'_> {
             if most.is_none_or(|count| count < 2.0) {
                 let spacing = probe.number(spacing_of(&series)).await;
                 let spacing = spacing.and_then(|it| Duration::try_from_secs_f64(it).ok());
-                let text = format!(
-                    "the window [{}] holds {} samples of a series at most",
-                    shown(window),
-                    most.unwrap_or(0.0)
-                );
+                let text = match most {
+                    Some(_) => "holds no more than 1 sample of a series",
+                    None => "holds no sample",
+                };
+                let text = format!("the window [{}] {text}", shown(window));
                 chain.wrong("Window", &text);
                 chain.because(Cause::WindowTooShort);
                 return chain.advise(match spacing {

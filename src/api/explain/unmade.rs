@@ -8,7 +8,7 @@ use super::probe::{LONG_AGO, Probe};
 use crate::api::cause::Cause;
 use crate::kinds::Kind;
 use crate::promql::SeriesSelector;
-use crate::registry::{Look, Seen, Unmade, siblings};
+use crate::registry::{Look, Seen, Unlisted, Unmade, siblings};
 use crate::rules::List;
 
 /// Rules whose series are looked for.
@@ -28,7 +28,9 @@ pub(super) async fn find_out(
     if !why.similar.is_empty() {
         chain.advise(did_you_mean(&why.similar));
     }
-    advise(&why.reason, metric, chain);
+    if let Some(unlisted) = walk.snapshot.unlisted(list, metric) {
+        tell_unlisted(unlisted, chain);
+    }
     let looks = walk.snapshot.looks(list, metric);
     let is_listed = |look: &Look<'_>| match (&look.seen, &resource) {
         (Seen::Makes { kinds, .. }, Some(resource)) => kinds.contains(resource),
@@ -39,6 +41,8 @@ pub(super) async fn find_out(
     for (look, series) in worth.take(LOOKED_FOR_MAX) {
         look_for(walk, look, series, kind, chain).await;
     }
+    // Behind what the series say, which is mostly nearer.
+    advise(&why.reason, metric, chain);
 }
 
 /// The series whose absence, or whose labels, are the matter.
@@ -49,6 +53,23 @@ fn series<'a>(look: &'a Look<'_>) -> Option<&'a str> {
         | Seen::Makes { series, .. } => look.rule.metric.is_none().then_some(series),
         _ => None,
     }
+}
+
+/// A rule that may make it could not be listed.
+fn tell_unlisted(unlisted: &Unlisted, chain: &mut Chain) {
+    let Unlisted {
+        rule, line, cause, ..
+    } = unlisted;
+    let Some(cause) = cause else {
+        chain.wrong("Listing", "metrics are being listed for the first time");
+        return chain.advise("try again in some seconds".to_owned());
+    };
+    let text = format!("{rule} (line {line}), which may make it, cannot be listed: {cause}");
+    chain.wrong("Listing", &text);
+    chain.advise(match unlisted.answered {
+        true => format!("mend the seriesQuery of {rule} (line {line}): {cause}"),
+        false => format!("look why Prometheus does not answer about {rule} (line {line}): {cause}"),
+    });
 }
 
 fn advise(reason: &Unmade, metric: &str, chain: &mut Chain) {

@@ -90,6 +90,11 @@ impl Failure {
         self.and(&format!("the query of {rule} gives no series for it"))
     }
 
+    /// Says what the rule is at fault for.
+    pub(in crate::api) fn of_plan(self, error: &plan::Error) -> Failure {
+        self.and(&error.to_string()).caused(of_plan(error))
+    }
+
     fn and(mut self, more: &str) -> Failure {
         self.message += ": ";
         self.message += more;

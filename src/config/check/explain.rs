@@ -210,8 +210,7 @@ fn whom(
                         away";
             complaints.push(text.to_owned());
         }
-        let url = url.clone();
-        return Some(Whom::Server(of_url(url, whom, complaints)));
+        return Some(Whom::Server(of_url(url.clone(), whom, complaints)));
     }
     for (flag, given) in [
         ("--token-file", whom.token_file.is_some()),
@@ -231,7 +230,7 @@ fn whom(
         !server.standalone.standalone.is_empty(),
         !server.kubernetes.lister_kubeconfig.is_empty(),
     ];
-    let given = given.into_iter().filter(|it| *it).count();
+    let given = given.iter().filter(|it| **it).count();
     if given > 1 {
         let text = "--name, --standalone, --lister-kubeconfig: give one, which says where the \
                     objects are";

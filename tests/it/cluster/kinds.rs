@@ -36,7 +36,8 @@ async fn knows(world: &World, adapter: &Adapter, path: &str) -> Result<(), Strin
     let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
     let message = body["message"].as_str().unwrap_or_default();
     // A metric that nobody makes is not found "for KIND", one without a value "for KIND NAME".
-    match message.ends_with(" it") {
+    let (found, _cause) = message.split_once(": ").unwrap_or((message, ""));
+    match found.ends_with(" it") {
         true => Ok(()),
         false => Err(format!("{path}: {} {message}", answer.status)),
     }

@@ -241,6 +241,14 @@ pub const CASES: &[Case] = &[
         says: &["an aggregation that is not `by (<<.GroupBy>>)`"],
     },
     Case {
+        cause: Cause::RowsWithoutLabel,
+        path: "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/web-1/merged",
+        message: "the server could not find the metric merged for pods web-1: rules[6] (line 23): \
+                  the query gives series without the label \"pod\"",
+        advice: "by (<<.GroupBy>>)",
+        says: &[],
+    },
+    Case {
         cause: Cause::WrongScope,
         path: "/apis/custom.metrics.k8s.io/v1beta2/pods/web-1/depth",
         message: "pods are in namespaces: ask below /namespaces/NAMESPACE/pods/",
@@ -325,7 +333,7 @@ pub const BROKEN: &[Case] = &[Case {
     cause: Cause::NotListed,
     path: "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/lag",
     message: "(rules[0] (line 3) cannot be listed: bad_data:",
-    advice: "",
+    advice: "mend the seriesQuery of rules[0] (line 3): bad_data:",
     says: &[],
 }];
 
