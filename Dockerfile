@@ -11,7 +11,7 @@ FROM docker.io/library/rust:1.95-bookworm AS sources
 WORKDIR /build
 # Paths and times of this machine stay out of the binary.
 ENV RUSTFLAGS="--remap-path-prefix=/build=. --remap-path-prefix=/usr/local/cargo=cargo"
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY src src
 COPY manifests manifests
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
@@ -23,9 +23,10 @@ RUN case "$TARGETARCH" in \
     esac > /machine
 
 FROM sources AS build
+ARG REVISION
 # The benches and the tests are named in Cargo.toml; none of them is built.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    cargo build --release --locked --bin tidegauge
+    TIDEGAUGE_COMMIT="$REVISION" cargo build --release --locked --bin tidegauge
 # /adapter is where the image of prometheus-adapter has its binary.
 RUN readelf --file-header target/release/tidegauge | grep "Machine:.*$(cat /machine)" \
     && install -D target/release/tidegauge /image/tidegauge \

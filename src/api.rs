@@ -16,9 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
-};
+use hyper::header::{CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode, Version};
 use rustls::pki_types::CertificateDer;
@@ -31,10 +29,11 @@ use crate::kubernetes::apiservices::Trusted;
 use crate::registry::{Registry, Snapshot};
 use crate::relist::Wake;
 use crate::samples::Samples;
-use crate::telemetry::Metrics;
+use crate::telemetry::{AUDIT_ID, Limit, Metrics, RequestId};
 use crate::widening::Widening;
 
 mod accept;
+mod answered;
 mod body;
 mod cause;
 mod custom;
@@ -46,6 +45,7 @@ mod external;
 mod gzip;
 mod health;
 mod openapi;
+mod own_metrics;
 mod resource;
 mod rows;
 /// Method, path and query: what is asked.
@@ -114,9 +114,6 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug)]
 struct Deadline(Instant);
 
-/// `k8s.io/apiserver/pkg/apis/audit` `HeaderAuditID`.
-const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
-
 /// For documents that only people read.
 const PEOPLE: Form = Form {
     encoding: Encoding::Json,
@@ -152,17 +149,23 @@ impl Api {
         request: &Parts,
         certificates: &[CertificateDer<'static>],
     ) -> Response<Full<Bytes>> {
+        let began = Instant::now();
         let uri = &request.uri;
         let parsed = Parsed::new(request.method.as_str(), uri.path(), uri.query());
+        let (sort, id) = (parsed.route.sort(), RequestId::of(&request.headers));
         let accept = accept::header(&request.headers);
         let pretty = parsed
             .pretty
             .unwrap_or_else(|| accept::is_person(&request.headers));
         let form = accept::form(&parsed, &request.headers, &accept);
         let form = form.map(|form| form.prettier(pretty));
-        let mut response = match self.dispatch(parsed, request, certificates, form).await {
+        let dispatched = self.dispatch(parsed, request, certificates, form, began);
+        let mut response = match RequestId::scope(id.clone(), dispatched).await {
             Ok(body) => body.into_response(),
             Err(failure) => {
+                if let Some(limit) = failure.limit() {
+                    self.rooms.metrics.reached.count(limit);
+                }
                 let form = accept::negotiate_error(&accept).prettier(pretty);
                 refused(&failure, form)
             }
@@ -182,6 +185,16 @@ impl Api {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
+        let (code, took) = (response.status().as_u16(), began.elapsed());
+        self.rooms.metrics.answers.count(sort, code, took);
+        tracing::debug!(
+            method = %request.method,
+            path = uri.path(),
+            code,
+            ?took,
+            audit_id = id.as_ref().map(tracing::field::display),
+            "answered"
+        );
         response
     }
 
@@ -197,11 +210,12 @@ impl Api {
         request: &Parts,
         certificates: &[CertificateDer<'static>],
         form: Result<Form, Failure>,
+        began: Instant,
     ) -> Result<Body, Failure> {
         let own_timeout = parsed.timeout?;
         let longest = self.limits.timeout;
         let timeout = own_timeout.map_or(longest, |own| own.min(longest));
-        let deadline = Deadline(Instant::now() + timeout);
+        let deadline = Deadline(began + timeout);
         let (route, headers, auth) = (&parsed.route, &request.headers, &self.rooms.auth);
         let answer = async {
             let refused = |refusal| Failure::refused(&refusal, &request.uri.to_string());
@@ -237,7 +251,9 @@ impl Api {
         match self.in_flight.try_acquire() {
             Ok(place) => Ok(Some(place)),
             Err(_) if user.is_master() => Ok(None),
-            Err(_) => Err(Failure::too_many_requests()),
+            Err(_) => {
+                Err(Failure::too_many_requests().because_of_limit(Limit::MaxRequestsInflight))
+            }
         }
     }
 
@@ -263,7 +279,7 @@ impl Api {
             },
             Route::Index => Body::json(PEOPLE.json(&self.shown.index(&snapshot))),
             Route::Version => Body::json(PEOPLE.json(&version::info())),
-            Route::Metrics => Ok(Body::exposition(self.rooms.metrics.text())),
+            Route::Metrics => Ok(self.exposition(headers)),
             Route::Refused { refusal, .. } => Err(refusal.clone().into()),
             Route::Resource(ask) => resource::answer(self, &snapshot, ask, form, deadline).await,
             Route::OpenApiV2 => self.describe(&snapshot, openapi::Ask::V2, headers),

@@ -40,6 +40,7 @@ pub mod aside;
 mod backends;
 mod certificates;
 mod cluster;
+mod metrics;
 /// When to stop.
 pub mod stop;
 
@@ -72,6 +73,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     switch_off(&mut rules, &api.groups);
     let rules = Arc::new(rules);
     let listener = bind(serving)?;
+    let plain = metrics::bind(config.metrics_address)?;
     let mut tasks = JoinSet::new();
     let wake = Arc::new(Wake::default());
     let metrics = Metrics::new();
@@ -94,7 +96,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         kubernetes: world,
         trusted,
         widening: Arc::new(Widening::new(config.samples.widening, Arc::clone(&metrics))),
-        samples: Arc::new(samples(&config, Arc::clone(&backends))),
+        samples: Arc::new(samples(&config, Arc::clone(&backends), &metrics)),
         wake,
         metrics,
     };
@@ -106,7 +108,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let _known = timeout(KINDS_GRACE, world.known()).await;
         relist.run().await;
     });
-    serve(listener, security, &config, asking, rooms, tasks).await
+    serve((listener, plain), security, &config, asking, rooms, tasks).await
 }
 
 /// Takes the port before anything else begins.
@@ -205,12 +207,13 @@ fn note_objects(objects: &Objects) {
 }
 
 /// What is remembered of the backends.
-fn samples(config: &Config, backends: Arc<Backends>) -> Samples {
+fn samples(config: &Config, backends: Arc<Backends>, metrics: &Metrics) -> Samples {
     let limits = samples::Limits {
         entries: config.samples.entries,
         bytes: config.samples.bytes,
     };
-    Samples::new(limits, samples::from_backends(backends))
+    let fetch = samples::from_backends(backends);
+    Samples::new(limits, fetch, metrics.cache.clone())
 }
 
 /// How asks are made into queries.
@@ -250,7 +253,7 @@ fn relist_of(
 }
 
 async fn serve(
-    listener: TcpListener,
+    (listener, plain): (TcpListener, Option<TcpListener>),
     security: Security,
     config: &Config,
     asking: api::Asking,
@@ -272,8 +275,18 @@ async fn serve(
         metrics: config.api.discovery_max_metrics,
         port: address.port(),
     };
+    let server_limits = Limits {
+        max_connections: flags.max_connections,
+        http2_max_streams: flags.http2_max_streams,
+        drain_timeout: flags.drain_timeout,
+        reached: rooms.metrics.reached.clone(),
+        ..Limits::default()
+    };
     let api = Arc::new(Api::new(rooms, limits, asking, shown));
     tracing::info!("listening on {scheme}://{address}");
+    if let Some(plain) = plain {
+        metrics::serve(plain, &api, &server_limits, &mut tasks)?;
+    }
 
     let handler = {
         let api = Arc::clone(&api);
@@ -287,13 +300,16 @@ async fn serve(
     };
     let broken = Cell::new(false);
     let stop = async { broken.set(to_stop(&api, flags.shutdown_delay, &mut tasks).await) };
-    let limits = Limits {
-        max_connections: flags.max_connections,
-        http2_max_streams: flags.http2_max_streams,
-        drain_timeout: flags.drain_timeout,
-        ..Limits::default()
-    };
-    match serve::run(listener, security, handler, Api::panicked, limits, stop).await {
+    match serve::run(
+        listener,
+        security,
+        handler,
+        Api::panicked,
+        server_limits,
+        stop,
+    )
+    .await
+    {
         Outcome::Drained => tracing::info!("stopped"),
         Outcome::Cut { connections } => {
             tracing::warn!(

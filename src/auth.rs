@@ -19,7 +19,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use thiserror::Error;
 
 use crate::kubernetes::{self, Client};
-use crate::telemetry::with_causes;
+use crate::telemetry::{Reviews, with_causes};
 
 mod access;
 mod cache;
@@ -194,19 +194,21 @@ impl Auth {
 }
 
 impl Delegated {
-    /// Asks `authenticator` about tokens and `authorizer` about access; believes `trust`.
+    /// Asks `authenticator` about tokens and `authorizer` about access, which `reviews` counts;
+    /// believes `trust`.
     pub fn new(
         trust: Arc<Trust>,
         authenticator: Arc<Client>,
         authorizer: Arc<Client>,
         settings: Settings,
+        reviews: &Reviews,
     ) -> Delegated {
         Delegated {
             trust,
             authenticator,
-            tokens: Arc::default(),
+            tokens: Arc::new(Cache::new(reviews.tokens.clone(), Option::is_some)),
             token_ttl: settings.token_ttl,
-            access: Access::new(authorizer, &settings),
+            access: Access::new(authorizer, &settings, &reviews.access),
         }
     }
 
@@ -264,11 +266,8 @@ impl Delegated {
         match self.tokens.get(key, move |_| ttl, review).await {
             Ok(Some(user)) => Ok(Some(user)),
             Ok(None) => Err(Refusal::Unauthorized),
-            Err(cache::Error::Review(error)) => {
-                let error = with_causes(&*error);
-                tracing::warn!(error, "a token review failed; the caller is refused");
-                Err(Refusal::Unauthorized)
-            }
+            // The log has it.
+            Err(cache::Error::Review(_)) => Err(Refusal::Unauthorized),
             Err(cache::Error::Busy) => Err(Refusal::Busy),
         }
     }

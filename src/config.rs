@@ -21,7 +21,7 @@ mod tls;
 mod values;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -57,6 +57,8 @@ pub struct Config {
     pub serving: ServingFlags,
     /// `--standalone`: objects from a file, no cluster.
     pub standalone: Option<PathBuf>,
+    /// `--metrics-address`: where our own metrics are in plain; `None`: nowhere.
+    pub metrics_address: Option<SocketAddr>,
     /// What to log.
     pub log: LogFlags,
     /// Flags that were given and do nothing here, as written: `--audit-log-path`.

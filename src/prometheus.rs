@@ -26,6 +26,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::Instant;
@@ -40,6 +42,7 @@ pub use settings::{
 };
 
 use crate::kubernetes::transport::{Live, Transport};
+use crate::telemetry::{RequestId, ServerLabels, X_REQUEST_ID};
 use answer::Limits;
 use decode::Body;
 use settings::Target;
@@ -55,6 +58,7 @@ pub struct Client {
     verb: Verb,
     timeout: Duration,
     response_bytes_max: u64,
+    took: Family<ServerLabels, Histogram>,
 }
 
 /// What a query gave.
@@ -100,7 +104,15 @@ impl Client {
             verb: settings.verb,
             timeout: settings.timeout,
             response_bytes_max: settings.response_bytes_max,
+            took: Family::new_with_constructor(|| Histogram::new([])),
         })
+    }
+
+    /// The same, which tells how long its exchanges take.
+    #[must_use]
+    pub fn observed(self, took: &Family<ServerLabels, Histogram>) -> Client {
+        let took = took.clone();
+        Client { took, ..self }
     }
 
     /// Scheme, host and port: fit for logs and metric labels.
@@ -207,7 +219,9 @@ impl Client {
         T: Send + 'static,
         D: FnOnce(Body) -> Result<T, Error> + Send + 'static,
     {
-        let deadline = Instant::now() + budget.min(self.timeout);
+        let began = Instant::now();
+        let deadline = began + budget.min(self.timeout);
+        let path = call.path.clone();
         let attempt = async {
             let response = self.send(&call, deadline).await?;
             let status = response.status();
@@ -222,7 +236,15 @@ impl Client {
             }
         };
         match tokio::time::timeout_at(deadline, attempt).await {
-            Ok(outcome) => outcome,
+            Ok(outcome) => {
+                if outcome.as_ref().err().is_none_or(Error::is_of_server) {
+                    let server = self.target.server.clone();
+                    let labels = ServerLabels { path, server };
+                    let took = began.elapsed().as_secs_f64();
+                    self.took.get_or_create(&labels).observe(took);
+                }
+                outcome
+            }
             Err(_) if budget < self.timeout => Err(Error::Deadline),
             Err(_) => Err(Error::Timeout(self.timeout)),
         }
@@ -270,6 +292,11 @@ impl Client {
             live.client
                 .request(Method::GET, url)
                 .headers(self.target.headers.clone())
+        };
+        let id = RequestId::current();
+        let request = match id.filter(|_| !self.target.headers.contains_key(X_REQUEST_ID)) {
+            Some(id) => request.header(X_REQUEST_ID, id.header()),
+            None => request,
         };
         live.authorize(request)
             .send()

@@ -13,6 +13,7 @@
 
 mod aside;
 mod demand;
+mod driving;
 mod entry;
 mod fetch;
 mod rows;
@@ -35,6 +36,8 @@ pub use rows::{Builder, Head, Labels, Point, Rows, Values};
 
 use crate::pace;
 use crate::prometheus::{Error, Partial};
+use crate::telemetry::{self, Evicted, RequestId};
+use driving::Driving;
 use entry::{State, Step};
 
 /// The first pause after a failure; each further one doubles it.
@@ -107,6 +110,7 @@ pub struct Samples {
 
 struct Shared {
     fetch: Fetch,
+    metrics: telemetry::Cache,
     entries: Cache<Arc<Query>, Arc<Entry>>,
     /// No entry may take more than all of it.
     bytes_max: u64,
@@ -120,11 +124,17 @@ struct Entry {
     ended: watch::Sender<()>,
     /// Wakes the driver: a fetch is wanted now.
     wanted: Notify,
+    /// The request for which it is.
+    asker: Mutex<Option<RequestId>>,
 }
 
 impl Samples {
-    /// Remembers within `limits` what `fetch` gives.
-    pub fn new(limits: Limits, fetch: Fetch) -> Samples {
+    /// Remembers within `limits` what `fetch` gives; `metrics` tell what is forgotten.
+    pub fn new(limits: Limits, fetch: Fetch, metrics: telemetry::Cache) -> Samples {
+        metrics
+            .bytes_max
+            .set(i64::try_from(limits.bytes).unwrap_or(i64::MAX));
+        let forgotten = metrics.clone();
         // One bound holds both: nothing counts for less than its share of the bytes.
         let least = limits.bytes / limits.entries.max(1);
         let weigher = move |_: &Arc<Query>, entry: &Arc<Entry>| {
@@ -136,7 +146,12 @@ impl Samples {
             // The latest ask is the likeliest to come again: what is new is never turned away.
             .eviction_policy(EvictionPolicy::lru())
             .time_to_idle(IDLE)
-            .eviction_listener(|_, entry: Arc<Entry>, cause| {
+            .eviction_listener(move |_, entry: Arc<Entry>, cause| {
+                match cause {
+                    RemovalCause::Size => forgotten.evicted(Evicted::Size),
+                    RemovalCause::Expired => forgotten.evicted(Evicted::Idle),
+                    RemovalCause::Explicit | RemovalCause::Replaced => {}
+                }
                 if cause != RemovalCause::Replaced {
                     // Its driver looks, and ends.
                     entry.wanted.notify_one();
@@ -146,6 +161,7 @@ impl Samples {
         Samples {
             shared: Arc::new(Shared {
                 fetch,
+                metrics,
                 entries,
                 bytes_max: limits.bytes,
             }),
@@ -171,6 +187,7 @@ impl Samples {
             (step, undriven, is_failing)
         };
         if matches!(step, Step::Fetch | Step::ServeAndFetch(_)) {
+            entry.is_for(RequestId::current());
             match undriven {
                 true => self.spawn_driver(Arc::clone(&entry)),
                 false => entry.wanted.notify_one(),
@@ -231,6 +248,11 @@ impl Samples {
         self.shared.entries.entry_count()
     }
 
+    /// What they count for in bytes, about.
+    pub fn weight(&self) -> u64 {
+        self.shared.entries.weighted_size()
+    }
+
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -249,7 +271,8 @@ impl Shared {
         let mut driving = Driving::new(entry);
         loop {
             driving.began = Instant::now();
-            let outcome = (self.fetch)(Arc::clone(&entry.query)).await;
+            let fetch = (self.fetch)(Arc::clone(&entry.query));
+            let outcome = RequestId::scope(entry.asker(), fetch).await;
             driving.ended(outcome);
             let is_kept = self.keep(entry);
             loop {
@@ -302,39 +325,10 @@ impl Shared {
                 (false, _) => Op::Nop,
             }
         });
-        is_kept
-    }
-}
-
-/// A fetch under way. One that panics must not leave those who wait, and those who come after them,
-/// without an answer.
-struct Driving<'a> {
-    entry: &'a Entry,
-    began: Instant,
-}
-
-impl<'a> Driving<'a> {
-    fn new(entry: &'a Entry) -> Driving<'a> {
-        let began = Instant::now();
-        Driving { entry, began }
-    }
-
-    fn ended(&self, outcome: Outcome) {
-        let policy = self.entry.query.policy;
-        let pause = |failures| pause(policy, failures);
-        let mut state = self.entry.lock();
-        state.fetched(outcome, pause, self.began, Instant::now());
-        drop(state);
-        self.entry.ended.send_replace(());
-    }
-}
-
-impl Drop for Driving<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.ended(Err(Arc::new(Error::Internal)));
-            self.entry.lock().undrive();
+        if !fits {
+            self.metrics.evicted(Evicted::Size);
         }
+        is_kept
     }
 }
 
@@ -345,7 +339,19 @@ impl Entry {
             state: Mutex::default(),
             ended: watch::Sender::new(()),
             wanted: Notify::new(),
+            asker: Mutex::default(),
         }
+    }
+
+    /// The next fetch is made for this request. Those who share it have other names.
+    fn is_for(&self, id: Option<RequestId>) {
+        *self.asker.lock().unwrap_or_else(PoisonError::into_inner) = id;
+    }
+
+    /// The request that a fetch is made for; of one that is made ahead, none.
+    fn asker(&self) -> Option<RequestId> {
+        let mut asker = self.asker.lock().unwrap_or_else(PoisonError::into_inner);
+        asker.take()
     }
 
     fn bytes(&self) -> u64 {

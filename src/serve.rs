@@ -43,9 +43,10 @@ use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry::{Limit, Trouble};
 use connection::Server;
 pub use limits::Limits;
 
@@ -140,17 +141,17 @@ where
     F: Future<Output = Answer> + Send + 'static,
     P: Fn() -> Answer + Send + Sync + 'static,
 {
+    let permits = Arc::new(Semaphore::new(limits.max_connections));
     let server = Arc::new(Server {
         security,
         handler,
         on_panic,
-        limits,
+        limits: limits.clone(),
     });
-    let permits = Arc::new(Semaphore::new(limits.max_connections));
     let stop = CancellationToken::new();
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
-    let mut full = false;
+    let (full, unaccepting) = (Trouble::after(1), Trouble::after(1));
     loop {
         let (permit, stream, address) = tokio::select! {
             biased;
@@ -159,14 +160,19 @@ where
                 log_panic(ended);
                 continue;
             }
-            accepted = accept(&listener, &permits) => accepted,
+            accepted = accept(&listener, &permits, &unaccepting) => accepted,
         };
-        let now_full = permits.available_permits() == 0;
-        if now_full && !full {
-            let limit = limits.max_connections;
-            tracing::warn!(limit, "connection limit reached, further ones wait");
+        let limit = limits.max_connections;
+        if permits.available_permits() > 0 {
+            if full.went_well(Instant::now()) {
+                tracing::info!(limit, "connections do not wait any more");
+            }
+        } else {
+            limits.reached.count(Limit::MaxConnections);
+            if full.failed("full", Instant::now()) {
+                tracing::warn!(limit, "connection limit reached, further ones wait");
+            }
         }
-        full = now_full;
         let (server, stop) = (Arc::clone(&server), stop.clone());
         connections.spawn(async move {
             server.connection(stream, address, stop).await;
@@ -197,22 +203,24 @@ where
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
+    trouble: &Trouble,
 ) -> (Option<OwnedSemaphorePermit>, TcpStream, SocketAddr) {
     // The semaphore is never closed: a permit always comes.
     let permit = Arc::clone(permits).acquire_owned().await.ok();
-    let mut complained = false;
     loop {
         match listener.accept().await {
             Ok((stream, mut address)) => {
+                if trouble.went_well(Instant::now()) {
+                    tracing::info!("connections are accepted again");
+                }
                 address.set_ip(address.ip().to_canonical());
                 return (permit, stream, address);
             }
             Err(e) if gone_already(&e) => {}
             Err(error) => {
-                if !complained {
+                if trouble.failed(&error.to_string(), Instant::now()) {
                     tracing::warn!(%error, "cannot accept connections, trying on");
                 }
-                complained = true;
                 sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -13,10 +13,13 @@ use super::route::Parsed;
 use super::status::Failure;
 use super::wire::Form;
 use clause::Clause;
+pub(super) use exposition::exposition;
 pub(super) use offer::Offer;
 
 /// `Accept` headers, taken apart.
 mod clause;
+/// The formats of our own metrics.
+mod exposition;
 /// What each endpoint can be asked for.
 mod offer;
 #[cfg(test)]

@@ -78,10 +78,6 @@ impl Body {
         }
     }
 
-    pub(super) fn exposition(text: String) -> Body {
-        Body::made("text/plain; version=0.0.4; charset=utf-8", text.into())
-    }
-
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.bytes));
         *response.status_mut() = self.code;

@@ -41,7 +41,9 @@ pub(super) async fn answer(
     };
     let (query, rows) = api.rows_of_objects(&alike, plan, holds, deadline).await?;
     let values = asked.values(&origin, &query, &rows)?;
-    api.count_dropped(&origin, values.dropped());
+    let has_value = |found: &Found| matches!(found, Found::Value(_));
+    let is_empty = !values.found().iter().any(has_value);
+    api.count_dropped(&origin, values.dropped(), is_empty);
     asked.render(&asked.told(&values)?, form)
 }
 

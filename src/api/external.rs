@@ -29,7 +29,8 @@ pub(super) async fn answer(
     let rows = api.rows(wanted, deadline).await?;
     let values = ExternalValues::of(&rows, &query, &metric.rule.terms);
     let values = values.map_err(|error| Failure::plan(&error))?;
-    api.count_dropped(&metric.rule.origin(), values.dropped());
+    let (origin, is_empty) = (metric.rule.origin(), values.items().is_empty());
+    api.count_dropped(&origin, values.dropped(), is_empty);
     let kind = rows.head().kind;
     external_metric_value_list(&ask.metric, kind, values.items(), form)
 }

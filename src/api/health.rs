@@ -36,6 +36,13 @@ pub(super) struct State {
     pub(super) stopping: bool,
 }
 
+impl State {
+    /// Whether requests should be sent here.
+    pub(super) fn is_ready(self) -> bool {
+        self.names_known && !self.stopping
+    }
+}
+
 /// The outcome of a probe: status and text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {

@@ -289,7 +289,8 @@ impl Asked<'_> {
             return Err(Failure::internal(&message, cause).caused(Cause::RowsWithoutLabel));
         }
         let origin = &metric.rule.origin;
-        self.api.count_dropped(origin, samples.dropped());
+        let is_empty = samples.is_empty();
+        self.api.count_dropped(origin, samples.dropped(), is_empty);
         Ok(samples)
     }
 

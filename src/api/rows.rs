@@ -152,12 +152,18 @@ impl Api {
         Failure::upstream(error)
     }
 
-    /// Counts what an answer lacks.
-    pub(super) fn count_dropped(&self, rule: &Origin, dropped: Dropped) {
+    /// Counts what an answer lacks: some rows, or all values that were asked for.
+    pub(super) fn count_dropped(&self, rule: &Origin, dropped: Dropped, is_empty: bool) {
+        if !is_empty && dropped == Dropped::default() {
+            return;
+        }
         let label = RuleLabel {
             rule: rule.rule.clone(),
         };
         let metrics = &self.rooms.metrics;
+        if is_empty {
+            metrics.rule_empty.get_or_create(&label).inc();
+        }
         if dropped.not_a_number > 0 {
             let count = metrics.samples_not_a_number.get_or_create(&label);
             count.inc_by(dropped.not_a_number);

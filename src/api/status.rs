@@ -12,6 +12,7 @@ use super::route;
 use crate::auth::{Attributes, Refusal};
 use crate::kubernetes;
 use crate::plan::resource::Missing;
+use crate::telemetry::Limit;
 
 /// Failures of metrics: not known, not to be asked for, not answered.
 mod metrics;
@@ -24,6 +25,8 @@ pub(super) struct Failure {
     message: String,
     details: Option<Box<StatusDetails>>,
     cause: Cause,
+    /// The limit that was reached, to be counted.
+    limit: Option<Limit>,
 }
 
 impl Failure {
@@ -188,6 +191,7 @@ impl Failure {
         let text = "Timeout: request did not complete within the allotted timeout";
         Failure::new(504, Some("Timeout"), text)
             .caused(Cause::Busy)
+            .because_of_limit(Limit::RequestTimeout)
             .with_details(StatusDetails::default())
     }
 
@@ -241,6 +245,21 @@ impl Failure {
             message: message.into(),
             details: None,
             cause: Cause::Internal,
+            limit: None,
+        }
+    }
+
+    /// Which limit was reached, where it was one.
+    pub(super) fn limit(&self) -> Option<Limit> {
+        let too_long = (self.cause == Cause::QueryTooLong).then_some(Limit::MaxQueryBytes);
+        self.limit.or(too_long)
+    }
+
+    /// The same, because this limit was reached.
+    pub(super) fn because_of_limit(self, limit: Limit) -> Failure {
+        Failure {
+            limit: Some(limit),
+            ..self
         }
     }
 

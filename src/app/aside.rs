@@ -64,7 +64,7 @@ impl Aside {
             kubernetes: world,
             trusted: Trusted::default(),
             widening: Arc::new(Widening::new(config.samples.widening, Arc::clone(&metrics))),
-            samples: Arc::new(samples(config, Arc::clone(&backends))),
+            samples: Arc::new(samples(config, Arc::clone(&backends), &metrics)),
             wake,
             metrics,
         };

@@ -47,7 +47,8 @@ pub(super) async fn follow(
         always_allow_paths: authorization.always_allow_paths.clone(),
         broad_checks: authorization.broad_checks,
     };
-    let delegated = Delegated::new(trust, authenticator, authorizer, settings);
+    let reviews = &metrics.reviews;
+    let delegated = Delegated::new(trust, authenticator, authorizer, settings, reviews);
     Ok((
         Arc::new(Kubernetes::Cluster(cluster)),
         Auth::Delegated(Box::new(delegated)),

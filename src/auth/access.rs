@@ -11,7 +11,7 @@ use k8s_openapi::api::authorization::v1::{
 use super::cache::{self, Cache, digest};
 use super::{Attributes, Refusal, ResourceAttributes, Settings, User};
 use crate::kubernetes::Client;
-use crate::telemetry::with_causes;
+use crate::telemetry::Review;
 
 /// The group that may do everything, whatever the cluster's roles say.
 const MASTERS: &str = "system:masters";
@@ -83,12 +83,12 @@ impl User {
 }
 
 impl Access {
-    pub(super) fn new(client: Arc<Client>, settings: &Settings) -> Access {
+    pub(super) fn new(client: Arc<Client>, settings: &Settings, review: &Review) -> Access {
         Access {
             client,
             always: AlwaysAllowed::new(&settings.always_allow_paths),
             broad_checks: settings.broad_checks,
-            decisions: Arc::default(),
+            decisions: Arc::new(Cache::new(review.clone(), |it: &Decision| it.allowed)),
             allowed_ttl: settings.allowed_ttl,
             denied_ttl: settings.denied_ttl,
         }
@@ -143,10 +143,7 @@ impl Access {
         };
         let decision = self.decisions.get(question, ttl, review).await;
         decision.map_err(|error| match error {
-            cache::Error::Review(error) => {
-                tracing::warn!(error = with_causes(&*error), "an access review failed");
-                Refusal::Review(error)
-            }
+            cache::Error::Review(error) => Refusal::Review(error),
             cache::Error::Busy => Refusal::Busy,
         })
     }

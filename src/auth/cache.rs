@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::kubernetes;
+use crate::telemetry::{Review, Trouble, with_causes};
 use entries::Entries;
 
 /// The questions and their answers.
@@ -43,14 +44,22 @@ pub(super) struct Cache<V> {
     entries: Mutex<Entries<V>>,
     slots: Arc<Semaphore>,
     places: Semaphore,
+    is_yes: fn(&V) -> bool,
+    review: Review,
+    /// What the log knows.
+    trouble: Trouble,
 }
 
-impl<V> Default for Cache<V> {
-    fn default() -> Cache<V> {
+impl<V> Cache<V> {
+    /// An empty one, whose answers `review` counts.
+    pub(super) fn new(review: Review, is_yes: fn(&V) -> bool) -> Cache<V> {
         Cache {
             entries: Mutex::default(),
             slots: Arc::new(Semaphore::new(REVIEWS)),
             places: Semaphore::new(WAITING),
+            is_yes,
+            review,
+            trouble: Trouble::after(1),
         }
     }
 }
@@ -85,17 +94,23 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
             return Ok(answer);
         }
         let Ok(_place) = self.places.try_acquire() else {
+            self.review.turned_away();
             return Err(Error::Busy);
         };
-        self.pending(key, ttl, review).await
+        let answer = self.pending(key, ttl, review).await;
+        match &answer {
+            Err(Error::Busy) => self.review.turned_away(),
+            _ => self.review.waited(),
+        }
+        answer
     }
 
     /// The answer to the question `key`, where there is one that holds.
     pub(super) fn at_hand(&self, key: &Digest) -> Option<V> {
-        self.lock()
-            .at_hand(key, Instant::now())?
-            .now_or_never()?
-            .ok()
+        let answer = self.lock().at_hand(key, Instant::now())?;
+        let answer = answer.now_or_never()?.ok()?;
+        self.review.from_memory();
+        Some(answer)
     }
 
     fn pending<R>(
@@ -122,7 +137,9 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         };
         let review = review();
         let task = tokio::spawn(async move {
+            let began = Instant::now();
             let answer = review.await;
+            unanswered.cache.note(&answer, began);
             if let Ok(answer) = &answer {
                 let now = Instant::now();
                 unanswered.cache.lock().keep(key, number, now, ttl(answer));
@@ -139,6 +156,32 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
 }
 
 impl<V> Cache<V> {
+    /// Counts a review that came to its end, and logs when they begin to fail and when they are
+    /// well again: each request may need one.
+    fn note(&self, answer: &Result<V, kubernetes::Error>, began: Instant) {
+        let (said, now) = (answer.as_ref().map(self.is_yes), Instant::now());
+        self.review.ended(said, now.duration_since(began));
+        let what = self.review.name();
+        match answer {
+            Err(error) => {
+                let error = with_causes(error);
+                if self.trouble.failed(&error, now) {
+                    tracing::warn!(
+                        error,
+                        "{what} reviews fail: callers who need one are refused"
+                    );
+                } else {
+                    tracing::debug!(error, "a {what} review failed");
+                }
+            }
+            Ok(_) => {
+                if self.trouble.went_well(now) {
+                    tracing::info!("{what} reviews are answered again");
+                }
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Entries<V>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

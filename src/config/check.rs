@@ -1,6 +1,6 @@
 //! Stage two: the checks across flags.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -50,6 +50,10 @@ pub(super) fn check(
         ignored.push("IP addresses in --tls-sni-cert-key".to_owned());
     }
     let serving = serving(args.serving, standalone.is_some(), &env, &mut complaints);
+    let metrics_address = args.metrics.metrics_address;
+    if let (Some(address), Some(serving)) = (metrics_address, &serving) {
+        port_of_its_own("--metrics-address", address, serving, &mut complaints);
+    }
     let authentication = authentication(args.authentication, &mut complaints);
     let authorization = authorization(args.authorization, &mut complaints);
     let kubernetes = KubernetesFlags {
@@ -72,10 +76,28 @@ pub(super) fn check(
             authorization,
             serving,
             standalone,
+            metrics_address,
             log,
             ignored,
         }),
         _ => Err(complaints),
+    }
+}
+
+/// Nothing else can be served at the port of the APIs.
+fn port_of_its_own(
+    flag: &str,
+    address: SocketAddr,
+    serving: &ServingFlags,
+    complaints: &mut Vec<String>,
+) {
+    let api = serving.bind_address;
+    let overlap = api == address.ip() || api.is_unspecified() || address.ip().is_unspecified();
+    if overlap && address.port() != 0 && address.port() == serving.secure_port {
+        complaints.push(format!(
+            "{flag} {address}: the APIs are served on port {} (--secure-port); give another one",
+            serving.secure_port
+        ));
     }
 }
 

@@ -8,6 +8,7 @@ mod api;
 pub(super) mod autoscale;
 mod compat;
 pub(super) mod explain;
+mod metrics;
 mod prometheus;
 mod samples;
 mod serving;
@@ -19,6 +20,7 @@ use clap::{Arg, ArgAction, Args as _, Command, FromArgMatches};
 
 pub(super) use access::{Authentication, Authorization};
 pub(super) use api::Api;
+use metrics::OwnMetrics;
 pub(super) use prometheus::{Prometheus, Relist};
 pub(super) use samples::Samples;
 pub(super) use serving::Serving;
@@ -72,6 +74,8 @@ pub(super) struct Args {
     pub(super) authorization: Authorization,
     #[command(flatten)]
     pub(super) standalone: Standalone,
+    #[command(flatten)]
+    pub(super) metrics: OwnMetrics,
     #[command(flatten)]
     pub(super) logging: Logging,
 }

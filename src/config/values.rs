@@ -1,5 +1,6 @@
 //! How single values are written: Go's forms, and sizes.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -59,6 +60,20 @@ pub(super) fn concurrency(text: &str) -> Result<usize, String> {
 /// `auto`, `namespace` or `off`.
 pub(super) fn widen(text: &str) -> Result<Widen, String> {
     Widen::parse(text).ok_or_else(|| "must be auto, namespace or off".to_owned())
+}
+
+/// Where to listen: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or `:8080` for all addresses.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    let parsed = text.parse().ok().or_else(|| {
+        let (host, port) = text.rsplit_once(':')?;
+        let host = match host {
+            "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            "" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            _ => return None,
+        };
+        Some(SocketAddr::new(host, port.parse().ok()?))
+    });
+    parsed.ok_or_else(|| "must be an IP address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
 /// `text` or `json`.

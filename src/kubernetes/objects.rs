@@ -23,7 +23,7 @@ use super::client::{Client, Error};
 use super::labels::Labels;
 use crate::kinds::{Kind, Kinds};
 use crate::selector::Selector;
-use crate::telemetry::{ListLabels, Metrics, ObjectsLabel};
+use crate::telemetry::{Limit, ListLabels, Metrics};
 use feed::Feed;
 use pool::Pool;
 use shared::Lists;
@@ -225,6 +225,7 @@ impl Objects {
             return Some(Arc::clone(feed));
         }
         if feeds.len() >= WATCHES {
+            self.metrics.reached.count(Limit::ObjectWatches);
             if !self.is_full.swap(true, Ordering::Relaxed) {
                 let objects = list::title(ask.kind, fields);
                 tracing::warn!(
@@ -301,10 +302,7 @@ impl Objects {
         let feeds = self.feeds.read().unwrap_or_else(PoisonError::into_inner);
         // Another one may have begun, of the same objects in another version.
         if !feeds.values().any(|other| other.title == feed.title) {
-            let label = ObjectsLabel {
-                objects: feed.title.clone(),
-            };
-            self.metrics.objects_held.remove(&label);
+            self.metrics.forget_objects(&feed.title);
         }
         drop(feeds);
         drop(feed);

@@ -178,6 +178,11 @@ impl Samples {
         self.dropped
     }
 
+    /// Whether nothing was found of any object.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     /// Whether a row that had to name its namespace did not: whose it is must not be guessed.
     pub fn is_without_namespace(&self) -> bool {
         self.is_without_namespace

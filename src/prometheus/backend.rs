@@ -19,10 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{Answer, Client, Error, Notes, Partial, Refusal, Sample, Settings, SetupError};
 use crate::promql::Enforcer;
-use crate::telemetry::{BackendLabel, Metrics};
+use crate::telemetry::{BackendLabel, Limit, Metrics, Trouble};
 use gate::Gate;
 use parts::Parts;
 use replicas::Replicas;
@@ -30,6 +31,9 @@ use replicas::Replicas;
 /// More requests at one time are more than any server works on (Prometheus takes 20 by default,
 /// `--query.max-concurrency`).
 pub const CONCURRENCY_MAX: usize = 10_000;
+
+/// Requests in a row that fail before the log says so. One may be a query that takes too long.
+const FAILURES: u32 = 3;
 
 /// All backends, by the numbers that rules know them by.
 pub type Backends = Vec<Arc<Backend>>;
@@ -77,6 +81,8 @@ pub struct Backend {
     concurrency: usize,
     gate: Gate,
     enforced: Enforcer,
+    /// What the log knows.
+    trouble: Trouble,
     metrics: Arc<Metrics>,
 }
 
@@ -93,8 +99,8 @@ impl Backend {
         let timeout = plan.replicas.iter().map(|it| it.timeout).max();
         Ok(Backend {
             name: plan.name.clone(),
-            queries: Replicas::new(&plan.replicas)?,
-            listing: Replicas::new(&listing)?,
+            queries: Replicas::new(&plan.replicas, &metrics.server_took)?,
+            listing: Replicas::new(&listing, &metrics.server_took)?,
             timeout: timeout.unwrap_or_default(),
             concurrency: plan.concurrency,
             gate: Gate::new(
@@ -103,6 +109,7 @@ impl Backend {
                 metrics.upstream_waiting.get_or_create_owned(&label),
             ),
             enforced: plan.enforced.clone(),
+            trouble: Trouble::after(FAILURES),
             metrics,
         })
     }
@@ -145,6 +152,7 @@ impl Backend {
             budget,
             partial,
         } = question;
+        let began = Instant::now();
         let answer = async {
             let texts = std::iter::once(promql).chain(further.iter().map(String::as_str));
             let texts = texts.map(|text| self.enforced.apply(text).map_err(Error::NotEnforced));
@@ -164,7 +172,7 @@ impl Backend {
             }
             Ok(answer)
         };
-        self.told("query", answer.await)
+        self.told("query", began, answer.await)
     }
 
     /// The values that the label `name` has on series that match `matcher` and have samples since
@@ -179,11 +187,12 @@ impl Backend {
         start: Timestamp,
         budget: Duration,
     ) -> Result<(Vec<String>, Notes), Error> {
+        let began = Instant::now();
         let answer = self.list(matcher, budget, |client, matcher, left| {
             let name = name.to_owned();
             async move { client.label_values(&name, &matcher, start, left).await }
         });
-        self.told("names", answer.await)
+        self.told("names", began, answer.await)
     }
 
     /// The names of the labels on series that match `matcher` and have samples since `start`.
@@ -196,10 +205,11 @@ impl Backend {
         start: Timestamp,
         budget: Duration,
     ) -> Result<(Vec<String>, Notes), Error> {
+        let began = Instant::now();
         let answer = self.list(matcher, budget, |client, matcher, left| async move {
             client.labels(&matcher, start, left).await
         });
-        self.told("labels", answer.await)
+        self.told("labels", began, answer.await)
     }
 
     /// The series that match `matcher` and have samples since `start`, one label set at a time.
@@ -222,11 +232,12 @@ impl Backend {
             + Sync
             + 'static,
     {
+        let began = Instant::now();
         let answer = self.list(matcher, budget, |client, matcher, left| {
             let (init, fold) = (init.clone(), fold.clone());
             async move { client.series(&matcher, start, left, init, fold).await }
         });
-        self.told("series", answer.await)
+        self.told("series", began, answer.await)
     }
 
     /// Asks for a list of names.
@@ -280,20 +291,46 @@ impl Backend {
         partial.check(notes).map_err(|error| self.named(error))
     }
 
-    /// Counts a request for which no time was left before it could be sent or answered, and gives
-    /// its error.
+    /// Counts a request of a relist for which no time was left before it could be sent or answered,
+    /// and gives its error.
     pub fn out_of_time(&self, kind: &'static str) -> Error {
         let error = Error::Deadline;
+        self.metrics.reached.count(Limit::RelistTimeout);
         self.metrics
             .count_upstream(&self.name, kind, Some(error.class()));
         self.named(error)
     }
 
     /// Counts an outcome, and says where an error happened.
-    fn told<T>(&self, kind: &'static str, outcome: Result<T, Error>) -> Result<T, Error> {
+    fn told<T>(
+        &self,
+        kind: &'static str,
+        began: Instant,
+        outcome: Result<T, Error>,
+    ) -> Result<T, Error> {
         let class = outcome.as_ref().err().map(Error::class);
-        self.metrics.count_upstream(&self.name, kind, class);
+        let took = began.elapsed();
+        self.metrics.observe_upstream(&self.name, kind, class, took);
+        self.log(outcome.as_ref().err());
         outcome.map_err(|error| self.named(error))
+    }
+
+    /// Says once that the backend fails, and once that it is well again.
+    fn log(&self, error: Option<&Error>) {
+        let (backend, now) = (&self.name, Instant::now());
+        match error {
+            Some(error) if error.is_trouble() => {
+                let error = error.to_string();
+                if self.trouble.failed(&error, now) {
+                    tracing::warn!(backend, error, "Prometheus fails: last values, then errors");
+                }
+            }
+            _ => {
+                if self.trouble.went_well(now) {
+                    tracing::info!(backend, "Prometheus answers again");
+                }
+            }
+        }
     }
 
     /// An error says where it happened, unless there is only the backend that everybody knows.

@@ -196,6 +196,32 @@ impl Error {
         }
     }
 
+    /// Whether the server answered, whatever it said, and the answer came whole. (The Go adapter
+    /// measures no others.)
+    pub(super) fn is_of_server(&self) -> bool {
+        !matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Tls { .. }
+                | Self::Timeout(_)
+                | Self::Deadline
+                | Self::Busy { .. }
+                | Self::Credentials(_)
+                | Self::Truncated(_)
+                | Self::NotEnforced(_)
+                | Self::Internal
+        )
+    }
+
+    /// Whether it is the server that fails, rather than what was asked of it.
+    pub(super) fn is_trouble(&self) -> bool {
+        match self {
+            Self::Backend { error, .. } => error.is_trouble(),
+            Self::Partial(_) => false,
+            _ => !self.is_about_the_query(),
+        }
+    }
+
     /// Whether the server has read the query and says what is wrong with it. VictoriaMetrics gives
     /// the status for the kind of error.
     pub(super) fn is_stated(&self) -> bool {

@@ -10,6 +10,7 @@ use super::rows::{Builder, Head, Rows};
 use super::{Fetch, Query};
 use crate::prometheus::backend::Question;
 use crate::prometheus::{Backends, Error, Partial};
+use crate::telemetry::RequestId;
 
 /// Asks `backends`, each query the one that it names.
 pub fn from_backends(backends: Arc<Backends>) -> Fetch {
@@ -40,17 +41,29 @@ async fn fetch(backends: &Backends, query: &Query) -> Result<Rows, Error> {
     let rows = Builder::new(query.labels.clone(), query.rows_max);
     let answer = backend.query(question, rows, Builder::add).await;
     let (promql, further) = (&query.promql, query.further.len());
+    let id = RequestId::current();
+    let audit_id = id.as_ref().map(tracing::field::display);
     let answer = answer.map_err(|error| error.within(query.timeout));
     let answer = answer.inspect_err(|error| {
-        tracing::debug!(backend = backend.name(), promql, further, %error, "query failed");
+        let backend = backend.name();
+        tracing::debug!(backend, promql, further, audit_id, %error, "query failed");
     })?;
     let samples = answer.samples;
-    tracing::debug!(backend = backend.name(), promql, further, samples, "query");
+    let took = began.elapsed();
+    tracing::debug!(
+        backend = backend.name(),
+        promql,
+        further,
+        samples,
+        ?took,
+        audit_id,
+        "query"
+    );
     Ok(answer.value.finish(Head {
         kind: answer.kind,
         histograms: answer.histograms,
         partial: Partial::Refuse.check(&answer.notes).is_err(),
         at,
-        took: began.elapsed(),
+        took,
     }))
 }

@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use hyper::header::{HeaderMap, HeaderValue};
 use tokio::time::sleep;
 
 use super::*;
 use crate::prometheus::{Kind, Sample};
+use crate::telemetry::{AUDIT_ID, Metrics};
 
 const LIMITS: Limits = Limits {
     entries: 100,
@@ -27,6 +29,18 @@ struct Backend {
     fails: AtomicBool,
     panics: AtomicBool,
     hangs: AtomicBool,
+    metrics: Seen,
+    /// The requests that fetches were made for.
+    askers: Mutex<Vec<Option<String>>>,
+}
+
+/// Our own metrics, of which a test reads some.
+struct Seen(Arc<Metrics>);
+
+impl Default for Seen {
+    fn default() -> Seen {
+        Seen(Metrics::new())
+    }
 }
 
 impl Backend {
@@ -38,11 +52,14 @@ impl Backend {
                 let backend = Arc::clone(&backend);
                 async move { backend.fetch(&query).await }.boxed()
             }),
+            self.metrics.0.cache.clone(),
         )
     }
 
     async fn fetch(&self, query: &Query) -> Outcome {
         let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
+        let asker = RequestId::current().map(|id| id.to_string());
+        self.askers.lock().unwrap().push(asker);
         sleep(TAKES).await;
         if self.hangs.load(Ordering::SeqCst) {
             sleep(Duration::from_secs(3600)).await;
@@ -378,6 +395,38 @@ async fn what_is_kept_is_bounded() {
     }
     samples.shared.entries.run_pending_tasks();
     assert!(samples.len() <= LIMITS.entries, "{}", samples.len());
+    assert!(samples.weight() <= LIMITS.bytes, "{}", samples.weight());
+    let text = backend.metrics.0.text();
+    for line in [
+        "tidegauge_query_cache_evictions_total{cause=\"size\"} 9",
+        "tidegauge_limit_reached_total{limit=\"query-cache\"} 9",
+        "tidegauge_query_cache_max_bytes 10485760\n",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_is_made_for_the_request_that_wanted_it_and_ahead_for_nobody() {
+    let id = |name: &'static str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUDIT_ID, HeaderValue::from_static(name));
+        RequestId::of(&headers)
+    };
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    let round = Duration::from_secs(15);
+    let ask = |name| RequestId::scope(id(name), samples.rows(query("up"), soon()));
+    let (first, shared) = tokio::join!(ask("first"), ask("second"));
+    assert_eq!(first.unwrap().1, Freshness::Fetched);
+    assert_eq!(shared.unwrap().1, Freshness::Shared);
+    sleep(round).await;
+    ask("third").await.unwrap();
+    sleep(round).await;
+    assert_eq!(ask("fourth").await.unwrap().1, Freshness::Fresh);
+    let askers = backend.askers.lock().unwrap().clone();
+    let askers: Vec<_> = askers.iter().map(Option::as_deref).collect();
+    assert_eq!(askers[..3], [Some("first"), Some("third"), None]);
 }
 
 #[test]

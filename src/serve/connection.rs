@@ -27,6 +27,7 @@ use super::eager::Eager;
 use super::lifetime::{Lifetime, drive};
 use super::unvectored::Unvectored;
 use super::{Answer, Limits, Peer, Security};
+use crate::telemetry::Limit;
 
 /// A body is never read, so its window is the least that HTTP/2 starts with.
 const STREAM_WINDOW: u32 = 65_535;
@@ -76,7 +77,10 @@ where
                 Ok(Err(error)) => {
                     return tracing::debug!(%address, %error, "TLS handshake failed");
                 }
-                Err(_) => return tracing::debug!(%address, "TLS handshake took too long"),
+                Err(_) => {
+                    self.limits.reached.count(Limit::HandshakeTimeout);
+                    return tracing::debug!(%address, "TLS handshake took too long");
+                }
             },
         };
         let (_, session) = stream.get_ref();
@@ -101,7 +105,7 @@ where
     where
         I: Read + Write + Unpin + Send + 'static,
     {
-        let limits = self.limits;
+        let limits = self.limits.clone();
         let header_bytes = usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX);
         let mut builder = http1::Builder::new();
         builder
@@ -126,7 +130,7 @@ where
         stop: &CancellationToken,
     ) {
         let io = TokioIo::new(Unvectored(stream));
-        let limits = self.limits;
+        let limits = self.limits.clone();
         let requests = Eager::default();
         let streams = usize::try_from(limits.http2_max_streams).unwrap_or(usize::MAX);
         let mut builder = http2::Builder::new(requests.clone());

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Limits;
 use super::eager::Eager;
+use crate::telemetry::{Limit, Reached};
 
 /// What is known of one connection while it lives.
 pub(super) struct Lifetime {
@@ -31,6 +32,7 @@ pub(super) struct Lifetime {
     cancels: Mutex<Allowance>,
     idle_timeout: Duration,
     address: SocketAddr,
+    reached: Reached,
 }
 
 /// Those under way.
@@ -59,6 +61,7 @@ impl Lifetime {
             )),
             idle_timeout: limits.idle_timeout,
             address,
+            reached: limits.reached.clone(),
         }
     }
 
@@ -79,6 +82,16 @@ impl Lifetime {
     /// Ends the connection in good order.
     pub(super) fn end(&self) {
         self.end.cancel();
+    }
+
+    /// Says so once: a client that is cut comes back, and there is a counter.
+    fn note_cut(&self) {
+        let (address, what) = (self.address, "its client cancels requests without end");
+        self.reached.count(Limit::Cancels);
+        match self.reached.get(Limit::Cancels) {
+            1 => tracing::warn!(%address, "connection cut: {what}; further ones are counted only"),
+            _ => tracing::debug!(%address, "connection cut: {what}"),
+        }
     }
 
     /// Completes when no request has been running for so long, and for as long from now on.
@@ -135,7 +148,7 @@ where
             tracing::debug!(%address, %error, "connection ended");
         },
         () = lifetime.cut.cancelled() => {
-            tracing::warn!(%address, "connection cut: its client cancels requests without end");
+            lifetime.note_cut();
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crate::telemetry::Reached;
+
 /// Everything that is limited. Defaults are those of Go's API servers unless the field says
 /// otherwise (`secure_serving.go`).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Connections at a time; the next waits in the kernel's queue. Ours: 4096.
     pub max_connections: usize,
@@ -37,6 +39,8 @@ pub struct Limits {
     /// How long a shutdown waits for requests under way. Ours: 30 s, where
     /// `--shutdown-drain-timeout` does not say otherwise.
     pub drain_timeout: Duration,
+    /// Counts those that are reached.
+    pub reached: Reached,
 }
 
 impl Default for Limits {
@@ -54,6 +58,7 @@ impl Default for Limits {
             cancels_per_second: 500,
             http2_ping_interval: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
+            reached: Reached::default(),
         }
     }
 }

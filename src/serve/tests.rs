@@ -290,7 +290,7 @@ async fn a_silent_client_is_let_go() {
         ..Limits::default()
     };
     let (secured, chain) = security(&settings());
-    let secured = Running::start(secured, limits);
+    let secured = Running::start(secured, limits.clone());
     let plain = Running::start(Security::Plain, limits);
     assert_eq!(raw(&secured, "").await, "");
     assert_eq!(raw(&plain, "GET / HTTP/1.1\r\nho").await, "");

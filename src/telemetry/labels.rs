@@ -28,27 +28,6 @@ pub struct UpstreamLabels {
     pub outcome: &'static str,
 }
 
-/// Where the rows of an answer came from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct FreshnessLabel {
-    /// `fetched`, `shared`, `fresh`, `stale` or `failed`.
-    pub freshness: &'static str,
-}
-
-/// How many objects a query was about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ScopeLabel {
-    /// `exact`, `namespace` or `cluster`.
-    pub scope: &'static str,
-}
-
-/// Why something was given up.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct CauseLabel {
-    /// `too_large`, `too_slow`, `refused` or `wasteful`.
-    pub cause: &'static str,
-}
-
 /// Objects of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ObjectsLabel {
@@ -70,4 +49,13 @@ pub struct ListLabels {
     pub objects: String,
     /// `ask`: no watch could answer. `watch`: to begin one.
     pub reason: &'static str,
+}
+
+/// One server, and what of its API was asked, by the names of the Go adapter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ServerLabels {
+    /// As `/api/v1/query`.
+    pub path: String,
+    /// Scheme, host and port. The Go adapter has the whole URL there, passwords too.
+    pub server: String,
 }

@@ -2,7 +2,16 @@
 
 use prometheus_client::registry::Registry;
 
-use super::{CauseLabel, FreshnessLabel, Metrics, ScopeLabel};
+use super::Metrics;
+
+/// How rows come: those of `samples::Freshness`, or not.
+pub(super) const FRESHNESS: [&str; 5] = ["fresh", "fetched", "shared", "stale", "failed"];
+
+/// How many objects a query is about.
+pub(super) const SCOPES: [&str; 3] = ["exact", "namespace", "cluster"];
+
+/// Why a query for many objects is given up: those of `widening`.
+pub(super) const CAUSES: [&str; 4] = ["too_large", "too_slow", "refused", "wasteful"];
 
 impl Metrics {
     pub(super) fn register_queries(&self, own: &mut Registry) {
@@ -27,17 +36,16 @@ impl Metrics {
 
     /// Counts a query of an ask by how its rows came.
     pub fn count_answer(&self, freshness: &'static str) {
-        let label = FreshnessLabel { freshness };
-        self.query_results.get_or_create(&label).inc();
+        self.query_results.count(freshness);
     }
 
     /// Counts an ask by the scope of its query.
     pub fn count_scope(&self, scope: &'static str) {
-        self.widened.get_or_create(&ScopeLabel { scope }).inc();
+        self.widened.count(scope);
     }
 
     /// Counts a query for many objects that is given up.
     pub fn count_narrowed(&self, cause: &'static str) {
-        self.narrowed.get_or_create(&CauseLabel { cause }).inc();
+        self.narrowed.count(cause);
     }
 }

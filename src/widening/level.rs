@@ -152,6 +152,12 @@ impl Level {
         true
     }
 
+    /// Whether the step went wrong when it was tried again after it had gone wrong.
+    pub(super) fn is_held_again(&self) -> bool {
+        let held = self.held.as_ref();
+        held.is_some_and(|held| held.pause > FIRST_HOLD)
+    }
+
     /// Whether somebody should see if a narrower query would be answered; whoever gets this turn
     /// does, and keeps it until then.
     pub(super) fn probe(&mut self, now: Instant) -> Option<Arc<()>> {

@@ -107,17 +107,24 @@ impl Wide {
 
     /// It is not asked for a while.
     pub(super) fn give_up(&self, cause: Cause) {
-        if lock(&self.level).hold(pace::jittered, Instant::now()) {
-            self.samples.abandon(&self.query);
-            self.metrics.count_narrowed(cause.word());
-            tracing::info!(
-                rule = self.rule,
-                series = self.series,
-                object = self.object,
-                scope = word(self.scope),
-                cause = cause.word(),
-                "one query for all is given up for a while: objects are asked for in smaller groups"
-            );
+        let (held, again) = {
+            let mut level = lock(&self.level);
+            let held = level.hold(pace::jittered, Instant::now());
+            (held, level.is_held_again())
+        };
+        if !held {
+            return;
+        }
+        self.samples.abandon(&self.query);
+        self.metrics.count_narrowed(cause.word());
+        let (rule, series, object) = (&self.rule, &self.series, &self.object);
+        let (scope, cause) = (word(self.scope), cause.word());
+        let what = "one query for all is given up for a while: objects are asked for in smaller \
+                    groups";
+        // It is tried again each hour at most, and may be given up each time.
+        match again {
+            false => tracing::info!(rule, series, object, scope, cause, "{what}"),
+            true => tracing::debug!(rule, series, object, scope, cause, "{what}"),
         }
     }
 }

@@ -158,6 +158,7 @@ fn scene_of(default: Widen) -> Scene {
             let world = Arc::clone(&backend);
             async move { world.fetch(&query).await }.boxed()
         }),
+        Metrics::new().cache.clone(),
     );
     Scene {
         world,

@@ -18,7 +18,7 @@ use crate::api::status::Failure;
 use crate::api::wire::Form;
 use crate::api::{Body, etag};
 use crate::registry::Snapshot;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Limit, Metrics};
 
 /// The documents of one snapshot.
 #[derive(Debug)]
@@ -64,6 +64,9 @@ impl Documents {
         note(known.map_or(0, |known| known.omitted), made.omitted, shown);
         let omitted = i64::try_from(made.omitted).unwrap_or(i64::MAX);
         metrics.discovery_omitted.set(omitted);
+        if omitted > 0 {
+            metrics.reached.count(Limit::DiscoveryMaxMetrics);
+        }
         let made = Arc::new(made);
         *current = Some(Arc::clone(&made));
         Ok(made)

@@ -6,14 +6,27 @@ use tokio::sync::Notify;
 
 use super::entries::ENTRIES;
 use super::*;
+use crate::telemetry::Metrics;
 
 const TTL: Duration = Duration::from_secs(10);
 
 /// A cache and how often it was asked.
-#[derive(Default)]
 struct Asked {
     cache: Arc<Cache<u32>>,
     reviews: Arc<AtomicU32>,
+    metrics: Arc<Metrics>,
+}
+
+impl Default for Asked {
+    fn default() -> Asked {
+        let metrics = Metrics::new();
+        let review = metrics.reviews.access.clone();
+        Asked {
+            cache: Arc::new(Cache::new(review, |it| *it % 2 == 1)),
+            reviews: Arc::default(),
+            metrics,
+        }
+    }
 }
 
 impl Asked {
@@ -73,6 +86,29 @@ async fn an_answer_holds_for_its_time_and_an_error_for_none() {
 }
 
 #[tokio::test]
+async fn each_answer_is_counted_by_how_it_came_and_each_review_by_what_it_said() {
+    let asked = Asked::default();
+    for _ in 0..3 {
+        asked.ask("yes", Ok(1)).await.unwrap();
+        asked.ask("no", Ok(2)).await.unwrap();
+        let failed = asked.ask("failed", Err(kubernetes::Error::Timeout)).await;
+        assert!(failed.is_err());
+    }
+    let text = asked.metrics.text();
+    for line in [
+        r#"tidegauge_review_answers_total{review="access",source="memory"} 4"#,
+        r#"tidegauge_review_answers_total{review="access",source="review"} 5"#,
+        r#"tidegauge_review_answers_total{review="token",source="memory"} 0"#,
+        r#"tidegauge_reviews_total{review="access",outcome="yes"} 1"#,
+        r#"tidegauge_reviews_total{review="access",outcome="no"} 1"#,
+        r#"tidegauge_reviews_total{review="access",outcome="error"} 3"#,
+        r#"tidegauge_review_duration_seconds_count{review="access"} 5"#,
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+#[tokio::test]
 async fn equal_questions_at_one_time_are_one_review_even_if_the_first_goes_away() {
     let asked = Asked::default();
     let gate = Arc::new(Notify::new());
@@ -96,7 +132,7 @@ async fn equal_questions_at_one_time_are_one_review_even_if_the_first_goes_away(
 
 #[tokio::test]
 async fn a_storm_of_different_questions_is_bounded_though_nobody_waits_for_the_answers() {
-    let cache: Arc<Cache<u32>> = Arc::default();
+    let cache = Asked::default().cache;
     let gate = Arc::new(Notify::new());
     for number in 0..REVIEWS {
         let gate = Arc::clone(&gate);
@@ -133,6 +169,8 @@ async fn those_who_wait_are_bounded_and_an_answer_at_hand_is_given_all_the_same(
         assert!(futures_util::poll!(one).is_pending());
     }
     assert!(matches!(slow().await, Err(Error::Busy)));
+    let turned_away = r#"tidegauge_limit_reached_total{limit="reviews"} 1"#;
+    assert!(asked.metrics.text().contains(turned_away));
     assert!(matches!(asked.ask("new", Ok(2)).await, Err(Error::Busy)));
     assert_eq!(
         asked.reviews(),
@@ -146,7 +184,7 @@ async fn those_who_wait_are_bounded_and_an_answer_at_hand_is_given_all_the_same(
 
 #[tokio::test]
 async fn a_review_that_panics_is_an_error_and_is_forgotten() {
-    let cache: Arc<Cache<u32>> = Arc::default();
+    let cache = Asked::default().cache;
     let answer = cache
         .get(
             digest(b"a"),

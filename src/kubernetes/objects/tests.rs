@@ -6,6 +6,7 @@ use tokio::time::advance;
 use super::*;
 use crate::kinds::GroupResource;
 use crate::kubernetes::kubeconfig::{Connection, Credentials, Roots};
+use crate::telemetry::ObjectsLabel;
 
 fn at(server: &str) -> Connection {
     Connection {

@@ -43,6 +43,8 @@ const SETTLED: Duration = Duration::from_secs(1);
 /// The longest pause after failures.
 const RETRY: Duration = Duration::from_secs(30);
 
+const LISTED_AGAIN: &str = "all objects are listed again";
+
 /// Why a list or a watch came to its end.
 #[derive(Debug, Error)]
 enum Broken {
@@ -81,6 +83,8 @@ struct Watch {
     expired: bool,
     /// A list was made because none could go on, and no watch has settled since.
     relisted: bool,
+    /// The log has said that a list was made so.
+    relist_told: bool,
     /// This server sends bookmarks of these objects.
     bookmarked: bool,
     /// What the log said last, when it was a failure.
@@ -119,6 +123,7 @@ impl Watch {
             refused_at: None,
             expired: false,
             relisted: false,
+            relist_told: false,
             bookmarked: false,
             failure: None,
             told: false,
@@ -237,6 +242,7 @@ impl Watch {
                 }
                 Ok(Ok(Some(piece))) => {
                     heard = Instant::now();
+                    self.show_heard();
                     let caught_up = self.take(&mut lines, &piece)?;
                     self.bookmarked |= caught_up;
                     if caught_up && !settled {
@@ -275,6 +281,8 @@ impl Watch {
     /// A watch is there, and has said all that happened before.
     fn settle(&mut self) {
         self.feed.is_watched();
+        self.show(true);
+        self.show_heard();
         self.pace.succeeded();
         self.relisted = false;
         let (objects, held) = (&self.feed.title, self.feed.len());
@@ -295,7 +303,11 @@ impl Watch {
                 self.refused_at = None;
                 self.expired = true;
                 if !std::mem::replace(&mut self.relisted, true) {
-                    tracing::info!(objects, why = error, "all objects are listed again");
+                    // A server that never lets a watch go on would have it told each minute.
+                    match std::mem::replace(&mut self.relist_told, true) {
+                        false => tracing::info!(objects, why = error, "{LISTED_AGAIN}"),
+                        true => tracing::debug!(objects, why = error, "{LISTED_AGAIN}"),
+                    }
                     return Duration::ZERO;
                 }
             }
@@ -310,6 +322,7 @@ impl Watch {
             _ => {}
         }
         self.feed.has_given_up();
+        self.show(false);
         if self.failure.as_ref() != Some(&error) {
             tracing::warn!(
                 objects,
@@ -319,6 +332,18 @@ impl Watch {
             self.failure = Some(error);
         }
         self.pace.pause(true)
+    }
+
+    fn show(&self, watched: bool) {
+        let watches = &self.objects.metrics.objects_watched;
+        let gauge = watches.get_or_create(&self.label());
+        gauge.set(i64::from(watched));
+    }
+
+    fn show_heard(&self) {
+        let heard = &self.objects.metrics.objects_heard;
+        let now = jiff::Timestamp::now().as_duration().as_secs_f64();
+        heard.get_or_create(&self.label()).set(now);
     }
 
     fn label(&self) -> ObjectsLabel {

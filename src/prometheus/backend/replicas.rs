@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
 
 use super::{Client, Error, Settings, SetupError};
+use crate::telemetry::ServerLabels;
 
 /// With a replica beside it, connecting to one takes at most this much, and at most a third of the
 /// time of a request: a host that is gone answers nothing at all.
@@ -31,7 +34,11 @@ struct Replica {
 }
 
 impl Replicas {
-    pub(super) fn new(replicas: &[Settings]) -> Result<Replicas, SetupError> {
+    /// How long their answers take is observed in `took`.
+    pub(super) fn new(
+        replicas: &[Settings],
+        took: &Family<ServerLabels, Histogram>,
+    ) -> Result<Replicas, SetupError> {
         let several = replicas.len() > 1;
         let replica = |settings: &Settings| -> Result<Replica, SetupError> {
             let connect = several.then(|| CONNECT_MAX.min(settings.timeout / 3));
@@ -41,7 +48,7 @@ impl Replicas {
                 ..settings.clone()
             };
             Ok(Replica {
-                client: Arc::new(Client::new(&settings)?),
+                client: Arc::new(Client::new(&settings)?.observed(took)),
                 answered: AtomicU64::new(0),
             })
         };

@@ -403,8 +403,11 @@ async fn no_more_requests_are_open_than_the_concurrency_and_the_rest_waits_its_t
         })
     });
     let asks: Vec<_> = asks.collect();
-    let full = r#"tidegauge_upstream_waiting{backend="team-a"} 1980"#;
-    while server.seen().len() < 20 || !metrics.text().contains(full) {
+    let label = BackendLabel {
+        backend: "team-a".to_owned(),
+    };
+    let waiting = metrics.upstream_waiting.get_or_create_owned(&label);
+    while server.seen().len() < 20 || waiting.get() < 1_980 {
         tokio::task::yield_now().await;
     }
     permits.add_permits(2_000);

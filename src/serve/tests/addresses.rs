@@ -11,7 +11,9 @@ async fn an_unspecified_address_of_either_family_is_all_addresses_of_both() {
         let accepted = async |address: &str| {
             let client = TcpStream::connect(format!("{address}:{port}"));
             let permits = Arc::new(Semaphore::new(1));
-            let (client, (_, _, peer)) = tokio::join!(client, accept(&listener, &permits));
+            let trouble = Trouble::after(1);
+            let accepted = accept(&listener, &permits, &trouble);
+            let (client, (_, _, peer)) = tokio::join!(client, accepted);
             assert_eq!(client.unwrap().local_addr().unwrap(), peer);
         };
         accepted("127.0.0.1").await;

@@ -195,7 +195,7 @@ async fn too_many_headers_are_refused_in_both_versions() {
         ..Limits::default()
     };
     let headers: String = (0..60).map(|n| format!("x-{n}: y\r\n")).collect();
-    let server = Running::start(Security::Plain, limits);
+    let server = Running::start(Security::Plain, limits.clone());
     let answer = raw(
         &server,
         &format!("GET / HTTP/1.1\r\nhost: x\r\n{headers}\r\n"),

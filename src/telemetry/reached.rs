@@ -1,0 +1,108 @@
+//! How often each limit was reached: an operator sees which one is too low before users do.
+
+use super::words::Words;
+
+/// A limit that was reached: something was refused, given up, left out or made to wait for it. Most
+/// are flags and have their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// `--max-requests-inflight`: a request was answered 429.
+    MaxRequestsInflight,
+    /// `--max-connections`: a connection waits.
+    MaxConnections,
+    /// `--request-timeout`: a request was answered 504.
+    RequestTimeout,
+    /// `--prometheus-timeout`, or a rule's or a backend's own: a query was given up.
+    PrometheusTimeout,
+    /// `--prometheus-concurrency`, or a backend's own: a request found no place in time.
+    PrometheusConcurrency,
+    /// `--prometheus-max-response-bytes`, `--relist-max-response-bytes` or a backend's own: an
+    /// answer was not read to its end.
+    MaxResponseBytes,
+    /// `--max-rows`: an answer had more rows.
+    MaxRows,
+    /// `--max-query-bytes`: a query was not asked.
+    MaxQueryBytes,
+    /// `--query-cache-entries` or `--query-cache-bytes`: rows were forgotten before their time.
+    QueryCache,
+    /// `--relist-timeout`: rules were not listed.
+    RelistTimeout,
+    /// `--discovery-max-metrics`: documents leave metrics out.
+    DiscoveryMaxMetrics,
+    /// Kinds that are watched at one time: an ask was a list.
+    ObjectWatches,
+    /// Reviews under way, or requests that wait for one: a request was answered 429.
+    Reviews,
+    /// From accept to the end of a TLS handshake: a connection was closed.
+    HandshakeTimeout,
+    /// Requests that a client may cancel: its connection was cut.
+    Cancels,
+}
+
+impl Limit {
+    /// Each of them.
+    const ALL: [Limit; 15] = [
+        Limit::MaxRequestsInflight,
+        Limit::MaxConnections,
+        Limit::RequestTimeout,
+        Limit::PrometheusTimeout,
+        Limit::PrometheusConcurrency,
+        Limit::MaxResponseBytes,
+        Limit::MaxRows,
+        Limit::MaxQueryBytes,
+        Limit::QueryCache,
+        Limit::RelistTimeout,
+        Limit::DiscoveryMaxMetrics,
+        Limit::ObjectWatches,
+        Limit::Reviews,
+        Limit::HandshakeTimeout,
+        Limit::Cancels,
+    ];
+
+    /// The value of the label.
+    pub fn word(self) -> &'static str {
+        match self {
+            Limit::MaxRequestsInflight => "max-requests-inflight",
+            Limit::MaxConnections => "max-connections",
+            Limit::RequestTimeout => "request-timeout",
+            Limit::PrometheusTimeout => "prometheus-timeout",
+            Limit::PrometheusConcurrency => "prometheus-concurrency",
+            Limit::MaxResponseBytes => "max-response-bytes",
+            Limit::MaxRows => "max-rows",
+            Limit::MaxQueryBytes => "max-query-bytes",
+            Limit::QueryCache => "query-cache",
+            Limit::RelistTimeout => "relist-timeout",
+            Limit::DiscoveryMaxMetrics => "discovery-max-metrics",
+            Limit::ObjectWatches => "object-watches",
+            Limit::Reviews => "reviews",
+            Limit::HandshakeTimeout => "handshake-timeout",
+            Limit::Cancels => "cancels",
+        }
+    }
+}
+
+/// Counts them. Clones count in the same.
+#[derive(Clone, Debug)]
+pub struct Reached(Words);
+
+impl Default for Reached {
+    fn default() -> Reached {
+        Reached(Words::new("limit", Limit::ALL.map(Limit::word)))
+    }
+}
+
+impl Reached {
+    /// It was.
+    pub fn count(&self, limit: Limit) {
+        self.0.count(limit.word());
+    }
+
+    /// How often it was.
+    pub fn get(&self, limit: Limit) -> u64 {
+        self.0.get(limit.word())
+    }
+
+    pub(super) fn words(&self) -> Words {
+        self.0.clone()
+    }
+}
