@@ -33,7 +33,7 @@ demo: ## See the whole loop at work, without a cluster (DEMO=--keep: and play wi
 # Documentation tests come before the others: the last line is then the count of all real tests.
 test: lint ## Everything that must pass before a change lands (installs what it needs)
 	tests/support/install.sh prometheus victoria-metrics kubectl amtool openssl jq \
-	  redis-server postgres etcd
+	  redis-server postgres etcd chromium
 	$(CARGO) test --features example --doc
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	  set -x; $(CARGO) nextest run --features example; \

@@ -10,8 +10,8 @@
 //! A failure anywhere becomes a full `metav1.Status` in one place. This is the only room that
 //! writes Kubernetes JSON.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use crate::auth::{Auth, User};
+use crate::journal::Journal;
 use crate::kubernetes::Kubernetes;
 use crate::kubernetes::apiservices::Trusted;
 use crate::registry::{Registry, Snapshot};
@@ -50,6 +51,7 @@ mod resource;
 mod rows;
 /// Method, path and query: what is asked.
 pub mod route;
+mod seen;
 mod status;
 mod version;
 mod wire;
@@ -85,6 +87,8 @@ pub struct Rooms {
     pub wake: Arc<Wake>,
     /// Our own metrics.
     pub metrics: Arc<Metrics>,
+    /// What was asked lately; only where somebody can look at it.
+    pub journal: Option<Arc<Journal>>,
 }
 
 /// Answers requests.
@@ -136,6 +140,37 @@ impl Api {
             in_flight,
             stopping: AtomicBool::new(false),
         }
+    }
+
+    /// What it answers from.
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    /// What readiness waits for, in the order of a start; nothing where it is green.
+    pub fn awaits(&self) -> Vec<&'static str> {
+        let rooms = &self.rooms;
+        let checks = [
+            (
+                !rooms.kubernetes.is_known(),
+                "the cluster has not told its kinds yet",
+            ),
+            (!rooms.auth.is_ready(), "whom to believe is not known yet"),
+            (
+                !rooms.trusted.is_known(),
+                "the aggregator does not trust our certificate yet",
+            ),
+            (
+                !rooms.registry.is_listed(),
+                "metrics are being listed for the first time",
+            ),
+            (
+                self.stopping.load(Ordering::Relaxed),
+                "the process is stopping",
+            ),
+        ];
+        let awaited = checks.into_iter().filter(|(awaited, _)| *awaited);
+        awaited.map(|(_, text)| text).collect()
     }
 
     /// From now on readiness is red: no new requests should be sent here.
@@ -217,28 +252,34 @@ impl Api {
         let timeout = own_timeout.map_or(longest, |own| own.min(longest));
         let deadline = Deadline(began + timeout);
         let (route, headers, auth) = (&parsed.route, &request.headers, &self.rooms.auth);
+        let known = OnceLock::new();
         let answer = async {
             let refused = |refusal| Failure::refused(&refusal, &request.uri.to_string());
             let user = auth.identify(headers, certificates).await;
             let user = user.map_err(refused)?;
-            let allowed = auth.allow(&user, &parsed.attributes).await;
+            let user = known.get_or_init(|| user);
+            let allowed = auth.allow(user, &parsed.attributes).await;
             allowed.map_err(refused)?;
             if let Route::Explain(asked) = route {
                 // An explanation tells values: it is for those who may ask for them.
                 let asked = explain::parsed(asked).attributes;
-                auth.allow(&user, &asked).await.map_err(refused)?;
+                auth.allow(user, &asked).await.map_err(refused)?;
             }
             // Not before: strangers whose reviews are slow take nobody's place.
-            let _place = self.place(route, &user)?;
+            let _place = self.place(route, user)?;
             if accept::asks_to_upgrade(headers) {
                 return Err(Failure::bad_request("no protocol but HTTP is served here"));
             }
             let body = self.route(route, headers, form?, deadline).await?;
             Ok(self.compressor.compressed(body, headers).await)
         };
-        timeout_at(deadline.0, answer)
+        let answer = timeout_at(deadline.0, answer)
             .await
-            .unwrap_or_else(|_| Err(Failure::timed_out()))
+            .unwrap_or_else(|_| Err(Failure::timed_out()));
+        if let Some(journal) = &self.rooms.journal {
+            seen::note(journal, route, known.get(), request, &answer);
+        }
+        answer
     }
 
     /// A place among the requests that are served at one time. Discovery and health need none, for

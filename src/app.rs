@@ -34,6 +34,7 @@ use crate::samples::{self, Policy, Samples};
 use crate::serve::{self, Limits, Outcome, Security};
 use crate::telemetry::Metrics;
 use crate::widening::Widening;
+use status::StatusPage;
 
 /// The same without a server, for commands that ask by themselves.
 pub mod aside;
@@ -43,6 +44,7 @@ mod cluster;
 mod metrics;
 /// When to stop.
 pub mod stop;
+mod status;
 
 /// How often files are looked at.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
@@ -59,7 +61,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         rules,
         api,
         relist,
-        serving,
         ignored,
         ..
     } = &config;
@@ -72,8 +73,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut rules = load_rules(rules)?;
     switch_off(&mut rules, &api.groups);
     let rules = Arc::new(rules);
-    let listener = bind(serving)?;
-    let plain = metrics::bind(config.metrics_address)?;
+    let ports = Ports::bind(&config)?;
+    let journal = ports.page.as_ref().map(StatusPage::journal);
     let mut tasks = JoinSet::new();
     let wake = Arc::new(Wake::default());
     let metrics = Metrics::new();
@@ -89,7 +90,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         None => certificates::security(&config, &world, &metrics, &mut tasks)?,
     };
     let snapshot = Snapshot::build(Arc::clone(&rules), world.kinds(), &Listings::default());
-    let backends = Arc::new(backends::backends(&config, &rules, &metrics)?);
+    let backends = backends::backends(&config, &rules, &metrics, journal.as_ref())?;
+    let backends = Arc::new(backends);
     let rooms = Rooms {
         registry: Arc::new(Registry::new(snapshot)),
         auth: Arc::new(auth),
@@ -99,6 +101,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         samples: Arc::new(samples(&config, Arc::clone(&backends), &metrics)),
         wake,
         metrics,
+        journal,
     };
     let asking = asking(&config, &backends);
     let relist = relist_of(rules, backends, &rooms, relist);
@@ -108,10 +111,26 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let _known = timeout(KINDS_GRACE, world.known()).await;
         relist.run().await;
     });
-    serve((listener, plain), security, &config, asking, rooms, tasks).await
+    serve(ports, security, &config, asking, rooms, tasks).await
 }
 
-/// Takes the port before anything else begins.
+/// What is taken before anything else begins.
+struct Ports {
+    api: TcpListener,
+    metrics: Option<TcpListener>,
+    page: Option<StatusPage>,
+}
+
+impl Ports {
+    fn bind(config: &Config) -> anyhow::Result<Ports> {
+        Ok(Ports {
+            api: bind(&config.serving)?,
+            metrics: metrics::bind(config.metrics_address)?,
+            page: StatusPage::bind(config)?,
+        })
+    }
+}
+
 fn bind(flags: &ServingFlags) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::new(flags.bind_address, flags.secure_port);
     serve::bind(address, flags.permit_port_sharing).with_context(|| {
@@ -253,7 +272,7 @@ fn relist_of(
 }
 
 async fn serve(
-    (listener, plain): (TcpListener, Option<TcpListener>),
+    ports: Ports,
     security: Security,
     config: &Config,
     asking: api::Asking,
@@ -261,7 +280,7 @@ async fn serve(
     mut tasks: JoinSet<()>,
 ) -> anyhow::Result<()> {
     let flags = &config.serving;
-    let address = listener.local_addr()?;
+    let address = ports.api.local_addr()?;
     let scheme = match security {
         Security::Plain => "http",
         Security::Tls(_) => "https",
@@ -275,17 +294,14 @@ async fn serve(
         metrics: config.api.discovery_max_metrics,
         port: address.port(),
     };
-    let server_limits = Limits {
-        max_connections: flags.max_connections,
-        http2_max_streams: flags.http2_max_streams,
-        drain_timeout: flags.drain_timeout,
-        reached: rooms.metrics.reached.clone(),
-        ..Limits::default()
-    };
+    let server_limits = server_limits(flags, &rooms.metrics);
     let api = Arc::new(Api::new(rooms, limits, asking, shown));
     tracing::info!("listening on {scheme}://{address}");
-    if let Some(plain) = plain {
+    if let Some(plain) = ports.metrics {
         metrics::serve(plain, &api, &server_limits, &mut tasks)?;
+    }
+    if let Some(page) = ports.page {
+        page.serve(&api, &server_limits, &mut tasks)?;
     }
 
     let handler = {
@@ -301,7 +317,7 @@ async fn serve(
     let broken = Cell::new(false);
     let stop = async { broken.set(to_stop(&api, flags.shutdown_delay, &mut tasks).await) };
     match serve::run(
-        listener,
+        ports.api,
         security,
         handler,
         Api::panicked,
@@ -321,6 +337,16 @@ async fn serve(
     match broken.get() {
         true => bail!("a background task has ended; the log says why"),
         false => Ok(()),
+    }
+}
+
+fn server_limits(flags: &ServingFlags, metrics: &Metrics) -> Limits {
+    Limits {
+        max_connections: flags.max_connections,
+        http2_max_streams: flags.http2_max_streams,
+        drain_timeout: flags.drain_timeout,
+        reached: metrics.reached.clone(),
+        ..Limits::default()
     }
 }
 

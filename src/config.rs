@@ -59,6 +59,8 @@ pub struct Config {
     pub standalone: Option<PathBuf>,
     /// `--metrics-address`: where our own metrics are in plain; `None`: nowhere.
     pub metrics_address: Option<SocketAddr>,
+    /// `--status-address`: where the status page is; `None`: nowhere.
+    pub status_address: Option<SocketAddr>,
     /// What to log.
     pub log: LogFlags,
     /// Flags that were given and do nothing here, as written: `--audit-log-path`.

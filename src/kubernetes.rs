@@ -43,6 +43,7 @@ use crate::selector::Selector;
 pub use client::{Client, Error};
 use cluster::Cluster;
 use labels::Labels;
+pub use objects::Watched;
 use standalone::Objects;
 
 /// What is known of an object. Texts are shared with other objects that have the same.
@@ -87,6 +88,14 @@ impl Kubernetes {
         match self {
             Kubernetes::Standalone(_) => {}
             Kubernetes::Cluster(cluster) => cluster.known().await,
+        }
+    }
+
+    /// How the watches of objects are; without a cluster there are none.
+    pub fn watches(&self) -> Vec<Watched> {
+        match self {
+            Kubernetes::Standalone(_) => Vec::new(),
+            Kubernetes::Cluster(cluster) => cluster.watches(),
         }
     }
 

@@ -12,6 +12,8 @@ pub mod app;
 pub mod config;
 /// Connections: TLS, HTTP, limits, drain. Takes any handler.
 pub mod serve;
+/// What a person sees of it.
+pub mod page;
 /// One request in, one answer out.
 pub mod api;
 /// Who asks, and whether they may.
@@ -38,6 +40,8 @@ pub mod pace;
 pub mod reload;
 /// Logs and our own metrics.
 pub mod telemetry;
+/// What was asked lately.
+pub mod journal;
 /// PromQL text and syntax.
 pub mod promql;
 /// Which kinds of object a cluster has.

@@ -148,6 +148,20 @@ impl Quantity {
         }
     }
 
+    /// About how much it is, for people and pictures.
+    pub fn approximate(&self) -> f64 {
+        if self.digits.is_empty() {
+            return 0.0;
+        }
+        let text = format!("{}e{}", self.digits, self.exponent);
+        // Digits and a power of ten are a number; one beyond all floats is an infinity.
+        let magnitude = text.parse().unwrap_or(f64::INFINITY);
+        match self.sign {
+            Sign::Minus => -magnitude,
+            Sign::None | Sign::Plus => magnitude,
+        }
+    }
+
     /// The sum, in the form of the first that is not zero (`resource.Quantity.Add`). `None` below
     /// zero, which no usage is.
     pub fn plus(&self, other: &Quantity) -> Option<Quantity> {

@@ -222,7 +222,16 @@ impl Snapshot {
     /// The external metric of this name. client-go puts the name in lower case before it asks
     /// (`Request.Resource`), so the one metric that is so written and has no namesake is meant too.
     pub fn external(&self, metric: &str) -> Option<&Metric> {
-        if let Some(found) = self.external.get(metric) {
+        self.external_entry(metric).map(|(_, found)| found)
+    }
+
+    /// What that metric is called.
+    pub fn external_name(&self, metric: &str) -> Option<&str> {
+        self.external_entry(metric).map(|(name, _)| name.as_str())
+    }
+
+    fn external_entry(&self, metric: &str) -> Option<(&String, &Metric)> {
+        if let Some(found) = self.external.get_key_value(metric) {
             return Some(found);
         }
         let mut meant = self
@@ -230,7 +239,7 @@ impl Snapshot {
             .iter()
             .filter(|(name, _)| is_lowered(metric, name));
         match (meant.next(), meant.next()) {
-            (Some((_, found)), None) => Some(found),
+            (found, None) => found,
             _ => None,
         }
     }
@@ -255,6 +264,25 @@ impl Snapshot {
     /// The names of all external metrics, sorted.
     pub fn external_metrics(&self) -> impl Iterator<Item = &str> {
         self.external.keys().map(String::as_str)
+    }
+
+    /// Every metric with what makes it: of objects, by their kind, and then the external ones.
+    pub fn metrics(&self) -> impl Iterator<Item = (Option<&GroupResource>, &str, &Metric)> {
+        let custom = self.custom.iter().flat_map(|(resource, metrics)| {
+            let named = metrics.iter();
+            named.map(move |(name, metric)| (Some(resource), name.as_str(), metric))
+        });
+        let external = self.external.iter();
+        custom.chain(external.map(|(name, metric)| (None, name.as_str(), metric)))
+    }
+
+    /// What is known of a rule's series.
+    pub fn known(&self, rule: &Rule) -> Option<&Known> {
+        let listings = match rule.id.list {
+            List::Custom => &self.listings.custom,
+            List::External => &self.listings.external,
+        };
+        listings.get(rule.id.index)
     }
 
     /// The rules this was built from.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::gzip::Kept;
 use super::status::Failure;
 use super::wire::{Answer, Form};
+use crate::journal::Summary;
 
 /// A successful answer.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Body {
     pub(super) kept: Option<Kept>,
     /// Further headers, or other values for those that every answer has.
     pub(super) headers: HeaderMap,
+    /// Its values in short, where somebody looks.
+    pub(super) summary: Option<Box<Summary>>,
 }
 
 impl Body {
@@ -31,6 +34,7 @@ impl Body {
             bytes,
             kept: None,
             headers: HeaderMap::new(),
+            summary: None,
         }
     }
 
@@ -76,6 +80,11 @@ impl Body {
             code,
             ..Body::made("text/plain; charset=utf-8", text.into())
         }
+    }
+
+    /// The same with its values in short.
+    pub(super) fn seen(self, summary: Option<Box<Summary>>) -> Body {
+        Body { summary, ..self }
     }
 
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {

@@ -30,7 +30,7 @@ pub(super) async fn answer(
     let names = names(api, ask, kind, &selectors).await?;
     let asked = Asked::new(ask, kind, metric, &names, &selectors);
     if names.is_empty() {
-        return asked.render(&[], form);
+        return asked.render(api, &[], form);
     }
     let origin = metric.rule.origin();
     let alike = asked.alike(api, &origin);
@@ -44,7 +44,7 @@ pub(super) async fn answer(
     let has_value = |found: &Found| matches!(found, Found::Value(_));
     let is_empty = !values.found().iter().any(has_value);
     api.count_dropped(&origin, values.dropped(), is_empty);
-    asked.render(&asked.told(&values)?, form)
+    asked.render(api, &asked.told(&values)?, form)
 }
 
 /// Which objects are asked about, and which series.
@@ -220,7 +220,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn render(&self, values: &[(&str, &Value)], form: Form) -> Result<Body, Failure> {
+    fn render(&self, api: &Api, values: &[(&str, &Value)], form: Form) -> Result<Body, Failure> {
         let version = match self.ask.version {
             GroupVersion::CustomV1Beta2 => CustomVersion::V1Beta2,
             _ => CustomVersion::V1Beta1,
@@ -231,7 +231,8 @@ impl<'a> Asked<'a> {
             metric: &self.ask.metric,
             selector: label_selector(self.selector),
         };
-        metric_value_list(version, &described, values, form)
+        let summary = api.seen(values.iter().map(|(_, value)| *value));
+        Ok(metric_value_list(version, &described, values, form)?.seen(summary))
     }
 }
 

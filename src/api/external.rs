@@ -32,7 +32,8 @@ pub(super) async fn answer(
     let (origin, is_empty) = (metric.rule.origin(), values.items().is_empty());
     api.count_dropped(&origin, values.dropped(), is_empty);
     let kind = rows.head().kind;
-    external_metric_value_list(&ask.metric, kind, values.items(), form)
+    let summary = api.seen(values.items().iter().map(|item| &item.value));
+    Ok(external_metric_value_list(&ask.metric, kind, values.items(), form)?.seen(summary))
 }
 
 /// The selector of series.

@@ -22,7 +22,8 @@ use crate::kinds::GroupResource;
 use crate::kubernetes::Object;
 use crate::plan::check_length;
 use crate::plan::resource::{
-    Missing, PodUsage, Pods, PodsQuery, Samples, node_usage, nodes_query, pod_usage, pods_query,
+    Missing, PodUsage, Pods, PodsQuery, Samples, Usage, node_usage, nodes_query, pod_usage,
+    pods_query,
 };
 use crate::prometheus;
 use crate::registry::separable::Scope;
@@ -98,7 +99,7 @@ impl Asked<'_> {
         let selector = checked(list)?;
         let mut nodes = self.objects("nodes", None, &selector, None).await?;
         nodes.retain(|node| list.selects("", &node.name));
-        let usages = if nodes.is_empty() {
+        let usages: Vec<(&Arc<Object>, Usage)> = if nodes.is_empty() {
             Vec::new()
         } else {
             let (cpu, memory) = self.node_samples(&names(&nodes)).await?;
@@ -113,7 +114,8 @@ impl Asked<'_> {
             .iter()
             .map(|(node, usage)| measured.node(node, usage))
             .collect();
-        measured.list("NodeMetricsList", items, form)
+        let summary = self.api.seen_usage(&usages, |(_, usage)| vec![usage]);
+        Ok(measured.list("NodeMetricsList", items, form)?.seen(summary))
     }
 
     async fn node(&self, name: &str, form: Form) -> Result<Body, Failure> {
@@ -126,7 +128,12 @@ impl Asked<'_> {
         let (cpu, memory) = self.node_samples(&[name.to_owned()]).await?;
         let usage = by_name("nodemetrics", name, node_usage(&cpu, &memory, &node.name))?;
         let measured = self.measured();
-        measured.alone(measured.node(node, &usage), form)
+        let summary = self
+            .api
+            .seen_usage(std::slice::from_ref(&usage), |usage| vec![usage]);
+        Ok(measured
+            .alone(measured.node(node, &usage), form)?
+            .seen(summary))
     }
 
     async fn pods(
@@ -149,7 +156,10 @@ impl Asked<'_> {
             .iter()
             .map(|(pod, usage)| measured.pod(pod, usage))
             .collect();
-        measured.list("PodMetricsList", items, form)
+        let summary = self
+            .api
+            .seen_usage(&usages, |(_, usage)| usage.values().collect());
+        Ok(measured.list("PodMetricsList", items, form)?.seen(summary))
     }
 
     async fn pod(&self, namespace: &str, name: &str, form: Form) -> Result<Body, Failure> {
@@ -163,7 +173,11 @@ impl Asked<'_> {
         let usage = pod_usage(&cpu, &memory, &pod.namespace, &pod.name);
         let usage = by_name("podmetrics", &format!("{namespace}/{name}"), usage)?;
         let measured = self.measured();
-        measured.alone(measured.pod(pod, &usage), form)
+        let alone = std::slice::from_ref(&usage);
+        let summary = self.api.seen_usage(alone, |usage| usage.values().collect());
+        Ok(measured
+            .alone(measured.pod(pod, &usage), form)?
+            .seen(summary))
     }
 
     async fn pod_samples(&self, pods: &[Arc<Object>]) -> Result<Both, Failure> {

@@ -57,7 +57,7 @@ impl Aside {
             (None, None) => cluster::seen(config, &metrics, Arc::clone(&wake), &mut tasks)?,
         };
         let snapshot = Snapshot::build(Arc::clone(&rules), world.kinds(), &Listings::default());
-        let backends = Arc::new(backends::backends(config, &rules, &metrics)?);
+        let backends = Arc::new(backends::backends(config, &rules, &metrics, None)?);
         let rooms = Rooms {
             registry: Arc::new(Registry::new(snapshot)),
             auth: Arc::new(Auth::Off),
@@ -67,6 +67,7 @@ impl Aside {
             samples: Arc::new(samples(config, Arc::clone(&backends), &metrics)),
             wake,
             metrics,
+            journal: None,
         };
         let asking = asking(config, &backends);
         let relist = relist_of(rules, backends, &rooms, &config.relist);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::config::{Config, KubernetesFlags, PrometheusFlags};
+use crate::journal::Journal;
 use crate::kubernetes::kubeconfig::Secret;
 use crate::prometheus::backend::Plan;
 use crate::prometheus::{Auth, Backend, Backends, Settings};
@@ -20,6 +21,7 @@ pub(super) fn backends(
     config: &Config,
     rules: &Rules,
     metrics: &Arc<Metrics>,
+    journal: Option<&Arc<Journal>>,
 ) -> anyhow::Result<Backends> {
     let default = settings(&config.prometheus, &config.kubernetes);
     let plan = |name: &str, replicas| Plan {
@@ -29,6 +31,7 @@ pub(super) fn backends(
         enforced: Enforcer::default(),
         listing_timeout: config.relist.timeout,
         listing_bytes_max: config.relist.max_response_bytes,
+        journal: journal.map(|journal| journal.upstream(name)),
     };
     let first = Backend::new(&plan(DEFAULT_BACKEND, vec![default]), Arc::clone(metrics))?;
     let mut backends = vec![Arc::new(first)];

@@ -50,9 +50,15 @@ pub(super) fn check(
         ignored.push("IP addresses in --tls-sni-cert-key".to_owned());
     }
     let serving = serving(args.serving, standalone.is_some(), &env, &mut complaints);
-    let metrics_address = args.metrics.metrics_address;
-    if let (Some(address), Some(serving)) = (metrics_address, &serving) {
-        port_of_its_own("--metrics-address", address, serving, &mut complaints);
+    let (metrics_address, status_address) =
+        (args.metrics.metrics_address, args.status.status_address);
+    if let Some(serving) = &serving {
+        for (flag, address) in [
+            ("--metrics-address", metrics_address),
+            ("--status-address", status_address),
+        ] {
+            port_of_its_own(flag, address, serving, &mut complaints);
+        }
     }
     let authentication = authentication(args.authentication, &mut complaints);
     let authorization = authorization(args.authorization, &mut complaints);
@@ -77,6 +83,7 @@ pub(super) fn check(
             serving,
             standalone,
             metrics_address,
+            status_address,
             log,
             ignored,
         }),
@@ -87,10 +94,13 @@ pub(super) fn check(
 /// Nothing else can be served at the port of the APIs.
 fn port_of_its_own(
     flag: &str,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     serving: &ServingFlags,
     complaints: &mut Vec<String>,
 ) {
+    let Some(address) = address else {
+        return;
+    };
     let api = serving.bind_address;
     let overlap = api == address.ip() || api.is_unspecified() || address.ip().is_unspecified();
     if overlap && address.port() != 0 && address.port() == serving.secure_port {

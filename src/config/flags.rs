@@ -12,6 +12,7 @@ mod metrics;
 mod prometheus;
 mod samples;
 mod serving;
+mod status;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub(super) use prometheus::{Prometheus, Relist};
 pub(super) use samples::Samples;
 pub(super) use serving::Serving;
 use serving::Standalone;
+use status::Status;
 
 use super::{LogFormat, values};
 use crate::kubernetes::kubeconfig;
@@ -76,6 +78,8 @@ pub(super) struct Args {
     pub(super) standalone: Standalone,
     #[command(flatten)]
     pub(super) metrics: OwnMetrics,
+    #[command(flatten)]
+    pub(super) status: Status,
     #[command(flatten)]
     pub(super) logging: Logging,
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod serving;
+mod status;
 
 use proptest::prelude::*;
 

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Object;
 use super::client::{Client, Error};
 use super::discovery::Discovered;
-use super::objects::{Ask, Objects};
+use super::objects::{Ask, Objects, Watched};
 use crate::kinds::{Kind, Kinds};
 use crate::pace::Pace;
 use crate::selector::Selector;
@@ -102,6 +102,11 @@ impl Cluster {
                 () = woken => {}
             }
         }
+    }
+
+    /// How the watches of objects are.
+    pub fn watches(&self) -> Vec<Watched> {
+        self.objects.watches()
     }
 
     /// Runs the watches of objects, for ever.

@@ -67,6 +67,19 @@ pub(super) struct Ask<'a> {
     pub(super) running: bool,
 }
 
+/// How the watch of one kind is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// `pods`, `pods with status.phase=Running`
+    pub objects: String,
+    /// How many are held.
+    pub held: usize,
+    /// Whether asks are answered from what is held; else each of them is a list.
+    pub in_step: bool,
+    /// Whether it will soon be in step: its first list, or another one, is under way.
+    pub catching_up: bool,
+}
+
 /// The objects of a cluster.
 #[derive(Debug)]
 pub struct Objects {
@@ -191,6 +204,12 @@ impl Objects {
                 }
             }
         }
+    }
+
+    /// What is watched now, by its path.
+    pub(super) fn watches(&self) -> Vec<Watched> {
+        let feeds = self.feeds.read().unwrap_or_else(PoisonError::into_inner);
+        feeds.values().map(|feed| feed.watched()).collect()
     }
 
     /// Drops what is held of kinds that are no longer there, or are served in another version.

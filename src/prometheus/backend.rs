@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Answer, Client, Error, Notes, Partial, Refusal, Sample, Settings, SetupError};
+use crate::journal::Upstream;
 use crate::promql::Enforcer;
 use crate::telemetry::{BackendLabel, Limit, Metrics, Trouble};
 use gate::Gate;
@@ -53,6 +54,8 @@ pub struct Plan {
     pub listing_timeout: Duration,
     /// The largest answer to one, in bytes.
     pub listing_bytes_max: u64,
+    /// Who else is told of each request.
+    pub journal: Option<Arc<Upstream>>,
 }
 
 /// One instant query.
@@ -84,6 +87,7 @@ pub struct Backend {
     /// What the log knows.
     trouble: Trouble,
     metrics: Arc<Metrics>,
+    journal: Option<Arc<Upstream>>,
 }
 
 impl Backend {
@@ -111,6 +115,7 @@ impl Backend {
             enforced: plan.enforced.clone(),
             trouble: Trouble::after(FAILURES),
             metrics,
+            journal: plan.journal.clone(),
         })
     }
 
@@ -312,6 +317,11 @@ impl Backend {
         let took = began.elapsed();
         self.metrics.observe_upstream(&self.name, kind, class, took);
         self.log(outcome.as_ref().err());
+        if let Some(journal) = &self.journal {
+            let error = outcome.as_ref().err();
+            let error = error.map(|it| it as &dyn fmt::Display);
+            journal.note(took, error, Timestamp::now());
+        }
         outcome.map_err(|error| self.named(error))
     }
 

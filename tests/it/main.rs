@@ -7,7 +7,7 @@
 //! it is, `cache` about what is remembered, `terms` about rules with terms of their own, `long` about queries that are too long;
 //! `readme` runs the commands of README; `resource` is about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
 //! at once, `widening` about what is; `autoscale` is about the subcommand; `discovery` and `openapi` keep documents as clients do; `tidy`
-//! reads the sources.
+//! reads the sources; `page` is about what a person sees.
 
 // `clippy.toml` allows these in test functions; here the helpers beside them are tests as well.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -31,6 +31,7 @@ mod kubectl;
 mod long;
 mod manifests;
 mod openapi;
+mod page;
 mod readme;
 mod recorded;
 mod relist;

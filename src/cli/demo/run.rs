@@ -172,7 +172,7 @@ impl Teller<'_> {
         let queries = Queries::from_now(self.http, &adapter.url).await?;
         let (autoscaler, rounds) = autoscaler::start(self.group, &adapter.url)?;
         self.servers.put(autoscaler);
-        let url = adapter.url.clone();
+        let (url, page) = (adapter.url.clone(), adapter.page());
         self.servers.put(adapter.process);
         let mut heard = Heard::new(rounds);
         let frame = Frame {
@@ -184,7 +184,7 @@ impl Teller<'_> {
         self.play(plan, &frame, &rate, &mut heard).await?;
         if self.options.keep {
             *verdict = Some(self.conclude(&heard, &frame, &queries).await?);
-            self.keep(&url, prometheus_url, &mut heard).await
+            self.keep((&url, page), prometheus_url, &mut heard).await
         } else {
             // Each shopper takes a last look into its cart.
             drop(rate);
@@ -315,13 +315,16 @@ impl Teller<'_> {
     /// Leaves all running, tells what to ask it, and what the autoscaler decides.
     async fn keep(
         &mut self,
-        adapter: &str,
+        (adapter, page): (&str, Option<String>),
         prometheus: &str,
         heard: &mut Heard,
     ) -> anyhow::Result<()> {
         self.screen.say("\nAll of it goes on, until Ctrl-C:\n")?;
         for ask in opening::to_copy(adapter) {
             self.screen.say(&ask)?;
+        }
+        if let Some(page) = page {
+            self.screen.say(&format!("# its status page\n  {page}"))?;
         }
         self.screen.say(&format!("# Prometheus\n  {prometheus}"))?;
         if let Some(replica) = self.shop.rotation.next() {

@@ -106,6 +106,7 @@ pub(super) fn redis(group: &Group, port: u16) -> anyhow::Result<Process> {
 pub(super) struct Adapter {
     pub(super) process: Process,
     pub(super) url: String,
+    page: Arc<OnceLock<String>>,
     last_query: Arc<Mutex<Option<String>>>,
 }
 
@@ -117,11 +118,12 @@ impl Adapter {
             .arg(argument("--config", &rules))
             .arg(argument("--standalone", &group.folder().join(OBJECTS_FILE)))
             .arg(format!("--prometheus-url={prometheus}"))
-            .args(["--secure-port=0"])
+            .args(["--secure-port=0", "--status-address=127.0.0.1:0"])
             .args(["--metrics-relist-interval=1s", "--v=6", "--log-format=json"]);
-        let heard_url = Arc::new(OnceLock::new());
+        let (heard_url, page) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
         let heard_query = Arc::new(Mutex::new(None));
         let (hear_url, last_query) = (Arc::clone(&heard_url), Arc::clone(&heard_query));
+        let hear_page = Arc::clone(&page);
         let hear = move |line: &str| {
             let Ok(event) = serde_json::from_str::<Value>(line) else {
                 return;
@@ -130,6 +132,9 @@ impl Adapter {
             if let Some((_, url)) = message.split_once("listening on ") {
                 // It is said once.
                 let _ = hear_url.set(url.to_owned());
+            }
+            if let Some(page) = message.strip_prefix("status page: ") {
+                let _ = hear_page.set(page.to_owned());
             }
             if let Some(query) = event["promql"].as_str() {
                 let mut last = heard_query.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,8 +149,14 @@ impl Adapter {
         Ok(Adapter {
             url: url.await?,
             process,
+            page,
             last_query,
         })
+    }
+
+    /// Where its status page is, once it has said so.
+    pub(super) fn page(&self) -> Option<String> {
+        self.page.get().cloned()
     }
 
     /// The query that the last ask became.

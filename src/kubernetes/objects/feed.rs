@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::list;
 use super::store::{Store, View};
+use super::{Watched, list};
 use crate::kinds::Kind;
 use crate::selector::Selector;
 
@@ -129,6 +129,17 @@ impl Feed {
     /// Waits as [`caught_up`](Self::caught_up), but not for long after the feed began.
     pub(super) async fn begun(&self) {
         let _in_time = timeout_at(self.began + FIRST_LIST, self.caught_up()).await;
+    }
+
+    /// How it is.
+    pub(super) fn watched(&self) -> Watched {
+        let state = self.read();
+        Watched {
+            objects: self.title.clone(),
+            held: state.store.as_ref().map_or(0, Store::len),
+            in_step: state.store.is_some() && state.is_current(),
+            catching_up: *self.catching_up.borrow(),
+        }
     }
 
     /// How many objects are held.

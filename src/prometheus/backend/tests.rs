@@ -51,6 +51,7 @@ fn plan(urls: &[&str]) -> Plan {
         enforced: Enforcer::default(),
         listing_timeout: LONG,
         listing_bytes_max: 1 << 20,
+        journal: None,
     }
 }
 
@@ -619,6 +620,7 @@ fn plan_of(plan: &Plan) -> Plan {
         enforced: plan.enforced.clone(),
         listing_timeout: plan.listing_timeout,
         listing_bytes_max: plan.listing_bytes_max,
+        journal: None,
     }
 }
 

@@ -1,0 +1,322 @@
+//! What was asked lately, by whom, and what came of it; how the backends answered. The status page
+//! reads it, and it is made only where there is one.
+//!
+//! Promises: bounded in number and in bytes, whatever is asked; answers do not wait on each other,
+//! for what is kept is spread over locks that are held for one change of one slot; what was used
+//! longest ago goes first. Time comes in as a value.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+mod ask;
+mod ring;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+pub use ask::{About, Ask, Asker};
+use ring::Ring;
+use slots::Slots;
+
+/// Asks that are remembered: of one caller, for one metric of some objects.
+const ASKS: usize = 4096;
+
+/// Errors that are remembered: each text once.
+const ERRORS: usize = 128;
+
+/// How many minutes a rate is taken over.
+const RATE_MINUTES: usize = 5;
+
+/// How far back the requests to a backend are remembered.
+pub const BACKEND_MINUTES: usize = 30;
+
+/// The longest text that is kept of what a client sent, in bytes.
+const TEXT: usize = 256;
+
+/// The longest message that is kept, in bytes.
+const MESSAGE: usize = 1024;
+
+/// How some asks went.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The first one.
+    pub first: Timestamp,
+    /// The last one.
+    pub last: Timestamp,
+    /// How many there were.
+    pub count: u64,
+    minutes: Ring<u32, RATE_MINUTES>,
+    /// The values that were served last, and when.
+    pub served: Option<(Timestamp, Summary)>,
+    /// How the last ask failed, if it did.
+    pub failure: Option<Failure>,
+}
+
+/// The error of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// HTTP status.
+    pub code: u16,
+    /// The message of the `metav1.Status`.
+    pub message: String,
+}
+
+/// The values of one answer in short.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// How many objects, or items of an external metric, have a value.
+    pub count: usize,
+    /// The values; of pods and nodes, their CPU in cores. `None` where there is none.
+    pub values: Option<Range>,
+    /// Memory of pods and nodes, in bytes.
+    pub memory: Option<Range>,
+    /// The time of the oldest value.
+    pub oldest: Option<Timestamp>,
+}
+
+/// From the smallest to the largest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// An error that was answered, once or many times.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// What was answered.
+    pub failure: Failure,
+    /// The first time.
+    pub first: Timestamp,
+    /// The last time.
+    pub last: Timestamp,
+    /// How often.
+    pub count: u64,
+    /// To whom, the last time.
+    pub asker: Asker<String>,
+    /// To which path and query, the last time.
+    pub path: String,
+}
+
+/// One minute of requests to a backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Minute {
+    /// Requests that ended.
+    pub requests: u32,
+    /// Those of them that failed.
+    pub failed: u32,
+    /// What they took, all together.
+    pub took: Duration,
+    /// What the slowest one took.
+    pub longest: Duration,
+}
+
+/// The requests to one backend. Fed where they are counted.
+#[derive(Debug, Default)]
+pub struct Upstream(Mutex<Requests>);
+
+#[derive(Clone, Debug, Default)]
+struct Requests {
+    minutes: Ring<Minute, BACKEND_MINUTES>,
+    failure: Option<(Timestamp, String)>,
+}
+
+/// What was asked lately.
+#[derive(Debug)]
+pub struct Journal {
+    began: Timestamp,
+    asks: Slots<Ask<String>, Asked>,
+    troubles: Slots<Failure, Trouble>,
+    backends: Mutex<BTreeMap<String, Arc<Upstream>>>,
+}
+
+impl Journal {
+    /// An empty one.
+    pub fn new(now: Timestamp) -> Journal {
+        Journal {
+            began: now,
+            asks: Slots::new(ASKS),
+            troubles: Slots::new(ERRORS),
+            backends: Mutex::default(),
+        }
+    }
+
+    /// When it was begun, which is when the process was.
+    pub fn began(&self) -> Timestamp {
+        self.began
+    }
+
+    /// An ask for a metric was answered: with these values, or with code and message of an error.
+    pub fn answered(
+        &self,
+        ask: &Ask<&str>,
+        outcome: Result<Option<&Summary>, (u16, &str)>,
+        now: Timestamp,
+    ) {
+        let ask = ask.cut();
+        let new = || (ask.owned(), Asked::new(now));
+        self.asks.change(
+            &ask,
+            |known| ask.is(known),
+            new,
+            now,
+            |asked| {
+                asked.note(outcome, now);
+            },
+        );
+    }
+
+    /// A request was answered with an error.
+    pub fn failed(&self, asker: &Asker<&str>, path: &str, error: (u16, &str), now: Timestamp) {
+        let (code, message) = (error.0, cut(error.1, MESSAGE));
+        let is = |known: &Failure| known.code == code && known.message == message;
+        let new = || {
+            let failure = Failure {
+                code,
+                message: message.to_owned(),
+            };
+            (failure.clone(), Trouble::new(failure, now))
+        };
+        self.troubles
+            .change(&(code, message), is, new, now, |trouble| {
+                trouble.last = now;
+                trouble.count += 1;
+                trouble.asker = asker.cut().owned();
+                cut(path, MESSAGE).clone_into(&mut trouble.path);
+            });
+    }
+
+    /// Where the requests to a backend are told.
+    pub fn upstream(&self, backend: &str) -> Arc<Upstream> {
+        let mut backends = lock(&self.backends);
+        let known = backends.entry(backend.to_owned());
+        Arc::clone(known.or_default())
+    }
+
+    /// All asks, in no order.
+    pub fn asks(&self) -> Vec<(Ask<String>, Asked)> {
+        self.asks.all()
+    }
+
+    /// All errors, the latest first.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let all = self.troubles.all().into_iter();
+        let mut troubles: Vec<Trouble> = all.map(|(_, trouble)| trouble).collect();
+        troubles.sort_by_key(|trouble| std::cmp::Reverse(trouble.last));
+        troubles
+    }
+}
+
+impl Asked {
+    fn new(now: Timestamp) -> Asked {
+        Asked {
+            first: now,
+            last: now,
+            count: 0,
+            minutes: Ring::default(),
+            served: None,
+            failure: None,
+        }
+    }
+
+    fn note(&mut self, outcome: Result<Option<&Summary>, (u16, &str)>, now: Timestamp) {
+        self.last = now;
+        self.count += 1;
+        let minute = self.minutes.at(now);
+        *minute = minute.saturating_add(1);
+        match outcome {
+            Ok(summary) => {
+                self.served = summary.map(|summary| (now, *summary));
+                self.failure = None;
+            }
+            // The same text time after time is written once.
+            Err((code, message)) => match &mut self.failure {
+                Some(known) if known.code == code && known.message == cut(message, MESSAGE) => {}
+                failure => {
+                    let message = cut(message, MESSAGE).to_owned();
+                    *failure = Some(Failure { code, message });
+                }
+            },
+        }
+    }
+
+    /// How often it is asked in a minute, over the last minutes; of what is younger than one, how
+    /// often it was.
+    pub fn per_minute(&self, now: Timestamp) -> f64 {
+        let asked: u32 = self.minutes.until(now).iter().sum();
+        let window = self.minutes.window(now).min(now.duration_since(self.first));
+        let minutes = window.as_secs_f64() / 60.0;
+        f64::from(asked) / minutes.max(1.0)
+    }
+}
+
+impl Trouble {
+    fn new(failure: Failure, now: Timestamp) -> Trouble {
+        Trouble {
+            failure,
+            first: now,
+            last: now,
+            count: 0,
+            asker: Asker::default(),
+            path: String::new(),
+        }
+    }
+}
+
+impl Range {
+    /// Of some values; `None` of none.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Range> {
+        let mut values = values.into_iter();
+        let first = values.next()?;
+        let (min, max) = (first, first);
+        Some(values.fold(Range { min, max }, |range, value| Range {
+            min: range.min.min(value),
+            max: range.max.max(value),
+        }))
+    }
+}
+
+impl Upstream {
+    /// A request has ended, in so much time, well or with this error.
+    pub fn note(&self, took: Duration, error: Option<&dyn std::fmt::Display>, now: Timestamp) {
+        let mut requests = lock(&self.0);
+        let minute = requests.minutes.at(now);
+        minute.requests = minute.requests.saturating_add(1);
+        minute.took = minute.took.saturating_add(took);
+        minute.longest = minute.longest.max(took);
+        if let Some(error) = error {
+            minute.failed = minute.failed.saturating_add(1);
+            let text = cut(&error.to_string(), TEXT).to_owned();
+            requests.failure = Some((now, text));
+        }
+    }
+
+    /// The last minutes, the oldest first; the last one is not over.
+    pub fn minutes(&self, now: Timestamp) -> [Minute; BACKEND_MINUTES] {
+        lock(&self.0).minutes.until(now)
+    }
+
+    /// The last error, and when.
+    pub fn failure(&self) -> Option<(Timestamp, String)> {
+        lock(&self.0).failure.clone()
+    }
+}
+
+/// The beginning of a text, of at most so many bytes.
+fn cut(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that holds one of these locks can panic and leave half a change behind.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
