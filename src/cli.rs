@@ -6,6 +6,7 @@ use std::process::ExitCode;
 pub mod autoscale;
 pub mod demo;
 pub mod explain;
+mod processes;
 
 /// Runs the subcommand that the arguments name, or `None` where they name none.
 pub async fn run(arguments: &[OsString]) -> Option<ExitCode> {

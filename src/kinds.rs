@@ -216,6 +216,17 @@ impl Kinds {
         Kinds::new(builtin_kinds().collect(), &preferred)
     }
 
+    /// The built-in kinds and `more`, behind them.
+    pub fn builtin_with(more: Vec<Kind>) -> Kinds {
+        let preferred = BTreeMap::from([("autoscaling".to_owned(), "v2".to_owned())]);
+        Kinds::new(builtin_kinds().chain(more).collect(), &preferred)
+    }
+
+    /// All of them, in discovery order.
+    pub fn all(&self) -> impl Iterator<Item = &Kind> {
+        self.kinds.iter().map(|ranked| &ranked.kind)
+    }
+
     /// The built-in kinds and those of `crds`, which kube-apiserver lists behind them, by group
     /// name.
     pub fn builtin_and(mut crds: Vec<Crd>) -> Kinds {

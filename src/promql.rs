@@ -19,8 +19,10 @@ pub use promql_parser::parser::Expr;
 pub use crate::go::quote;
 pub use enforce::{Enforcer, NotEnforced};
 pub use windows::rate_windows;
+pub use reads::{Matching, Read, loses, reads};
 
 mod enforce;
+mod reads;
 
 /// Escapes the characters that mean something in a regular expression, as Go's `regexp.QuoteMeta`.
 pub fn escape_regex(text: &str) -> String {

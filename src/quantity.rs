@@ -162,6 +162,14 @@ impl Quantity {
         }
     }
 
+    /// Whether both are the same number, however they are written.
+    pub fn equals(&self, other: &Quantity) -> bool {
+        let is_negative = |it: &Quantity| it.sign == Sign::Minus && !it.digits.is_empty();
+        is_negative(self) == is_negative(other)
+            && self.digits == other.digits
+            && (self.digits.is_empty() || self.exponent == other.exponent)
+    }
+
     /// The sum, in the form of the first that is not zero (`resource.Quantity.Add`). `None` below
     /// zero, which no usage is.
     pub fn plus(&self, other: &Quantity) -> Option<Quantity> {

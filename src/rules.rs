@@ -8,6 +8,7 @@
 
 mod association;
 mod backend;
+mod code;
 mod enforced;
 mod file;
 mod located;
@@ -22,14 +23,16 @@ mod widen;
 mod yaml;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub use association::{Association, LabelError, LabelTemplate, Override};
 pub use backend::{AuthSpec, BackendSpec, DEFAULT_BACKEND, TlsSpec};
+pub use code::Code;
 pub use located::{Located, Style};
 pub use naming::Naming;
 pub use query::Query;
-pub use report::{Finding, Severity, render_findings};
+pub use report::{Finding, Severity, render_findings, render_with_codes};
 pub use resource::{ResourceRule, ResourceRules};
 pub use terms::{NonFinite, OnEmpty, Terms};
 pub use widen::Widen;
@@ -50,6 +53,8 @@ pub struct Rules {
     pub resource: Option<ResourceRules>,
     /// `backends`, in the order of the file.
     pub backends: Vec<BackendSpec>,
+    /// Bytes of the file that may be secrets, and that no code frame shows.
+    pub hidden: Vec<Range<usize>>,
 }
 
 /// One entry of `rules` or `externalRules`.
@@ -131,7 +136,14 @@ pub fn decode(bytes: &[u8]) -> Result<&str, Vec<Finding>> {
         let text = String::from_utf8_lossy(bytes);
         let at = good.len();
         let message = "this file is not UTF-8";
-        let finding = Finding::new(Severity::Error, &text, at..at + 1, "", message);
+        let finding = Finding::new(
+            Severity::Error,
+            Code::NotUtf8,
+            &text,
+            at..at + 1,
+            "",
+            message,
+        );
         vec![finding.with_help("save it as UTF-8")]
     })
 }
@@ -177,6 +189,7 @@ fn compile(raw: &RawFile, report: &mut Report<'_>) -> Option<Rules> {
         external: external?,
         resource: resource?,
         backends: backends.into_iter().collect::<Option<_>>()?,
+        hidden: report.hidden().to_vec(),
     };
     backend::check_use(&raw.backends, &rules.asked(), report);
     Some(rules)
@@ -258,13 +271,15 @@ fn check_association(
         .unwrap_or_else(|| raw.span.clone());
     let field = format!("{path}.resources");
     let example = "add `overrides: {namespace: {resource: namespace}}`";
-    let (message, help) = match list {
+    let (code, message, help) = match list {
         List::External if association.namespaced => (
+            Code::NoNamespaceLabel,
             "no label is mapped to the namespace: every ask for these metrics fails",
             format!("{example}, or `namespaced: false` to serve them in every namespace"),
         ),
         List::External => return,
         List::Custom if association.overrides.is_empty() && association.template.is_none() => (
+            Code::NoResourceLabel,
             "no label is mapped to a resource: this rule lists nothing",
             "add the labels that name objects, as `overrides: {namespace: {resource: namespace}, \
              pod: {resource: pod}}`"
@@ -272,11 +287,12 @@ fn check_association(
         ),
         List::Custom if association.overrides.iter().all(|o| o.is_core(ROOT)) => return,
         List::Custom => (
+            Code::NoNamespaceLabel,
             "no label is mapped to the namespace: every ask for objects in a namespace fails",
             format!("{example} with the label that holds the namespace"),
         ),
     };
-    report.warning(span, &field, message, help);
+    report.warning(code, span, &field, message, help);
 }
 
 #[cfg(test)]

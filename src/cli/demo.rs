@@ -14,9 +14,9 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
+use super::processes::{self, Group};
 use crate::app::stop::told_to_stop;
 use crate::config::demo::Demo;
-use processes::Group;
 use screen::Screen;
 
 mod autoscaler;
@@ -26,7 +26,6 @@ mod http;
 mod load;
 mod opening;
 mod outage;
-mod processes;
 mod record;
 mod replicas;
 mod rotation;
@@ -52,7 +51,7 @@ pub async fn run(arguments: &[OsString]) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let group = match Group::new() {
+    let group = match Group::new("demo") {
         Ok(group) => group,
         Err(error) => return failed(&error),
     };

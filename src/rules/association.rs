@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use regex::Regex;
 
+use super::Code;
 use super::file::{RawOverride, RawResources};
 use super::located::Located;
 use super::query::{regex_error, regex_help, template_error};
@@ -133,7 +134,14 @@ impl Override {
             let message = format!("the label {} has no `resource`", quoted(&raw.label.text));
             let help = "name the resource, singular or plural, as `{resource: pod}` or \
                         `{group: apps, resource: deployment}`";
-            report.error(raw.label.span.clone(), &path, message, help.to_owned());
+            let span = raw.label.span.clone();
+            report.error(
+                Code::OverrideResource,
+                span,
+                &path,
+                message,
+                help.to_owned(),
+            );
             return None;
         }
         Some(Override {
@@ -193,7 +201,13 @@ impl LabelTemplate {
             .map_err(|error| template_error(text, &error, at, path, FIELDS, report))
             .ok()?;
         let mut refuse = |message: String, help: &str| {
-            report.error(text.span.clone(), path, message, help.to_owned());
+            report.error(
+                Code::LabelTemplate,
+                text.span.clone(),
+                path,
+                message,
+                help.to_owned(),
+            );
         };
         let example = "write it with <<.Resource>>, as `kube_<<.Resource>>`";
         if filled.is_empty() {

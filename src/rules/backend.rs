@@ -8,6 +8,7 @@ mod field;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Code;
 use super::enforced::Enforced;
 use super::file::{RawBackend, RawSource};
 use super::located::Located;
@@ -129,7 +130,13 @@ fn check_name(name: &Located, path: &str, report: &mut Report<'_>) {
         // Every flag of it has a default, so that nobody could tell which of the two is meant.
         let message = "`default` is the backend of the flags (--prometheus-url and its like)";
         let help = "give this one another name, and name it in the rules' `backend`";
-        report.error(name.span.clone(), path, message, help.to_owned());
+        report.error(
+            Code::Backend,
+            name.span.clone(),
+            path,
+            message,
+            help.to_owned(),
+        );
         return;
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -140,7 +147,7 @@ fn check_name(name: &Located, path: &str, report: &mut Report<'_>) {
             "take letters, digits, `-`, `_` and `.`, at most {NAME_CHARS_MAX} of them: it is a \
              label of metrics"
         );
-        report.error(name.span.clone(), path, message, help);
+        report.error(Code::Backend, name.span.clone(), path, message, help);
     }
 }
 
@@ -173,7 +180,8 @@ impl Names<'_> {
                 let help = "with `refuse`, an answer that the backend itself calls incomplete is \
                             an error";
                 let field = format!("{path}.partial");
-                report.error(text.span.clone(), &field, message, help.to_owned());
+                let span = text.span.clone();
+                report.error(Code::InvalidValue, span, &field, message, help.to_owned());
                 None
             }
         };
@@ -202,7 +210,7 @@ impl Names<'_> {
                 }
             };
             let message = format!("there is no backend {}", quoted(&name.text));
-            report.error(name.span.clone(), path, message, help);
+            report.error(Code::UnknownBackend, name.span.clone(), path, message, help);
         }
         Some(found? + 1)
     }
@@ -219,7 +227,8 @@ pub(super) fn check_use(raw: &[RawBackend], used: &[usize], report: &mut Report<
                 backend.name.text
             );
             let path = format!("backends.{}", backend.name.text);
-            report.warning(backend.name.span.clone(), &path, message, help);
+            let span = backend.name.span.clone();
+            report.warning(Code::UnusedBackend, span, &path, message, help);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Whether the matchers that a backend enforces can be put into what its rules ask. What never can
 //! is refused.
 
-use super::Query;
 use super::file::RawBackend;
 use super::located::Located;
 use super::report::{Report, quoted};
+use super::{Code, Query};
 use crate::promql::Enforcer;
 
 /// What the backend of one rule enforces.
@@ -49,7 +49,8 @@ impl<'a> Enforced<'a> {
                  cannot be put into is not sent: write it in PromQL, without a matcher that \
                  contradicts them"
             );
-            report.error(at.span.clone(), path, cause.to_string(), help);
+            let cause = cause.to_string();
+            report.error(Code::EnforcedMatchers, at.span.clone(), path, cause, help);
         }
     }
 }

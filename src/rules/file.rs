@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use super::Code;
 use super::located::Located;
 use super::reader::Reader;
 use super::report::{Report, quoted};
@@ -134,13 +135,25 @@ pub(super) fn read(report: &mut Report<'_>) -> RawFile {
             if let Some(secret) = backends::secret_in_broken(report.text(), error.at) {
                 report.hide(secret);
             }
-            report.error(error.at..error.at + 1, "", error.message, error.help);
+            report.error(
+                Code::YamlSyntax,
+                error.at..error.at + 1,
+                "",
+                error.message,
+                error.help,
+            );
             return file;
         }
     };
     if let Some(at) = document.ignored_from {
         let help = "only the first YAML document is read: put all rules into it".to_owned();
-        report.warning(at..at + 1, "", "everything from here on is ignored", help);
+        report.warning(
+            Code::IgnoredDocument,
+            at..at + 1,
+            "",
+            "everything from here on is ignored",
+            help,
+        );
     }
     if let Some(root) = document.root {
         Reader::new(&document, report, HOMES).file(root, &mut file);
@@ -153,7 +166,7 @@ impl Reader<'_, '_> {
         if self.is_manifest(id) {
             let help = "mount the text under its `data` key, or pass that to --config".to_owned();
             let message = "this is a Kubernetes manifest, not a rules file";
-            self.error(id, "", message.to_owned(), Some(help));
+            self.error(Code::NotRules, id, "", message.to_owned(), Some(help));
             return;
         }
         let what = "a mapping with `rules`, `externalRules` or `resourceRules`";
@@ -179,7 +192,8 @@ impl Reader<'_, '_> {
             let help = "move the list under `rules.custom` to `rules`, the one under \
                         `rules.external` to `externalRules`, `rules.resource` to `resourceRules`";
             let message = "these are values of the Helm chart, not the file it makes of them";
-            self.error(id, path, message.to_owned(), Some(help.to_owned()));
+            let help = Some(help.to_owned());
+            self.error(Code::NotRules, id, path, message.to_owned(), help);
             return;
         }
         let what = "a list of rules, each beginning with `- seriesQuery:`";
@@ -308,7 +322,8 @@ impl Reader<'_, '_> {
             let path = format!("{path}.{}", label.text);
             if !resources.labels.insert(label.text.clone()) {
                 let message = format!("the label {} is mapped twice", quoted(&label.text));
-                me.error(key, &path, message, Some("keep one of them".to_owned()));
+                let help = Some("keep one of them".to_owned());
+                me.error(Code::GivenTwice, key, &path, message, help);
                 return;
             }
             let before = me.count();

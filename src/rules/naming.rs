@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::Code;
 use super::file::{RawFilter, RawRule};
 use super::located::Located;
 use super::query::{regex_error, regex_help};
@@ -57,6 +58,23 @@ impl Naming {
         go::regex::expand(&self.name_as, &self.matches, series)
     }
 
+    /// What names are made of: `name.as`, or what stands for it.
+    pub fn template(&self) -> &str {
+        &self.name_as
+    }
+
+    /// Whether it takes the same series as another, and calls them the same.
+    pub fn is_like(&self, other: &Naming) -> bool {
+        let same = |one: &Filter, other: &Filter| {
+            one.keep == other.keep && one.regex.as_str() == other.regex.as_str()
+        };
+        let mut filters = self.filters.iter().zip(&other.filters);
+        self.filters.len() == other.filters.len()
+            && filters.all(|(one, other)| same(one, other))
+            && self.matches.as_str() == other.matches.as_str()
+            && self.name_as == other.name_as
+    }
+
     /// `name.as` if it is the same whatever the series: a rule that knows its metric's name without
     /// asking anybody.
     pub fn literal(&self) -> Option<&str> {
@@ -98,7 +116,13 @@ impl Naming {
                 let message = format!("`matches` has {} groups and there is no `as`", groups - 1);
                 let help = "say which text is the name, as `as: \"${1}_${2}\"`, or keep one group \
                             and write the others as `(?:…)`";
-                report.error(span, &path_matches, message, help.to_owned());
+                report.error(
+                    Code::NameGroups,
+                    span,
+                    &path_matches,
+                    message,
+                    help.to_owned(),
+                );
                 return None;
             }
         };
@@ -118,13 +142,25 @@ impl Filter {
             (Some(_), Some(is_not)) => {
                 let message = "a filter takes `is` or `isNot`, not both";
                 let help = "make two filters of it: a series must pass every one of them";
-                report.error(is_not.span, path, message, help.to_owned());
+                report.error(
+                    Code::SeriesFilter,
+                    is_not.span,
+                    path,
+                    message,
+                    help.to_owned(),
+                );
                 None
             }
             (None, None) => {
                 let message = "this filter has neither `is` nor `isNot`";
                 let help = "write `- is: REGEX` or `- isNot: REGEX`, or remove the filter";
-                report.error(raw.span.clone(), path, message, help.to_owned());
+                report.error(
+                    Code::SeriesFilter,
+                    raw.span.clone(),
+                    path,
+                    message,
+                    help.to_owned(),
+                );
                 None
             }
             (Some(is), None) => {
@@ -147,6 +183,7 @@ fn compile(pattern: &Located, path: &str, report: &mut Report<'_>) -> Option<Reg
             let place = pattern.span_in(report.text(), place);
             let help = regex_help(&text).map(str::to_owned);
             report.error(
+                Code::Regex,
                 place,
                 path,
                 format!("not a regular expression: {text}"),
@@ -193,7 +230,7 @@ fn check_references(name_as: &Located, matches: &Regex, path: &str, report: &mut
             if empty { ": every name is empty" } else { "" }
         );
         let place = name_as.span_in(report.text(), span.clone());
-        report.warning(place, path, message, help);
+        report.warning(Code::NameReference, place, path, message, help);
     }
 }
 

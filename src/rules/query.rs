@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Code;
 use super::located::Located;
 use super::report::Report;
 use crate::go::regex;
@@ -66,7 +67,7 @@ impl Query {
                 "add one, as `{field}: 'sum({series}{{<<.LabelMatchers>>}}) by (<<.GroupBy>>)'`"
             );
             let source = raw.unwrap_or(missing).clone();
-            report.warning(source.span.clone(), path, message, help);
+            report.warning(Code::NoQuery, source.span.clone(), path, message, help);
             return Some(Query {
                 template: None,
                 source,
@@ -111,7 +112,7 @@ fn doubt(template: &Template, source: &Located, path: &str, report: &mut Report<
     if let Some(doubt) = promql::doubt(&query) {
         let message = format!("this is hardly PromQL once rendered: {doubt}");
         let help = format!("Prometheus has the last word; rendered for a pod it reads: {query}");
-        report.warning(source.span.clone(), path, message, help);
+        report.warning(Code::Promql, source.span.clone(), path, message, help);
     }
 }
 
@@ -121,12 +122,13 @@ fn lint(template: &Template, source: &Located, path: &str, report: &mut Report<'
         let help = "the fields are .Series, .LabelMatchers, .LabelValuesByName, .GroupBy and \
                     .GroupBySlice";
         let message = format!("{}: an ask that gets here fails", cause(&lint.text));
-        report.warning(place, path, message, help.to_owned());
+        report.warning(Code::TemplateField, place, path, message, help.to_owned());
     }
     if let Some(at) = source.text.find("{{") {
         let place = source.span_in(report.text(), at..at + 2);
         let message = "`{{` begins no action here: it is sent to Prometheus as it stands";
-        report.warning(place, path, message, ACTIONS.to_owned());
+        let help = ACTIONS.to_owned();
+        report.warning(Code::TemplateDelimiters, place, path, message, help);
     }
 }
 
@@ -149,7 +151,7 @@ pub(super) fn template_error(
         .replace("{{", "<<")
         .replace("}}", ">>");
     let message = format!("not a template: {cause}");
-    report.error(place, path, message, help.to_owned());
+    report.error(Code::Template, place, path, message, help.to_owned());
 }
 
 /// The field, word or single character at the byte `at` of a template.

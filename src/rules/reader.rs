@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use super::Code;
 use super::located::Located;
 use super::report::{Report, quoted};
 use super::yaml::{Content, Document, NodeId};
@@ -117,9 +118,16 @@ impl<'a, 't> Reader<'a, 't> {
             .collect()
     }
 
-    pub(super) fn error(&mut self, id: NodeId, path: &str, message: String, help: Option<String>) {
+    pub(super) fn error(
+        &mut self,
+        code: Code,
+        id: NodeId,
+        path: &str,
+        message: String,
+        help: Option<String>,
+    ) {
         let span = self.span(id);
-        self.report.error(span, path, message, help);
+        self.report.error(code, span, path, message, help);
     }
 
     /// A mapping with the fields `known`; `what` completes "expected …". Null is an empty one.
@@ -139,7 +147,7 @@ impl<'a, 't> Reader<'a, 't> {
             };
             let Some(name) = me.scalar(key) else {
                 let message = "a field name must be text".to_owned();
-                return me.error(key, path, message, None);
+                return me.error(Code::WrongType, key, path, message, None);
             };
             let is_known = known.contains(&name);
             if !is_known || seen.contains_key(name) {
@@ -150,16 +158,18 @@ impl<'a, 't> Reader<'a, 't> {
                 me.hide(key);
                 let message = "unknown field, not shown: it may hold a secret".to_owned();
                 let help = format!("is there a space after its colon? {}", fields(known));
-                return me.error(key, path, message, Some(help));
+                return me.error(Code::UnknownField, key, path, message, Some(help));
             }
             let path = join(path, name);
             if !is_known {
                 let help = me.suggest(name, known);
-                me.error(key, &path, format!("unknown field {}", quoted(name)), help);
+                let message = format!("unknown field {}", quoted(name));
+                me.error(Code::UnknownField, key, &path, message, help);
             } else if let Some(first) = seen.insert(name, key) {
                 let line = me.report.line(&me.span(first));
                 let help = format!("keep one of them: the other is on line {line}");
-                me.error(key, &path, format!("`{name}` is given twice"), Some(help));
+                let message = format!("`{name}` is given twice");
+                me.error(Code::GivenTwice, key, &path, message, Some(help));
             } else {
                 field(me, name, value, &path);
             }
@@ -287,12 +297,12 @@ impl<'a, 't> Reader<'a, 't> {
         };
         if self.merges == MAX_MERGES {
             let message = format!("merge keys stand in each other more than {MAX_MERGES} deep");
-            return self.error(id, path, message, None);
+            return self.error(Code::YamlLimit, id, path, message, None);
         }
         for target in targets.iter().rev() {
             if !matches!(self.content(*target), Content::Mapping(_)) {
                 let message = "`<<` takes a mapping or a list of mappings".to_owned();
-                self.error(*target, path, message, None);
+                self.error(Code::WrongType, *target, path, message, None);
                 continue;
             }
             self.merges += 1;
@@ -304,7 +314,7 @@ impl<'a, 't> Reader<'a, 't> {
     fn spend(&mut self, id: NodeId, cost: usize) -> bool {
         if self.budget > 0 && self.budget <= cost {
             let message = "aliases repeat too much of this file".to_owned();
-            self.error(id, "", message, None);
+            self.error(Code::YamlLimit, id, "", message, None);
         }
         self.budget = self.budget.saturating_sub(cost);
         self.budget > 0
@@ -333,7 +343,8 @@ impl<'a, 't> Reader<'a, 't> {
             Content::Mapping(_) => ("a mapping".to_owned(), None),
             Content::Sequence(_) => ("a list".to_owned(), None),
         };
-        self.error(id, path, format!("expected {what}, found {found}"), help);
+        let message = format!("expected {what}, found {found}");
+        self.error(Code::WrongType, id, path, message, help);
     }
 
     fn suggest(&self, name: &str, known: &[&str]) -> Option<String> {

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::Code;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// More findings than this are not written out: such a file is not a rules file.
@@ -20,12 +21,14 @@ const FRAME_WIDTH: usize = 140;
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Whether the file can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The file is refused.
     Error,
     /// The file loads, but this part of it cannot do what it seems to.
     Warning,
+    /// Good to know; nothing is wrong.
+    Note,
 }
 
 /// One thing wrong with a rules file.
@@ -33,6 +36,8 @@ pub enum Severity {
 pub struct Finding {
     /// Whether the file is refused for it.
     pub severity: Severity,
+    /// What kind of finding it is.
+    pub code: Code,
     /// Line of the file, from 1.
     pub line: usize,
     /// Column in characters, from 1.
@@ -53,6 +58,7 @@ impl Finding {
     /// A finding about the bytes `span` of `text`; a span outside of it is moved inside.
     pub fn new(
         severity: Severity,
+        code: Code,
         text: &str,
         span: Range<usize>,
         field: impl Into<String>,
@@ -65,10 +71,11 @@ impl Finding {
         let on_line = before.get(line_start..).unwrap_or_default();
         Finding {
             severity,
+            code,
             line: before.matches('\n').count() + 1,
             column: on_line.trim_start_matches(BYTE_ORDER_MARK).chars().count() + 1,
             field: field.into(),
-            message: message.into(),
+            message: one_line(&message.into()),
             help: None,
             span: start..end,
             hidden: Vec::new(),
@@ -88,6 +95,21 @@ impl Finding {
 /// `findings` about `text` as code frames, in the order given; `file_name` is shown as it stands.
 /// The frame shows the lines concerned, so `text` must be what the findings were made from.
 pub fn render_findings(findings: &[Finding], text: &str, file_name: &str, color: bool) -> String {
+    render(findings, text, file_name, color, false)
+}
+
+/// The same, with the [`Code`] of each.
+pub fn render_with_codes(findings: &[Finding], text: &str, file_name: &str, color: bool) -> String {
+    render(findings, text, file_name, color, true)
+}
+
+fn render(
+    findings: &[Finding],
+    text: &str,
+    file_name: &str,
+    color: bool,
+    with_codes: bool,
+) -> String {
     let renderer = if color {
         Renderer::styled()
     } else {
@@ -96,7 +118,7 @@ pub fn render_findings(findings: &[Finding], text: &str, file_name: &str, color:
     let renderer = renderer.term_width(FRAME_WIDTH);
     let frames: Vec<String> = findings
         .iter()
-        .map(|finding| frame(&renderer, finding, text, file_name))
+        .map(|finding| frame(&renderer, finding, text, file_name, with_codes))
         .collect();
     frames.join("\n\n")
 }
@@ -110,7 +132,13 @@ fn boundary(text: &str, at: usize) -> usize {
     at
 }
 
-fn frame(renderer: &Renderer, finding: &Finding, text: &str, file_name: &str) -> String {
+fn frame(
+    renderer: &Renderer,
+    finding: &Finding,
+    text: &str,
+    file_name: &str,
+    with_code: bool,
+) -> String {
     let start = boundary(text, finding.span.start);
     let before = text.get(..start).unwrap_or_default();
     let mark = if text.starts_with(BYTE_ORDER_MARK) {
@@ -140,14 +168,17 @@ fn frame(renderer: &Renderer, finding: &Finding, text: &str, file_name: &str) ->
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
     };
     let snippet = Snippet::source(source)
         .line_start(finding.line)
         .path(file_name)
         .annotation(annotation);
-    let mut group: Group<'_> = level
-        .primary_title(finding.message.as_str())
-        .element(snippet);
+    let mut title = level.primary_title(finding.message.as_str());
+    if with_code {
+        title = title.id(finding.code.slug());
+    }
+    let mut group: Group<'_> = title.element(snippet);
     if let Some(help) = &finding.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
@@ -199,6 +230,11 @@ impl<'t> Report<'t> {
         self.hidden.push(span);
     }
 
+    /// What no frame shows.
+    pub(super) fn hidden(&self) -> &[Range<usize>] {
+        &self.hidden
+    }
+
     pub(super) fn text(&self) -> &'t str {
         self.text
     }
@@ -210,27 +246,32 @@ impl<'t> Report<'t> {
 
     pub(super) fn error(
         &mut self,
+        code: Code,
         span: Range<usize>,
         field: &str,
         message: impl Into<String>,
         help: impl Into<Option<String>>,
     ) {
-        self.add(Severity::Error, span, field, message.into(), help.into());
+        let message = message.into();
+        self.add(Severity::Error, code, span, field, message, help.into());
     }
 
     pub(super) fn warning(
         &mut self,
+        code: Code,
         span: Range<usize>,
         field: &str,
         message: impl Into<String>,
         help: impl Into<Option<String>>,
     ) {
-        self.add(Severity::Warning, span, field, message.into(), help.into());
+        let message = message.into();
+        self.add(Severity::Warning, code, span, field, message, help.into());
     }
 
     fn add(
         &mut self,
         severity: Severity,
+        code: Code,
         span: Range<usize>,
         field: &str,
         message: String,
@@ -246,7 +287,7 @@ impl<'t> Report<'t> {
             self.left_out += 1;
             return;
         }
-        let finding = Finding::new(severity, self.text, span, field, one_line(&message));
+        let finding = Finding::new(severity, code, self.text, span, field, message);
         self.findings.push(Finding { help, ..finding });
     }
 

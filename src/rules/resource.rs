@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::backend::Names;
 use super::file::{RawResourceRule, RawResourceRules};
 use super::report::Report;
-use super::{Association, Located, Origin, Query, Terms};
+use super::{Association, Code, Located, Origin, Query, Terms};
 use crate::go;
 use crate::prometheus::Partial;
 
@@ -58,7 +58,8 @@ impl ResourceRules {
                     let help = "write numbers with their units, largest first, as `1m` or `1h30m`";
                     let span = window.span.clone();
                     let message = error.to_string();
-                    report.error(span, "resourceRules.window", message, help.to_owned());
+                    let field = "resourceRules.window";
+                    report.error(Code::InvalidValue, span, field, message, help.to_owned());
                 })
                 .ok(),
         };
@@ -89,7 +90,8 @@ impl ResourceRule {
             let message = "without this rule no pod and no node has resource metrics";
             let help =
                 "add it with `containerQuery`, `nodeQuery`, `containerLabel` and `resources`";
-            report.warning(span.clone(), path, message, help.to_owned());
+            let help = help.to_owned();
+            report.warning(Code::NoResourceRule, span.clone(), path, message, help);
         }
         let association = Association::compile(&raw.resources, path, report);
         let source = names.source(&raw.source, path, report);
@@ -149,13 +151,19 @@ fn check_resource_labels(
         if !association.maps(&[kind, plural]) {
             let message = format!("no label is mapped to the {kind}: asks that need it fail");
             let help = format!("add `overrides: {{{kind}: {{resource: {kind}}}}}`");
-            report.warning(span.clone(), &format!("{path}.resources"), message, help);
+            let code = match kind {
+                "namespace" => Code::NoNamespaceLabel,
+                _ => Code::NoResourceLabel,
+            };
+            let field = format!("{path}.resources");
+            report.warning(code, span.clone(), &field, message, help);
         }
     }
     if container_label.is_empty() {
         let message = "there is no `containerLabel`: containers have no names";
         let help = "add the label that names the container, as `containerLabel: container`";
         report.warning(
+            Code::NoContainerLabel,
             span,
             &format!("{path}.containerLabel"),
             message,

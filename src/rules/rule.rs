@@ -3,7 +3,9 @@
 use super::backend::Names;
 use super::file::RawRule;
 use super::report::Report;
-use super::{Association, List, Located, Naming, Query, Rule, RuleId, Terms, check_association};
+use super::{
+    Association, Code, List, Located, Naming, Query, Rule, RuleId, Terms, check_association,
+};
 
 impl Rule {
     /// `None` where `report` has an error about it.
@@ -24,7 +26,8 @@ impl Rule {
             let help = "add one, as `seriesQuery: 'http_requests_total{namespace!=\"\"}'`, or give \
                         a `query` that needs none";
             let field = format!("{path}.seriesQuery");
-            report.warning(series_query.span.clone(), &field, message, help.to_owned());
+            let span = series_query.span.clone();
+            report.warning(Code::NoSeriesQuery, span, &field, message, help.to_owned());
         }
         let naming = Naming::compile(raw, &path, report);
         let association = Association::compile(&raw.resources, &path, report);
@@ -92,7 +95,8 @@ fn only_metric(
         if let Some(span) = given {
             let message = format!("a rule with `query` has no `{field}`");
             let help = "with `query` no series is looked for: it is asked as it stands";
-            report.error(span, &format!("{path}.{field}"), message, help.to_owned());
+            let field = format!("{path}.{field}");
+            report.error(Code::QueryRule, span, &field, message, help.to_owned());
         }
     }
     let template = query.template.as_ref();
@@ -100,12 +104,14 @@ fn only_metric(
         let message = "a `query` has no series: write its name instead of <<.Series>>";
         let help = "or use `seriesQuery` and `metricsQuery`";
         let span = query.source.span.clone();
-        report.error(span, &format!("{path}.query"), message, help.to_owned());
+        let field = format!("{path}.query");
+        report.error(Code::QueryRule, span, &field, message, help.to_owned());
     }
     if query.template.is_none() && !raw.malformed {
         let help = "write what to ask, as `query: 'sum(kafka_consumergroup_lag)'`";
         let span = query.source.span.clone();
         report.error(
+            Code::QueryRule,
             span,
             &format!("{path}.query"),
             "`query` is empty",
@@ -121,7 +127,8 @@ fn only_metric(
         };
         let given = raw.name_as.as_ref().map(|it| it.span.clone());
         let span = given.unwrap_or_else(|| raw.span.clone());
-        report.error(span, &format!("{path}.name.as"), message, help.to_owned());
+        let field = format!("{path}.name.as");
+        report.error(Code::QueryRule, span, &field, message, help.to_owned());
     }
     let names_none = association.overrides.is_empty() && association.template.is_none();
     if list == List::Custom && names_none && !raw.malformed {
@@ -130,7 +137,8 @@ fn only_metric(
                     {resource: pod}}}`";
         let span = raw.resources.span.clone();
         let span = span.unwrap_or_else(|| raw.span.clone());
-        report.error(span, &format!("{path}.resources"), message, help.to_owned());
+        let field = format!("{path}.resources");
+        report.error(Code::QueryRule, span, &field, message, help.to_owned());
     }
     let name = name.map(str::to_owned);
     name.filter(|_| report.count() == before)

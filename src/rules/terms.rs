@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::Code;
 use super::file::RawTerms;
 use super::located::Located;
 use super::report::{Report, quoted};
@@ -114,8 +115,13 @@ impl Of<'_, '_, '_> {
             Err(error) => (error.to_string(), help),
         };
         let path = format!("{}.{field}", self.path);
-        self.report
-            .error(raw.span.clone(), &path, message, help.to_owned());
+        self.report.error(
+            Code::InvalidValue,
+            raw.span.clone(),
+            &path,
+            message,
+            help.to_owned(),
+        );
         None
     }
 
@@ -137,7 +143,9 @@ impl Of<'_, '_, '_> {
         let message = format!("expected `{first}` or `{second}`, found {found}");
         let help = format!("`{first}` is what happens without `{field}`");
         let path = format!("{}.{field}", self.path);
-        self.report.error(raw.span.clone(), &path, message, help);
+        let span = raw.span.clone();
+        self.report
+            .error(Code::InvalidValue, span, &path, message, help);
         None
     }
 }

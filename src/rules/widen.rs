@@ -1,5 +1,6 @@
 //! `widen`: for how many objects one query may be asked.
 
+use super::Code;
 use super::located::Located;
 use super::report::{Report, quoted};
 
@@ -43,7 +44,13 @@ impl Widen {
             let help = "with `namespace`, one query never stands for objects of several \
                         namespaces; with `off`, each ask is its own query";
             let field = format!("{path}.widen");
-            report.error(text.span.clone(), &field, message, help.to_owned());
+            report.error(
+                Code::InvalidValue,
+                text.span.clone(),
+                &field,
+                message,
+                help.to_owned(),
+            );
         }
         widen.map(Some)
     }

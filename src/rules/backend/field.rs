@@ -11,6 +11,7 @@ use crate::prometheus::backend::CONCURRENCY_MAX;
 use crate::prometheus::{self, Verb};
 use crate::promql;
 use crate::quantity;
+use crate::rules::Code;
 use crate::rules::file::{Pair, RawAuth, RawBackend, shown};
 use crate::rules::located::Located;
 use crate::rules::report::{Report, quoted};
@@ -26,14 +27,24 @@ impl Field<'_, '_, '_> {
     fn error(&mut self, span: &Range<usize>, field: &str, message: impl Into<String>, help: &str) {
         let field = format!("{}.{field}", self.path);
         let message: String = message.into();
-        self.report
-            .error(span.clone(), &field, message, help.to_owned());
+        self.report.error(
+            Code::Backend,
+            span.clone(),
+            &field,
+            message,
+            help.to_owned(),
+        );
     }
 
     fn warning(&mut self, span: &Range<usize>, field: &str, message: &str, help: &str) {
         let field = format!("{}.{field}", self.path);
-        self.report
-            .warning(span.clone(), &field, message, help.to_owned());
+        self.report.warning(
+            Code::Backend,
+            span.clone(),
+            &field,
+            message,
+            help.to_owned(),
+        );
     }
 
     /// Texts of errors leave the URL out: it may hold a password.

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::Reader;
+use crate::rules::Code;
 use crate::rules::located::Located;
 use crate::rules::reader::is_name;
 use crate::rules::yaml::NodeId;
@@ -101,7 +102,8 @@ impl Reader<'_, '_> {
                 if backends.iter().any(|other| other.name.text == name.text) {
                     let message = "this backend is given twice".to_owned();
                     me.hide(value);
-                    me.error(key, &path, message, Some("keep one of them".to_owned()));
+                    let help = Some("keep one of them".to_owned());
+                    me.error(Code::GivenTwice, key, &path, message, help);
                     return;
                 }
                 let mut backend = RawBackend {
@@ -178,7 +180,8 @@ impl Reader<'_, '_> {
     fn tenant(&mut self, id: NodeId, path: &str, tenant: &mut Option<Located>) {
         if self.is_null(id) {
             let help = "leave it out to send no tenant".to_owned();
-            self.error(id, path, "the tenant is empty".to_owned(), Some(help));
+            let message = "the tenant is empty".to_owned();
+            self.error(Code::Backend, id, path, message, Some(help));
         }
         self.text(id, path, tenant);
     }
@@ -213,7 +216,7 @@ impl Reader<'_, '_> {
         if pairs.is_empty() && self.count() == before {
             let message = "there is no matcher: this backend would be held to nothing".to_owned();
             let help = "add `LABEL: VALUE`, or leave `enforceMatchers` out".to_owned();
-            self.error(id, path, message, Some(help));
+            self.error(Code::Backend, id, path, message, Some(help));
         }
     }
 
@@ -237,7 +240,8 @@ impl Reader<'_, '_> {
     ) {
         if pairs.iter().any(|(other, _)| other.text == name.text) {
             let message = "this is given twice".to_owned();
-            self.error(key, path, message, Some("keep one of them".to_owned()));
+            let help = Some("keep one of them".to_owned());
+            self.error(Code::GivenTwice, key, path, message, help);
         } else {
             pairs.push((name, value));
         }

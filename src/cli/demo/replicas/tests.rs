@@ -54,7 +54,7 @@ async fn ready_for_ever() -> String {
 
 #[tokio::test]
 async fn a_replica_that_ends_gets_no_requests_though_it_says_that_it_is_ready() {
-    let group = Group::new().unwrap();
+    let group = Group::new("test").unwrap();
     let url = ready_for_ever().await;
     let script = format!(
         "#!/bin/sh\ntrap '' TERM\necho listening on {url}\necho admin on {url}\n\

@@ -1,8 +1,8 @@
-//! Processes that cannot outlive the demo, however it ends.
+//! Processes that cannot outlive this one, however it ends.
 //!
 //! All are in one process group of their own. A `sh` outside of it, the keeper, reads from a pipe
-//! that only the demo holds open: when the demo is gone, by its end, a panic or SIGKILL, the pipe
-//! is closed, and the keeper kills the group and removes the folder.
+//! that only this process holds open: when it is gone, by its end, a panic or SIGKILL, the pipe is
+//! closed, and the keeper kills the group and removes the folder.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -30,7 +30,7 @@ for try in 1 2 3 4 5; do
 done
 "#;
 
-/// The first of the group: the group has its number, and it does nothing until the demo is gone.
+/// The first of the group: the group has its number, and it does nothing until we are gone.
 const FIRST: &str = "trap '' INT TERM HUP; read -r _";
 
 /// How long the keeper may take.
@@ -39,7 +39,7 @@ const KEEPER_TIME: Duration = Duration::from_secs(10);
 /// How many of its last lines a process is remembered by.
 const LAST_WORDS: usize = 4;
 
-/// The processes of one demo, and the folder they write to.
+/// Processes that belong together, and the folder they write to.
 pub(super) struct Group {
     folder: PathBuf,
     number: i32,
@@ -48,12 +48,13 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// An empty group, and a new folder that nobody else may read.
-    pub(super) fn new() -> anyhow::Result<Group> {
+    /// An empty group, and a new folder that nobody else may read and whose name says what it is
+    /// for.
+    pub(super) fn new(purpose: &str) -> anyhow::Result<Group> {
         let first = waiting_shell(FIRST, &[])?;
         let number = first.id().and_then(|id| i32::try_from(id).ok());
         let number = number.context("a started process must have a number")?;
-        let folder = folder()?;
+        let folder = folder(purpose)?;
         let arguments = [OsString::from(number.to_string()), folder.clone().into()];
         let keeper = waiting_shell(KEEPER, &arguments).inspect_err(|_| {
             // Empty, and nobody is there who would remove it.
@@ -131,10 +132,10 @@ fn waiting_shell(script: &str, arguments: &[OsString]) -> anyhow::Result<Child> 
 }
 
 /// A new folder that nobody else may read. One of its name may be left of a machine that failed.
-fn folder() -> anyhow::Result<PathBuf> {
+fn folder(purpose: &str) -> anyhow::Result<PathBuf> {
     let mut number = 0;
     loop {
-        let name = format!("tidegauge-demo-{}-{number}", std::process::id());
+        let name = format!("tidegauge-{purpose}-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
             Ok(()) => return Ok(folder),
@@ -145,7 +146,7 @@ fn folder() -> anyhow::Result<PathBuf> {
 }
 
 /// Writes a file of `folder` so that its readers see the old or the new one, whole.
-pub(super) fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+pub(in crate::cli) fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> {
     let (new, path) = (folder.join(format!(".{name}.new")), folder.join(name));
     let written = std::fs::File::create(&new)
         .and_then(|mut file| file.write_all(text.as_bytes()))
@@ -253,7 +254,7 @@ mod tests {
 
     #[tokio::test]
     async fn children_of_children_end_with_the_group_and_the_folder_goes() {
-        let group = Group::new().unwrap();
+        let group = Group::new("test").unwrap();
         let (sender, mut pids) = tokio::sync::mpsc::unbounded_channel();
         let hear = move |line: &str| {
             let _ = sender.send(line.to_owned());
@@ -275,7 +276,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_ended_is_an_error_with_its_last_words() {
-        let group = Group::new().unwrap();
+        let group = Group::new("test").unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", "for i in 1 2 3 4 5 6; do echo word $i; done; exit 3"]);
         let mut process = group.start("talker", command, |_| {}).unwrap();
