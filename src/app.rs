@@ -38,9 +38,11 @@ use status::StatusPage;
 
 /// The same without a server, for commands that ask by themselves.
 pub mod aside;
-mod backends;
+pub(crate) mod backends;
 mod certificates;
 mod cluster;
+/// The API within a process.
+pub(crate) mod local;
 mod metrics;
 /// When to stop.
 pub mod stop;
@@ -90,7 +92,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         None => certificates::security(&config, &world, &metrics, &mut tasks)?,
     };
     let snapshot = Snapshot::build(Arc::clone(&rules), world.kinds(), &Listings::default());
-    let backends = backends::backends(&config, &rules, &metrics, journal.as_ref())?;
+    let backends = backends::backends(config.upstream(), &rules, &metrics, journal.as_ref())?;
     let backends = Arc::new(backends);
     let rooms = Rooms {
         registry: Arc::new(Registry::new(snapshot)),

@@ -7,6 +7,8 @@
 //! Promises: each flag has a default and a unit; a message names the flag it is about; flags that
 //! are accepted and do nothing are listed in `Config::ignored`, so that the log can say so.
 
+/// How a person asks for a metric.
+pub mod ask;
 /// What `tidegauge autoscale` was told.
 pub mod autoscale;
 mod check;
@@ -15,6 +17,8 @@ pub mod demo;
 /// What `tidegauge explain` was told.
 pub mod explain;
 mod flags;
+/// What `tidegauge check` and `tidegauge test` were told.
+pub mod rules;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -27,6 +31,7 @@ use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+pub use rules::UpstreamFlags;
 pub use values::LogFormat;
 
 use crate::api::route::ApiGroup;

@@ -22,6 +22,8 @@ pub mod auth;
 pub mod relist;
 /// How many objects one query is about.
 pub mod widening;
+/// What is wrong with rules that load.
+pub mod check;
 /// Asks to PromQL, rows to values.
 pub mod plan;
 /// What can be asked for.

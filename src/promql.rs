@@ -18,8 +18,8 @@ pub use promql_parser::parser::Expr;
 
 pub use crate::go::quote;
 pub use enforce::{Enforcer, NotEnforced};
-pub use windows::rate_windows;
 pub use reads::{Matching, Read, loses, reads};
+pub use windows::rate_windows;
 
 mod enforce;
 mod reads;

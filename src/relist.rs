@@ -26,9 +26,11 @@ use crate::telemetry::{Metrics, RuleLabel};
 
 mod asking;
 mod lane;
+mod once;
 
 use asking::{Asking, Queue};
 use lane::{Lane, Round};
+pub use once::once;
 
 /// How long readiness waits for the first relist. Longer, and a Prometheus that hangs would keep
 /// every new replica out of service.

@@ -31,7 +31,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 pub use entry::{Answer, Freshness, Policy, Remembered};
-pub use fetch::from_backends;
+pub use fetch::{from_backends, from_backends_at};
 pub use rows::{Builder, Head, Labels, Point, Rows, Values};
 
 use crate::pace;

@@ -57,7 +57,12 @@ impl Aside {
             (None, None) => cluster::seen(config, &metrics, Arc::clone(&wake), &mut tasks)?,
         };
         let snapshot = Snapshot::build(Arc::clone(&rules), world.kinds(), &Listings::default());
-        let backends = Arc::new(backends::backends(config, &rules, &metrics, None)?);
+        let backends = Arc::new(backends::backends(
+            config.upstream(),
+            &rules,
+            &metrics,
+            None,
+        )?);
         let rooms = Rooms {
             registry: Arc::new(Registry::new(snapshot)),
             auth: Arc::new(Auth::Off),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use crate::config::{Config, KubernetesFlags, PrometheusFlags};
+use crate::config::{KubernetesFlags, PrometheusFlags, UpstreamFlags};
 use crate::journal::Journal;
 use crate::kubernetes::kubeconfig::Secret;
 use crate::prometheus::backend::Plan;
@@ -17,13 +17,13 @@ use crate::telemetry::Metrics;
 ///
 /// # Errors
 /// One cannot be used; the text says which, and why.
-pub(super) fn backends(
-    config: &Config,
+pub(crate) fn backends(
+    config: UpstreamFlags<'_>,
     rules: &Rules,
     metrics: &Arc<Metrics>,
     journal: Option<&Arc<Journal>>,
 ) -> anyhow::Result<Backends> {
-    let default = settings(&config.prometheus, &config.kubernetes);
+    let default = settings(config.prometheus, config.kubernetes);
     let plan = |name: &str, replicas| Plan {
         name: name.to_owned(),
         replicas,
@@ -47,6 +47,34 @@ pub(super) fn backends(
         backends.push(Arc::new(backend));
     }
     Ok(backends)
+}
+
+/// As many, each of them the one of the flags, held to the matchers of its own.
+///
+/// # Errors
+/// The flags cannot be used.
+pub(crate) fn all_one(
+    config: UpstreamFlags<'_>,
+    rules: &Rules,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Backends> {
+    let default = settings(config.prometheus, config.kubernetes);
+    let own = |name: &str, enforced| Plan {
+        name: name.to_owned(),
+        replicas: vec![default.clone()],
+        concurrency: config.prometheus.concurrency,
+        enforced,
+        listing_timeout: config.relist.timeout,
+        listing_bytes_max: config.relist.max_response_bytes,
+        journal: None,
+    };
+    let first = own(DEFAULT_BACKEND, Enforcer::default());
+    let others = rules.backends.iter();
+    let others = others.map(|spec| own(&spec.name, Enforcer::new(spec.enforced.clone())));
+    let made = std::iter::once(first)
+        .chain(others)
+        .map(|plan| Ok(Arc::new(Backend::new(&plan, Arc::clone(metrics))?)));
+    made.collect()
 }
 
 /// The flags' own.
@@ -74,9 +102,9 @@ fn settings(flags: &PrometheusFlags, kubernetes: &KubernetesFlags) -> Settings {
 
 /// One replica of a backend of the file. What that leaves open is as the flags say for theirs, but
 /// nothing of who we are: no credential goes to a server that it was not given for.
-fn replica(spec: &BackendSpec, url: &str, config: &Config) -> Settings {
+fn replica(spec: &BackendSpec, url: &str, config: UpstreamFlags<'_>) -> Settings {
     let (client_cert_file, client_key_file) = spec.tls.certificate.clone().unzip();
-    let flags = &config.prometheus;
+    let flags = config.prometheus;
     let (mut auth, mut basic, mut token_file) = (Auth::None, None, None);
     match &spec.auth {
         AuthSpec::None => {}
@@ -85,7 +113,7 @@ fn replica(spec: &BackendSpec, url: &str, config: &Config) -> Settings {
             password_file,
         } => basic = Some((username.clone(), password_file.clone())),
         AuthSpec::TokenFile(path) => token_file = Some(path.clone()),
-        AuthSpec::InCluster => auth = in_cluster(&config.kubernetes),
+        AuthSpec::InCluster => auth = in_cluster(config.kubernetes),
         AuthSpec::Kubeconfig(path) => auth = Auth::Kubeconfig(path.clone()),
     }
     Settings {

@@ -17,6 +17,7 @@ use super::{
 pub(super) mod autoscale;
 pub(super) mod explain;
 mod prometheus;
+pub(super) mod rules;
 
 /// Go's default when the flag is 0 (`secure_serving.go`).
 const DEFAULT_HTTP2_STREAMS: u32 = 100;

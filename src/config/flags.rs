@@ -10,6 +10,7 @@ mod compat;
 pub(super) mod explain;
 mod metrics;
 mod prometheus;
+pub(super) mod rules;
 mod samples;
 mod serving;
 mod status;
@@ -51,7 +52,7 @@ Examples:
     tidegauge --config=rules.yaml --prometheus-url=http://localhost:9090 \\
       --standalone=objects.yaml --secure-port=6443
 
-  Further commands: tidegauge explain --help, tidegauge autoscale --help, tidegauge demo";
+  Further commands, each with --help: tidegauge check, test, explain, autoscale, demo";
 
 /// Stage one: each flag by itself.
 #[derive(Debug, clap::Args)]

@@ -14,23 +14,31 @@ use crate::telemetry::RequestId;
 
 /// Asks `backends`, each query the one that it names.
 pub fn from_backends(backends: Arc<Backends>) -> Fetch {
+    fetches(backends, Timestamp::now)
+}
+
+/// The same, as if it were always this moment.
+pub fn from_backends_at(backends: Arc<Backends>, at: Timestamp) -> Fetch {
+    fetches(backends, move || at)
+}
+
+fn fetches(backends: Arc<Backends>, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Fetch {
     Box::new(move |query| {
-        let backends = Arc::clone(&backends);
+        let (backends, now) = (Arc::clone(&backends), now());
         async move {
-            let rows = fetch(&backends, &query).await;
+            let rows = fetch(&backends, &query, now).await;
             rows.map(Arc::new).map_err(Arc::new)
         }
         .boxed()
     })
 }
 
-async fn fetch(backends: &Backends, query: &Query) -> Result<Rows, Error> {
+async fn fetch(backends: &Backends, query: &Query, now: Timestamp) -> Result<Rows, Error> {
     let backend = backends
         .get(query.backend)
         .expect("the backends of the rules must all have been made");
     let began = Instant::now();
-    let at = Timestamp::now();
-    let at = at.checked_sub(query.offset).unwrap_or(at);
+    let at = now.checked_sub(query.offset).unwrap_or(now);
     let question = Question {
         promql: &query.promql,
         further: &query.further,

@@ -2,21 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
+use crate::config::ask::Ask;
 use crate::config::explain::{Explain, Output, Server, Thought, What, Whom};
 use crate::config::flags::explain as flags;
-
-/// What stands for itself in a path.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~')
-    .remove(b'*');
-
-/// Kinds that are not in a namespace, and of which metrics stand at the root.
-const AT_ROOT: [&str; 4] = ["nodes", "node", "persistentvolumes", "persistentvolume"];
 
 /// Every complaint at once, one line each.
 pub(in crate::config) fn check(
@@ -87,7 +75,13 @@ fn what(flags: &flags::What, complaints: &mut Vec<String>) -> Option<(What, Stri
         }
         return Some((What::Path(path.to_owned()), resource_of(path)));
     }
-    match short(path, flags) {
+    let ask = Ask {
+        what: path.to_owned(),
+        namespace: flags.namespace.clone(),
+        selector: flags.selector.clone(),
+        metric_selector: flags.metric_selector.clone(),
+    };
+    match ask.short() {
         Ok((path, resource)) => Some((What::Path(path), resource)),
         Err(text) => {
             complaints.push(text);
@@ -131,68 +125,6 @@ fn resource_of(path: &str) -> String {
 fn is_file(path: &str) -> bool {
     let extension = Path::new(path).extension().and_then(|it| it.to_str());
     matches!(extension, Some("yaml" | "yml" | "json")) && !path.starts_with("/apis/")
-}
-
-/// The path of the API for `pods/METRIC` and its like, and its kind of object.
-fn short(text: &str, flags: &flags::What) -> Result<(String, String), String> {
-    let escape = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
-    let namespace = escape(flags.namespace.as_deref().unwrap_or("default"));
-    let segments: Vec<&str> = text.split('/').collect();
-    if segments.iter().any(|segment| segment.is_empty()) {
-        return Err(format!(
-            "{text:?}: has an empty part; write it like pods/METRIC"
-        ));
-    }
-    let query = |pairs: &[(&str, &Option<String>)]| {
-        let given = pairs.iter().filter_map(|(key, value)| {
-            let value = value.as_deref().filter(|it| !it.is_empty())?;
-            Some(format!("{key}={}", escape(value)))
-        });
-        let given: Vec<String> = given.collect();
-        match given.is_empty() {
-            true => String::new(),
-            false => format!("?{}", given.join("&")),
-        }
-    };
-    if let ["external", metric] = segments.as_slice() {
-        if flags.metric_selector.is_some() {
-            return Err(
-                "--metric-selector: -l selects the series of an external metric".to_owned(),
-            );
-        }
-        let query = query(&[("labelSelector", &flags.selector)]);
-        let metric = escape(metric);
-        let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{metric}");
-        return Ok((format!("{path}{query}"), String::new()));
-    }
-    let (resource, name, metric) = match segments.as_slice() {
-        [resource, metric] => (*resource, "*", *metric),
-        [resource, name, metric] => (*resource, *name, *metric),
-        _ => {
-            return Err(format!(
-                "{text:?} is no path: write KIND/METRIC, KIND/NAME/METRIC, external/METRIC or \
-                 /apis/…; tidegauge explain --help shows examples"
-            ));
-        }
-    };
-    let query = query(&[
-        ("labelSelector", &flags.selector),
-        ("metricLabelSelector", &flags.metric_selector),
-    ]);
-    let base = "/apis/custom.metrics.k8s.io/v1beta2";
-    let (object, of) = (escape(name), escape(metric));
-    let path = match resource {
-        "namespaces" | "namespace" => match name {
-            "*" => format!("{base}/namespaces/{namespace}/metrics/{of}"),
-            _ => format!("{base}/namespaces/{object}/metrics/{of}"),
-        },
-        resource if AT_ROOT.contains(&resource) => format!("{base}/{resource}/{object}/{of}"),
-        resource => {
-            let resource = escape(resource);
-            format!("{base}/namespaces/{namespace}/{resource}/{object}/{of}")
-        }
-    };
-    Ok((format!("{path}{query}"), resource.to_owned()))
 }
 
 fn whom(

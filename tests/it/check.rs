@@ -1,0 +1,212 @@
+//! `tidegauge check` as a user runs it.
+
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::prometheus::Prometheus;
+
+const GOOD: &str = r#"rules:
+- seriesQuery: 'hits_total{namespace!="",pod!=""}'
+  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
+  name: {matches: ^(.*)_total$, as: "${1}_per_second"}
+  metricsQuery: 'sum(rate(<<.Series>>{<<.LabelMatchers>>}[1m])) by (<<.GroupBy>>)'
+"#;
+
+/// Runs it among these files.
+fn check(files: &[(&str, &str)], arguments: &[&str], input: Option<&str>) -> (i32, String, String) {
+    let folder = TempDir::new().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
+    command
+        .current_dir(folder.path())
+        .arg("check")
+        .args(arguments);
+    let child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.expect("the binary that cargo built must start");
+    {
+        use std::io::Write as _;
+        let mut stdin = child.stdin.take().unwrap();
+        stdin
+            .write_all(input.unwrap_or_default().as_bytes())
+            .unwrap();
+    }
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+#[test]
+fn good_rules_are_well_and_a_broken_one_is_told_where_it_is_broken() {
+    let (code, told, _) = check(&[("rules.yaml", GOOD)], &["rules.yaml"], None);
+    assert_eq!(
+        (code, told.as_str()),
+        (0, "1 file, 1 rule: nothing wrong (1 note)\n")
+    );
+    let broken = GOOD.replace("(.*)", "(.*");
+    let (code, told, _) = check(&[("rules.yaml", &broken)], &["rules.yaml"], None);
+    assert_eq!(code, 1);
+    assert!(
+        told.starts_with("error[regex]: not a regular expression"),
+        "{told}"
+    );
+    assert!(
+        told.contains("--> rules.yaml:4:") && told.ends_with(": 1 error\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn warnings_fail_only_where_that_is_wanted() {
+    let doubtful = GOOD.replace("by (<<.GroupBy>>)", "by (job)");
+    let files = [("rules.yaml", doubtful.as_str())];
+    let (code, told, _) = check(&files, &["rules.yaml"], None);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("warning[object-label-dropped]"), "{told}");
+    let (code, strict, _) = check(&files, &["--strict", "rules.yaml"], None);
+    assert_eq!((code, strict), (1, told));
+}
+
+#[test]
+fn mistaken_flags_and_missing_files_are_no_findings() {
+    for arguments in [
+        &["--quick", "a"][..],
+        &[],
+        &["nowhere.yaml"],
+        &["-o", "xml", "a"],
+        &["empty"],
+    ] {
+        let (code, told, error) = check(&[("empty/a.txt", "")], arguments, None);
+        assert_eq!((code, told.as_str()), (2, ""), "{arguments:?}: {error}");
+        assert!(!error.is_empty());
+    }
+    let (code, help, _) = check(&[], &["--help"], None);
+    assert!(
+        code == 0 && help.contains("--strict") && help.contains("Exit codes"),
+        "{help}"
+    );
+    let (code, list, _) = check(&[], &["--list"], None);
+    assert!(code == 0 && list.contains("matcher-ignored  "), "{list}");
+}
+
+#[test]
+fn a_folder_is_looked_through_for_rules() {
+    let manifest = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n";
+    let alerts = "groups:\n- name: a\n  rules: []\n";
+    let map = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: rules\ndata:\n  config.yaml: |\n{}",
+        GOOD.replace("(.*)", "(.*")
+            .lines()
+            .map(|line| format!("    {line}\n"))
+            .collect::<String>()
+    );
+    let files = [
+        ("d/b/rules.yaml", GOOD),
+        ("d/service.yaml", manifest),
+        ("d/alerts.yaml", alerts),
+        ("d/map.yaml", &map),
+        ("d/..data/rules.yaml", "rules: 1\n"),
+        ("d/notes.txt", "rules: 1\n"),
+    ];
+    let (code, told, _) = check(&files, &["d"], None);
+    assert_eq!(code, 1);
+    // Four lines of the manifest, one with the key, and the fourth of the rules.
+    assert!(told.contains("--> d/map.yaml:10:"), "{told}");
+    assert!(
+        told.ends_with("2 files, 1 rule: 1 error (1 note)\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn standard_input_is_read_and_reports_are_for_programs_too() {
+    let doubtful = GOOD.replace("by (<<.GroupBy>>)", "");
+    let (code, told, _) = check(&[], &["-", "-o", "json"], Some(&doubtful));
+    let report: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        (code, report["files"][0]["file"].as_str()),
+        (0, Some("<stdin>"))
+    );
+    assert!(report["summary"]["warnings"].as_u64().unwrap() > 0);
+    let (code, told, _) = check(&[("a.yaml", &doubtful)], &["-o", "sarif", "a.yaml"], None);
+    let log: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, log["version"].as_str()), (0, Some("2.1.0")));
+    assert_eq!(
+        log["runs"][0]["results"][0]["ruleId"],
+        "object-label-dropped"
+    );
+    let (_, told, _) = check(&[("a.yaml", &doubtful)], &["-o", "github", "a.yaml"], None);
+    assert!(told.starts_with("::warning file=a.yaml,line=5,"), "{told}");
+}
+
+#[tokio::test]
+async fn prometheus_says_what_each_rule_finds() {
+    let samples = "\
+hits_total{namespace=\"shop\",pod=\"web-1\"} 1 1000000000
+hits_total{namespace=\"shop\",pod=\"web-2\"} 1 1000000000
+depth_a{namespace=\"shop\",pod=\"web-1\"} 1 1000000000
+depth_b{namespace=\"shop\",pod=\"web-1\"} 1 1000000000
+# EOF
+";
+    let prometheus = Prometheus::holding(samples).await;
+    let more = "\
+- seriesQuery: '{__name__=~\"^depth_.*\"}'
+  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
+  metricsQuery: 'sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)'
+- seriesQuery: nothing_of_the_kind
+  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
+  metricsQuery: 'sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)'
+- seriesQuery: depth_a
+  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
+  name: {as: depth_b}
+  metricsQuery: 'no_function(<<.Series>>{<<.LabelMatchers>>})'
+";
+    let rules = format!("{GOOD}{more}");
+    let url = format!("--prometheus-url={}", prometheus.url);
+    // The samples are of 2001.
+    let flags = [url.as_str(), "--metrics-max-age=300000h", "rules.yaml"];
+    let (code, told, error) = check(&[("rules.yaml", &rules)], &flags, None);
+    assert_eq!(code, 1, "{told}{error}");
+    for row in [
+        "rules[0]  2     1       1        namespaces,pods  hits_per_second",
+        "rules[1]  6     2       1        namespaces,pods  depth_a",
+        "warning[finds-nothing]: Prometheus holds no series",
+        "error[prometheus]: Prometheus does not answer the query",
+        "warning[name-collision]: rules[3] (line 12) and rules[1] (line 6) both make `",
+    ] {
+        assert!(told.contains(row), "{row}\n{told}");
+    }
+    assert!(told.contains("no_function"), "{told}");
+    let flags = [&flags[..], &["-o", "json"]].concat();
+    let (_, told, _) = check(&[("rules.yaml", &rules)], &flags, None);
+    let report: Value = serde_json::from_str(&told).unwrap();
+    let found = &report["files"][0]["rules"][1]["found"];
+    assert_eq!(
+        (&found["seriesNames"], &found["metrics"]),
+        (&2.into(), &serde_json::json!(["depth_a"]))
+    );
+}
+
+#[test]
+fn a_prometheus_that_is_away_is_an_error() {
+    let url = "--prometheus-url=http://127.0.0.1:1";
+    let (code, told, _) = check(&[("rules.yaml", GOOD)], &[url, "rules.yaml"], None);
+    assert_eq!(code, 1);
+    assert!(
+        told.contains("error[prometheus]: the rule cannot be listed"),
+        "{told}"
+    );
+}
