@@ -17,6 +17,7 @@ use separable::{AtOnce, Scope, Verdict};
 
 mod association;
 mod builder;
+mod made;
 mod resource;
 /// What one query may be asked for at once.
 pub mod separable;

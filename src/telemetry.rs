@@ -88,10 +88,6 @@ pub struct Metrics {
     pub narrowed: Words,
     /// Relists begun.
     pub relists: Counter,
-    /// How long rounds over all rules of a backend took.
-    pub relist_took: Family<BackendLabel, Histogram>,
-    /// When all rules of a backend were last listed.
-    pub relist_success: Family<BackendLabel, Time>,
     /// Failed listings of a rule.
     pub rule_failures: Family<RuleLabel, Counter>,
     /// Whether a rule's last listing succeeded.
@@ -166,8 +162,6 @@ impl Metrics {
             widened: Words::new("scope", queries::SCOPES),
             narrowed: Words::new("cause", queries::CAUSES),
             relists: Counter::default(),
-            relist_took: Family::new_with_constructor(rules::relist_seconds),
-            relist_success: Family::default(),
             rule_failures: Family::default(),
             rule_up: Family::default(),
             rule_metrics: Family::default(),

@@ -51,6 +51,7 @@ impl Api {
             .in_flight
             .set(i64::try_from(taken).unwrap_or(i64::MAX));
         metrics.ready.set(i64::from(self.health().is_ready()));
+        metrics.show_made(&self.snapshot().made());
         let samples = &self.rooms.samples;
         metrics.cache.entries.set(whole(samples.len()));
         metrics.cache.bytes.set(whole(samples.weight()));

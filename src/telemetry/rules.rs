@@ -1,30 +1,14 @@
 //! The rules: whether they can be listed, what they make, and what their answers lack.
 
-use prometheus_client::metrics::histogram::Histogram;
+use std::collections::BTreeMap;
+
 use prometheus_client::registry::Registry;
 
 use super::{Metrics, RuleLabel};
 
-/// For rounds over all rules, which have a deadline of their own.
-pub(super) fn relist_seconds() -> Histogram {
-    Histogram::new([
-        0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
-    ])
-}
-
 impl Metrics {
     pub(super) fn register_rules(&self, own: &mut Registry) {
         own.register("relists", "Relists begun", self.relists.clone());
-        own.register(
-            "relist_duration_seconds",
-            "How long it took to list all rules of a backend, whether that went well or not",
-            self.relist_took.clone(),
-        );
-        own.register(
-            "relist_last_success_timestamp_seconds",
-            "When all rules of a backend were last listed",
-            self.relist_success.clone(),
-        );
         own.register(
             "rule_list_failures",
             "Failed listings of a rule; it keeps its last names",
@@ -71,6 +55,15 @@ impl Metrics {
             self.samples_ambiguous.clone(),
         );
     }
+    /// Shows how many metrics each rule makes.
+    pub fn show_made(&self, made: &BTreeMap<String, usize>) {
+        for (rule, count) in made {
+            let rule = rule.clone();
+            let gauge = self.rule_metrics.get_or_create_owned(&RuleLabel { rule });
+            gauge.set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
+    }
+
     /// Shows a rule no longer: the file does not have it any more.
     pub fn forget_rule(&self, rule: &str) {
         let label = RuleLabel {

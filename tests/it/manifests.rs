@@ -3,7 +3,8 @@
 //!
 //! `schema` checks each object by itself, `together` one against the other, `security` what the pod
 //! may and must, `access` what its service account may, `running` starts the binary as manifests do,
-//! `rules` asks for what the default rules promise, `image` reads the Dockerfile, `readme` what README
+//! `rules` asks for what the default rules promise, `monitoring` is about alerts and dashboard,
+//! `image` reads the Dockerfile, `readme` what README
 //! says of them; `example` is about the shop,
 //! `swarm` about it where there is no Kubernetes.
 
@@ -11,6 +12,7 @@ mod access;
 mod command;
 mod example;
 mod image;
+mod monitoring;
 mod rbac;
 mod readme;
 mod render;
@@ -34,6 +36,16 @@ fn the<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
     match of_kind(objects, kind).as_slice() {
         [one] => one,
         several => panic!("{} objects are a {kind}", several.len()),
+    }
+}
+
+/// The ConfigMap with the rules; the others are dashboards.
+fn the_rules(objects: &[Value]) -> &Value {
+    let maps = of_kind(objects, "ConfigMap").into_iter();
+    let rules = maps.filter(|it| it["metadata"]["labels"]["grafana_dashboard"].is_null());
+    match rules.collect::<Vec<_>>().as_slice() {
+        [one] => one,
+        several => panic!("{} ConfigMaps have rules", several.len()),
     }
 }
 

@@ -7,12 +7,12 @@ use tidegauge::kinds::{GroupResource, Kinds};
 use tidegauge::rules::{self, Association, Rules};
 
 use super::render::{COMPONENTS, OWN_AUTHORITY, Tree, everything};
-use super::{list, of_kind, text, the};
+use super::{list, of_kind, text, the, the_rules};
 
 const ROLES: [&str; 2] = ["ClusterRole", "Role"];
 
 fn rules_of(objects: &[Value]) -> Rules {
-    let text = text(&the(objects, "ConfigMap")["data"]["config.yaml"]);
+    let text = text(&the_rules(objects)["data"]["config.yaml"]);
     let (rules, findings) = rules::parse(text).unwrap_or_else(|findings| {
         panic!(
             "{}",

@@ -2,7 +2,7 @@
 //! (`rules`), what is asked of them (`metrics`), how they are scraped (`scrape`), and who is told
 //! (`alerts`); and what the files say of one another (`comments`).
 
-mod alerts;
+pub(super) mod alerts;
 mod comments;
 mod metrics;
 mod objects;

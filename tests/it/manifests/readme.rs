@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::render::{COMPONENTS, OVERLAYS, OWN_AUTHORITY, Tree};
+use super::render::{COMPONENTS, METRICS_PORT, OVERLAYS, OWN_AUTHORITY, Tree};
 use super::schema::fault;
 use super::{arguments, container, flag, text, the};
 
@@ -64,7 +64,7 @@ fn every_overlay_and_component_is_explained() {
         assert!(README.contains(&format!("`overlays/{name}`")), "{name}");
     }
     // Those that are obvious stand in one line, by their last name.
-    for name in COMPONENTS.iter().chain(&[OWN_AUTHORITY]) {
+    for name in COMPONENTS.iter().chain(&[OWN_AUTHORITY, METRICS_PORT]) {
         let named = ["", "components/"].map(|folder| format!("`{folder}{name}`"));
         assert!(named.iter().any(|it| README.contains(it)), "{name}");
     }

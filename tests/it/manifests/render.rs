@@ -15,7 +15,7 @@ pub(super) const OVERLAYS: [&str; 4] = [
 ];
 
 /// What can be put onto the base, all of it together.
-pub(super) const COMPONENTS: [&str; 8] = [
+pub(super) const COMPONENTS: [&str; 9] = [
     "namespace",
     "custom",
     "external",
@@ -24,10 +24,14 @@ pub(super) const COMPONENTS: [&str; 8] = [
     "servicemonitor",
     "kube-prometheus",
     "cert-manager",
+    "monitoring",
 ];
 
 /// The other way to a certificate that is trusted, in place of cert-manager's.
 pub(super) const OWN_AUTHORITY: &str = "manage-apiservice";
+
+/// The other way to be scraped, in place of servicemonitor.
+pub(super) const METRICS_PORT: &str = "metrics-port";
 
 /// A copy of `manifests/`.
 pub(super) struct Tree(TempDir);
@@ -88,7 +92,7 @@ pub(super) fn everything() -> Vec<(String, Vec<Value>)> {
         .map(|name| (format!("overlays/{name}"), tree.overlay(name)))
         .collect();
     all.push(("base".to_owned(), render(&tree.0.path().join("base"))));
-    for component in COMPONENTS.iter().chain(&[OWN_AUTHORITY]) {
+    for component in COMPONENTS.iter().chain(&[OWN_AUTHORITY, METRICS_PORT]) {
         all.push((
             format!("components/{component}"),
             tree.base_and(&[component]),
@@ -200,7 +204,7 @@ fn every_overlay_and_component_is_rendered_by_these_tests() {
             .collect();
         let mut known = known.to_vec();
         if folder == "components" {
-            known.push(OWN_AUTHORITY);
+            known.extend([OWN_AUTHORITY, METRICS_PORT]);
         }
         there.sort();
         known.sort_unstable();

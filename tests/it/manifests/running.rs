@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::rbac::{self, Grant, Wish};
 use super::render::{COMPONENTS, Tree};
-use super::{arguments, of_kind, text, the};
+use super::{arguments, of_kind, text, the, the_rules};
 use crate::support::adapter::{self, Adapter};
 use crate::support::apiserver::{ApiServer, VALID_TOKEN};
 use crate::support::exporter::{self, Exporter};
@@ -199,7 +199,7 @@ fn touched(wishes: &[Wish], name: &str) -> bool {
 async fn our_arguments_start_it_and_our_roles_allow_all_that_it_asks() {
     let world = World::new().await;
     let objects = Tree::new().overlay("fresh");
-    let rules = text(&the(&objects, "ConfigMap")["data"]["config.yaml"]);
+    let rules = text(&the_rules(&objects)["data"]["config.yaml"]);
     let mut args = arguments(the(&objects, "Deployment"));
     // In a pod the service account says it.
     args.push("--service-namespace=tidegauge");
@@ -295,7 +295,7 @@ fn in_kube_prometheus_the_arguments_stay_as_they_are() {
 async fn every_api_that_can_be_registered_is_served() {
     let world = World::new().await;
     let objects = Tree::new().base_and(&COMPONENTS);
-    let rules = text(&the(&objects, "ConfigMap")["data"]["config.yaml"]);
+    let rules = text(&the_rules(&objects)["data"]["config.yaml"]);
     let fresh = Tree::new().overlay("fresh");
     let mut args = arguments(the(&fresh, "Deployment"));
     args.push("--service-namespace=tidegauge");

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tidegauge::go;
 
 use super::render::{COMPONENTS, Tree, everything};
-use super::{arguments, container, flag, list, of_kind, text, the};
+use super::{arguments, container, flag, list, of_kind, text, the, the_rules};
 
 /// What kube-prometheus, which an overlay relies on, has applied already.
 const OVERLAYS_OF_OTHERS: [&str; 1] = ["overlays/replace-prometheus-adapter"];
@@ -145,8 +145,13 @@ fn api_services_and_monitors_name_the_service_and_its_port() {
                 monitor["metadata"]["namespace"],
                 service["metadata"]["namespace"]
             );
-            assert_eq!(
-                monitor["spec"]["endpoints"][0]["port"], port["name"],
+            let ports = list(&service["spec"]["ports"]);
+            let endpoint = &monitor["spec"]["endpoints"][0]["port"];
+            let behind = ports.iter().find(|it| it["name"] == *endpoint);
+            let behind = behind.unwrap_or_else(|| panic!("{name}: no port {endpoint}"));
+            let open = list(&container(the(&objects, "Deployment"))["ports"]);
+            assert!(
+                open.iter().any(|it| it["name"] == behind["targetPort"]),
                 "{name}"
             );
         }
@@ -218,7 +223,7 @@ fn every_file_that_a_flag_names_is_mounted() {
 #[test]
 fn the_config_map_of_the_pod_is_there_with_its_file() {
     for (name, objects) in whole() {
-        let map = the(&objects, "ConfigMap");
+        let map = the_rules(&objects);
         let volumes = list(&pod(&objects)["volumes"]).iter();
         let mut named = volumes.filter_map(|it| it["configMap"]["name"].as_str());
         assert_eq!(named.next(), map["metadata"]["name"].as_str(), "{name}");

@@ -65,10 +65,10 @@ fn promtool_takes_the_alerts_and_each_fires_where_it_must() {
 }
 
 /// Name and severity of alerts.
-type Firing = BTreeSet<(String, String)>;
+pub(in super::super) type Firing = BTreeSet<(String, String)>;
 
 /// The moments of a test, in seconds, with the alerts that fire at each.
-fn moments(test: &Value) -> Vec<(u64, Firing)> {
+pub(in super::super) fn moments(test: &Value) -> Vec<(u64, Firing)> {
     let name = regex::Regex::new(r#"alertname="(\w+)",severity="(\w+)""#).unwrap();
     let time = regex::Regex::new(r"^(?:(\d+)m)?(?:(\d+)s)?$").unwrap();
     let firing = |moment: &Value| {
