@@ -20,7 +20,7 @@ pub use look::{Look, Seen};
 const SIMILAR_MAX: usize = 3;
 
 /// Letters that may be wrong: one in so many, and one in any case.
-const LETTERS_FOR_ONE_WRONG: usize = 3;
+const LETTERS_FOR_ONE_WRONG: usize = 4;
 
 /// Names that are compared, at most.
 const COMPARED_MAX: usize = 20_000;

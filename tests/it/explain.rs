@@ -6,14 +6,21 @@ mod command;
 pub mod table;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value;
 use tidegauge::api::{Cause, Explanation};
 
-use crate::support::adapter::Adapter;
+use crate::support::adapter::{self, Adapter};
+use crate::support::apiserver::{ApiServer, Grant};
+use crate::support::pki::Authority;
+use crate::support::poll;
 use crate::support::prometheus::Prometheus;
 use crate::support::tap::{Behaviour, Tap};
 use table::{BROKEN, CASES, Case, Worlds};
+
+/// A server begins, and hears of its cluster.
+const SOON: Duration = Duration::from_secs(30);
 
 /// What the server explains about a path.
 async fn explained(adapter: &Adapter, path: &str) -> Explanation {
@@ -83,6 +90,55 @@ async fn each_cause_is_named_and_the_status_says_it_too() {
     let query = "sum(depth{namespace=\\\"shop\\\",pod=~\\\"web-1|web-2|web-9\\\"}) by (pod)";
     assert!(told.contains(query), "{told}");
     assert_eq!(it.message, "2 values");
+    let it = explained(&worlds.adapter, &path.replace("depth", "raw")).await;
+    let told = self::told(&it);
+    assert!(it.served, "{told}");
+    for part in [
+        "1 further rows of an object that has one already",
+        "aggregate the query by the labels of objects alone",
+        "some are negative",
+    ] {
+        assert!(told.contains(part), "{part}\n{told}");
+    }
+}
+
+/// An explanation tells values.
+#[tokio::test]
+async fn who_may_not_ask_for_a_metric_may_not_have_it_explained() {
+    let clients = Authority::new("kubernetes");
+    let api = ApiServer::start(&clients, &Authority::new("front-proxy-ca")).await;
+    let open = "--authorization-always-allow-paths=/healthz,/readyz,/livez,/explain";
+    let adapter = Adapter::over(&api, table::RULES, "http://127.0.0.1:1", &[open]).await;
+    let adapter = adapter.unwrap_or_else(|refusal| panic!("{}", refusal.stderr));
+    let bob = adapter.caller(Some(&clients.client("bob", &[])), true);
+    let ask = async |metric: &str| {
+        let path = "%2Fapis%2Fcustom.metrics.k8s.io%2Fv1beta2%2Fnamespaces%2Fshop%2Fpods%2Fa%2F";
+        let url = format!("{}/explain?path={path}{metric}", adapter.url);
+        let answer = adapter::send(&bob, hyper::Method::GET, &url, &[]).await;
+        answer.expect("it must answer")
+    };
+    api.grant(Grant {
+        user: "bob",
+        group: "custom.metrics.k8s.io",
+        verbs: &["get"],
+        resources: &["pods/depth"],
+        namespace: Some("shop"),
+    });
+    let granted = poll::until("the cluster is heard of", SOON, async || {
+        match ask("depth").await {
+            answer if answer.status == 200 => Ok(answer),
+            answer => Err(answer.body),
+        }
+    });
+    assert!(
+        granted
+            .await
+            .body
+            .contains("the custom metric depth of pods")
+    );
+    let refused = ask("waiting").await;
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    assert!(refused.body.contains("pods/waiting"), "{}", refused.body);
 }
 
 #[tokio::test]
@@ -145,6 +201,11 @@ async fn an_explanation_changes_nothing_for_those_who_ask() {
         told(&fresh)
     );
     assert_eq!(worlds.adapter.get(path).await.status, 200);
+    let metrics = worlds.adapter.get("/metrics").await.body;
+    assert!(
+        metrics.contains("tidegauge_query_results_total{"),
+        "{metrics}"
+    );
     let warm = explained(&worlds.adapter, path).await;
     assert!(told(&warm).contains("count as now"), "{}", told(&warm));
 }

@@ -204,6 +204,23 @@ fn siblings_are_labels_about_the_same_kind() {
 }
 
 #[test]
+fn of_two_rules_that_make_the_same_the_one_that_loses_is_told_so() {
+    let rule =
+        "- seriesQuery: depth\n  resources: {template: <<.Resource>>}\n  metricsQuery: depth\n";
+    let listed = || known(&[("depth", &["pod", "namespace"])]);
+    let listings = Listings {
+        custom: vec![listed(), listed()],
+        external: Vec::new(),
+    };
+    let rules = rules(&format!("rules:\n{rule}{rule}"));
+    let snapshot = Snapshot::build(rules, Arc::new(Kinds::builtin()), &listings);
+    let looks = snapshot.looks(List::Custom, "depth");
+    let (series, by) = ("depth".to_owned(), "rules[1] (line 5)".to_owned());
+    assert_eq!(looks[0].seen, Seen::Shadowed { series, by });
+    assert!(matches!(looks[1].seen, Seen::Makes { .. }));
+}
+
+#[test]
 fn long_texts_of_the_file_are_cut_at_a_character() {
     assert_eq!(shortened("short"), "short");
     let long = "ä".repeat(200);

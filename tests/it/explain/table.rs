@@ -66,6 +66,13 @@ rules:
 - seriesQuery: 'exported'
   resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
   metricsQuery: 'sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)'
+- seriesQuery: 'plain'
+  name: {matches: "^x_(.*)$"}
+  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
+  metricsQuery: 'sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)'
+- seriesQuery: 'raw'
+  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
+  metricsQuery: '<<.Series>>{<<.LabelMatchers>>}'
 externalRules:
 - seriesQuery: '{__name__=~"^queue_.*"}'
   resources: {overrides: {namespace: {resource: namespace}}}
@@ -104,6 +111,9 @@ fn exposition(elapsed: Duration, has_ended: bool) -> String {
          ticks_total{{namespace=\"shop\",pod=\"web-1\"}} {rises}\n\
          strict{{namespace=\"shop\",pod=\"web-1\"}} 1\n\
          exported{{namespace=\"shop\",pod=\"exporter\",exported_pod=\"web-1\"}} 1\n\
+         plain{{namespace=\"shop\",pod=\"web-1\"}} 1\n\
+         raw{{namespace=\"shop\",pod=\"web-1\",zone=\"a\"}} -2\n\
+         raw{{namespace=\"shop\",pod=\"web-1\",zone=\"b\"}} -3\n\
          queue_length{{namespace=\"shop\",topic=\"orders\"}} 7\n"
     )
 }
@@ -115,7 +125,7 @@ pub const CASES: &[Case] = &[
         path: "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/dpth",
         message: "for pods: no rule makes it; similar: depth",
         advice: "did you mean depth",
-        says: &["none of 11 rules has anything to do with dpth"],
+        says: &["none of 13 rules has anything to do with dpth"],
     },
     Case {
         cause: Cause::OtherKind,
@@ -144,6 +154,13 @@ pub const CASES: &[Case] = &[
         path: "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/http_hits_total",
         message: "rules[1] (line 6) calls the series http_hits_total \"http_hits_per_second\"",
         advice: "ask for http_hits_per_second",
+        says: &[],
+    },
+    Case {
+        cause: Cause::OtherName,
+        path: "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/plain",
+        message: "name.matches of rules[11] (line 39) does not match the series plain",
+        advice: "change name.matches of rules[11] (line 39)",
         says: &[],
     },
     Case {
