@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
@@ -29,6 +30,7 @@ use crate::kubernetes::Kubernetes;
 use crate::kubernetes::apiservices::Trusted;
 use crate::registry::{Registry, Snapshot};
 use crate::relist::Wake;
+use crate::reload::config::ConfigState;
 use crate::samples::Samples;
 use crate::telemetry::{AUDIT_ID, Limit, Metrics, RequestId};
 use crate::widening::Widening;
@@ -85,6 +87,8 @@ pub struct Rooms {
     pub samples: Arc<Samples>,
     /// Told of asks for unknown metrics.
     pub wake: Arc<Wake>,
+    /// Which rules files are in force, and what is wrong with newer ones.
+    pub config: Arc<ArcSwap<ConfigState>>,
     /// Our own metrics.
     pub metrics: Arc<Metrics>,
     /// What was asked lately; only where somebody can look at it.

@@ -1,14 +1,13 @@
 //! The composition root of the server: builds every room from the bottom up, owns the background
 //! tasks, and starts and stops in order.
 //!
-//! Order of start: read and check everything, bind, publish what is known without asking anyone,
-//! serve, relist. Order of stop: readiness turns red, a while for the cluster to hear of it, no new
-//! connections, requests under way are answered, exit.
+//! Order of start: bind, read and check everything, publish what is known without asking anyone,
+//! serve, relist, follow the rules. Order of stop: readiness turns red, a while for the cluster to
+//! hear of it, no new connections, requests under way are answered, exit.
 
 use std::cell::Cell;
-use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,18 +17,15 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::api::route::ApiGroup;
 use crate::api::{self, Api, Rooms};
 use crate::auth::Auth;
 use crate::config::{Config, RelistFlags, ServingFlags};
 use crate::kubernetes::Kubernetes;
 use crate::kubernetes::apiservices::Trusted;
 use crate::kubernetes::standalone::{self, Objects};
-use crate::prometheus::Backends;
 use crate::registry::{Listings, Registry, Snapshot};
-use crate::relist::{self, Relist, Wake};
+use crate::relist::{self, Changes, Configuration, Relist, Wake};
 use crate::reload;
-use crate::rules::{self, Rules};
 use crate::samples::{self, Policy, Samples};
 use crate::serve::{self, Limits, Outcome, Security};
 use crate::telemetry::Metrics;
@@ -44,9 +40,12 @@ mod cluster;
 /// The API within a process.
 pub(crate) mod local;
 mod metrics;
+mod rules;
 /// When to stop.
 pub mod stop;
 mod status;
+
+use rules::Files;
 
 /// How often files are looked at.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
@@ -59,27 +58,19 @@ const KINDS_GRACE: Duration = Duration::from_secs(5);
 /// # Errors
 /// Whatever keeps it from starting; the text says what to do.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let Config {
-        rules,
-        api,
-        relist,
-        ignored,
-        ..
-    } = &config;
-    if !ignored.is_empty() {
+    if !config.ignored.is_empty() {
         tracing::info!(
-            flags = ignored.join(" "),
+            flags = config.ignored.join(" "),
             "accepted for compatibility, without effect"
         );
     }
-    let mut rules = load_rules(rules)?;
-    switch_off(&mut rules, &api.groups);
-    let rules = Arc::new(rules);
+    let config = Arc::new(config);
+    let metrics = Metrics::new();
     let ports = Ports::bind(&config)?;
     let journal = ports.page.as_ref().map(StatusPage::journal);
+    let files = Files::open(&config, &metrics, journal.as_ref())?;
     let mut tasks = JoinSet::new();
     let wake = Arc::new(Wake::default());
-    let metrics = Metrics::new();
     let (world, auth) = match &config.standalone {
         Some(path) => (
             follow_objects(path.clone(), Arc::clone(&wake), &mut tasks)?,
@@ -91,28 +82,29 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         Some(_) => (Security::Plain, Trusted::default()),
         None => certificates::security(&config, &world, &metrics, &mut tasks)?,
     };
-    let snapshot = Snapshot::build(Arc::clone(&rules), world.kinds(), &Listings::default());
-    let backends = backends::backends(config.upstream(), &rules, &metrics, journal.as_ref())?;
-    let backends = Arc::new(backends);
+    let Configuration { rules, backends } = files.configuration.clone();
+    let snapshot = Snapshot::build(rules, world.kinds(), &Listings::default()).over(backends);
     let rooms = Rooms {
         registry: Arc::new(Registry::new(snapshot)),
         auth: Arc::new(auth),
         kubernetes: world,
         trusted,
         widening: Arc::new(Widening::new(config.samples.widening, Arc::clone(&metrics))),
-        samples: Arc::new(samples(&config, Arc::clone(&backends), &metrics)),
+        samples: Arc::new(samples(&config, &metrics)),
         wake,
+        config: Arc::clone(&files.state),
         metrics,
         journal,
     };
-    let asking = asking(&config, &backends);
-    let relist = relist_of(rules, backends, &rooms, relist);
+    let (relist, changes) = relist_of(files.configuration.clone(), &rooms, &config.relist);
     let world = Arc::clone(&rooms.kubernetes);
     tasks.spawn(async move {
         // A list made with other kinds than the cluster's would soon have to be made again.
         let _known = timeout(KINDS_GRACE, world.known()).await;
         relist.run().await;
     });
+    tasks.spawn(files.follow(changes, Arc::clone(&rooms.samples)));
+    let asking = asking(&config);
     serve(ports, security, &config, asking, rooms, tasks).await
 }
 
@@ -141,56 +133,6 @@ fn bind(flags: &ServingFlags) -> anyhow::Result<TcpListener> {
              takes any that is free)"
         )
     })
-}
-
-/// Reads and compiles the rules file. Warnings are logged; mistakes end the start with their code
-/// frames.
-fn load_rules(path: &Path) -> anyhow::Result<Rules> {
-    let bytes = std::fs::read(path).with_context(|| format!("open {}", path.display()))?;
-    let name = path.display().to_string();
-    let color = std::io::stderr().is_terminal();
-    let shown = |findings: &[rules::Finding], text: &str| {
-        rules::render_findings(findings, text, &name, color)
-    };
-    let text = rules::decode(&bytes)
-        .map_err(|found| anyhow::anyhow!(shown(&found, &String::from_utf8_lossy(&bytes))))?;
-    match rules::parse(text) {
-        Ok((rules, warnings)) => {
-            if !warnings.is_empty() {
-                let count = warnings.len();
-                tracing::warn!(count, "rules file: warnings\n{}", shown(&warnings, text));
-            }
-            let (custom, external) = (rules.custom.len(), rules.external.len());
-            let resource = rules.resource.is_some();
-            tracing::info!(file = name, custom, external, resource, "rules loaded");
-            if custom + external == 0 && !resource {
-                tracing::warn!(
-                    file = name,
-                    "the rules file has no rule: there is no metric"
-                );
-            }
-            Ok(rules)
-        }
-        Err(findings) => bail!("the rules file cannot be used\n{}", shown(&findings, text)),
-    }
-}
-
-/// Leaves out the rules of the groups that are switched off: nothing is asked about them.
-fn switch_off(rules: &mut Rules, groups: &[ApiGroup]) {
-    let off = ApiGroup::ALL
-        .into_iter()
-        .filter(|group| !groups.contains(group));
-    for group in off {
-        let unused = match group {
-            ApiGroup::Custom => std::mem::take(&mut rules.custom).len(),
-            ApiGroup::External => std::mem::take(&mut rules.external).len(),
-            ApiGroup::Resource => usize::from(rules.resource.take().is_some()),
-        };
-        tracing::info!(%group, unused_rules = unused, "the API group is switched off");
-    }
-    if groups == [ApiGroup::Resource] && rules.resource.is_none() {
-        tracing::warn!("metrics.k8s.io is not served either: the rules file has no resourceRules");
-    }
 }
 
 /// Reads the objects file and follows it; a change of kinds wakes the relist.
@@ -228,23 +170,21 @@ fn note_objects(objects: &Objects) {
 }
 
 /// What is remembered of the backends.
-fn samples(config: &Config, backends: Arc<Backends>, metrics: &Metrics) -> Samples {
+fn samples(config: &Config, metrics: &Metrics) -> Samples {
     let limits = samples::Limits {
         entries: config.samples.entries,
         bytes: config.samples.bytes,
     };
-    let fetch = samples::from_backends(backends);
-    Samples::new(limits, fetch, metrics.cache.clone())
+    Samples::new(limits, samples::fetch(), metrics.cache.clone())
 }
 
 /// How asks are made into queries.
-fn asking(config: &Config, backends: &Backends) -> api::Asking {
+fn asking(config: &Config) -> api::Asking {
     api::Asking {
         policy: Policy {
             ttl: config.samples.query_ttl,
             stale_grace: config.samples.stale_grace,
         },
-        timeouts: backends.iter().map(|backend| backend.timeout()).collect(),
         rows_max: config.samples.rows_max,
         bytes_max: config.samples.query_bytes_max,
         max_age: config.relist.max_age,
@@ -252,19 +192,17 @@ fn asking(config: &Config, backends: &Backends) -> api::Asking {
 }
 
 fn relist_of(
-    rules: Arc<Rules>,
-    backends: Arc<Backends>,
+    configuration: Configuration,
     rooms: &Rooms,
     flags: &RelistFlags,
-) -> Relist {
+) -> (Relist, Changes) {
     let settings = relist::Settings {
         interval: flags.interval,
         max_age: flags.max_age,
         deadline: flags.timeout,
     };
     Relist::new(
-        rules,
-        backends,
+        configuration,
         Arc::clone(&rooms.kubernetes),
         Arc::clone(&rooms.registry),
         Arc::clone(&rooms.metrics),

@@ -42,8 +42,8 @@ use crate::serve::tls::Version;
 /// Everything the process was told.
 #[derive(Debug)]
 pub struct Config {
-    /// `--config`: the rules.
-    pub rules: PathBuf,
+    /// `--config`: files with rules, and directories of them.
+    pub rules: Vec<PathBuf>,
     /// What of the API is served.
     pub api: ApiFlags,
     /// How to reach Prometheus.

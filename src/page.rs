@@ -13,7 +13,6 @@
 //! ```
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,13 +25,12 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, Response, StatusCode};
-use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use tokio::sync::Semaphore;
 
 use crate::api::Api;
 use crate::journal::Journal;
-use data::{File, View};
+use data::View;
 use html::Html;
 use paths::encoded;
 use shell::Shell;
@@ -69,8 +67,6 @@ const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 pub struct Settings {
     /// Where it is served.
     pub address: SocketAddr,
-    /// The rules file, and when it was read.
-    pub rules: (PathBuf, Timestamp),
     /// How old a list of metrics may be before that is told as a fault.
     pub relist_limit: Duration,
 }
@@ -167,19 +163,6 @@ impl Page {
             },
             _ => Answer::html(StatusCode::OK, explain::page(path, Some(&explanation))),
         }
-    }
-}
-
-impl Settings {
-    /// The rules files as far as is known.
-    fn files(&self) -> Vec<File> {
-        let (path, loaded) = &self.rules;
-        vec![File {
-            path: path.display().to_string(),
-            hash: None,
-            loaded: Some(*loaded),
-            error: None,
-        }]
     }
 }
 

@@ -1,8 +1,9 @@
 //! What can be asked for: the metrics that rules, Prometheus and the cluster's kinds make together.
 //!
-//! A [`Snapshot`] is immutable and carries the rules and kinds it was built from, so the three can
-//! never disagree. [`Registry`] is the published handle: the relist writes it, a request reads it
-//! once.
+//! A [`Snapshot`] is immutable and carries the rules, backends and kinds it was built from, so they
+//! can never disagree, and a request that reads it once is answered wholly by the rules before a
+//! reload or wholly by those after it. [`Registry`] is the published handle: the relist writes it,
+//! a request reads it once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 
 use crate::kinds::{GroupResource, Kind, Kinds};
+use crate::prometheus::{Backend, Backends};
 use crate::rules::{List, Rule, Rules};
 use builder::Builder;
 use separable::{AtOnce, Scope, Verdict};
@@ -121,6 +123,7 @@ pub enum NotFound {
 #[derive(Debug)]
 pub struct Snapshot {
     rules: Arc<Rules>,
+    backends: Arc<Backends>,
     kinds: Arc<Kinds>,
     custom: CustomMetrics,
     external: BTreeMap<String, Metric>,
@@ -181,6 +184,7 @@ impl Snapshot {
         let (disabled, unlisted) = (builder.disabled, builder.unlisted);
         Snapshot {
             rules: Arc::clone(&rules),
+            backends: Arc::default(),
             kinds: Arc::clone(&kinds),
             custom,
             external,
@@ -190,6 +194,12 @@ impl Snapshot {
             unlisted,
             listings: listings.clone(),
         }
+    }
+
+    /// The same, with the backends of the rules: what is asked for can be asked of them.
+    #[must_use]
+    pub fn over(self, backends: Arc<Backends>) -> Snapshot {
+        Snapshot { backends, ..self }
     }
 
     /// The metric of a kind of object: `resource` as the client spelled it, `namespaced` whether
@@ -279,16 +289,29 @@ impl Snapshot {
 
     /// What is known of a rule's series.
     pub fn known(&self, rule: &Rule) -> Option<&Known> {
-        let listings = match rule.id.list {
-            List::Custom => &self.listings.custom,
-            List::External => &self.listings.external,
+        let (rules, listings) = match rule.id.list {
+            List::Custom => (&self.rules.custom, &self.listings.custom),
+            List::External => (&self.rules.external, &self.listings.external),
         };
-        listings.get(rule.id.index)
+        // Its number is of its file.
+        let place = rules.iter().position(|it| it.id == rule.id)?;
+        listings.get(place)
     }
 
     /// The rules this was built from.
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// The backends that the rules ask, by their numbers.
+    pub fn backends(&self) -> &Backends {
+        &self.backends
+    }
+
+    /// The backend that rules know by this number.
+    pub fn backend(&self, number: usize) -> &Arc<Backend> {
+        let backend = self.backends.get(number);
+        backend.expect("the backends of the rules must all have been made")
     }
 
     /// The kinds this was built from.

@@ -3,34 +3,39 @@
 //!
 //! Promises: a rule that fails never touches another, keeps its last names and is counted; a relist
 //! ends by its deadline; a rule that failed is asked again sooner (with back-off and jitter), the
-//! others are not; each backend has rounds of its own, so that one that hangs delays no other; and
-//! an ask for an unknown name wakes it early, at most every ten seconds.
+//! others are not; each backend has rounds of its own, so that one that hangs delays no other; an
+//! ask for an unknown name wakes it early, at most every ten seconds; and when the rules change,
+//! those that stay keep what is known of them, and the others are asked about at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt};
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::kinds::Kinds;
 use crate::kubernetes::Kubernetes;
-use crate::prometheus::{self, Backends};
+use crate::prometheus::{self, Backend, Backends};
 use crate::registry::{
-    Answers, Binding, Known, Listing, Listings, Registry, ResourceMetrics, Snapshot, Survey,
+    Answers, Binding, Known, Listing, Registry, ResourceMetrics, Snapshot, Survey,
 };
-use crate::rules::{Rule, RuleId, Rules};
+use crate::rules::{Rule, Rules};
 use crate::telemetry::{Metrics, RuleLabel};
 
 mod asking;
+mod labels;
 mod lane;
+mod ledger;
 mod once;
+mod rounds;
 
 use asking::{Asking, Queue};
-use lane::{Lane, Round};
+use labels::Labels;
+use lane::Lane;
+use ledger::{Entry, Key, Ledger};
 pub use once::once;
+use rounds::{Rounds, Surveyed};
 
 /// How long readiness waits for the first relist. Longer, and a Prometheus that hangs would keep
 /// every new replica out of service.
@@ -63,21 +68,71 @@ impl Wake {
     }
 }
 
+/// Rules, and the backends that they know by number.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// The rules.
+    pub rules: Arc<Rules>,
+    /// That of the flags, and then those of the rules files.
+    pub backends: Arc<Backends>,
+}
+
+impl Configuration {
+    fn backend(&self, rule: &Rule) -> &Arc<Backend> {
+        let backend = self.backends.get(rule.backend);
+        backend.expect("the backends of the rules must all have been made")
+    }
+
+    fn key(&self, rule: &Rule) -> Key {
+        Key {
+            identity: rule.identity.clone(),
+            backend: Arc::clone(self.backend(rule)),
+        }
+    }
+}
+
+/// Puts other rules into force.
+#[derive(Debug)]
+pub struct Changes(mpsc::Sender<Change>);
+
+#[derive(Debug)]
+struct Change {
+    configuration: Configuration,
+    applied: oneshot::Sender<()>,
+}
+
+impl Changes {
+    /// Completes when all requests that come are answered by `configuration`. Those under way are
+    /// answered by what was in force when they came.
+    pub async fn apply(&self, configuration: Configuration) {
+        let (applied, done) = oneshot::channel();
+        let change = Change {
+            configuration,
+            applied,
+        };
+        // Without the relist the process is ending.
+        if self.0.send(change).await.is_ok() {
+            let _applied = done.await;
+        }
+    }
+}
+
 /// The background task that writes the registry.
 pub struct Relist {
-    rules: Arc<Rules>,
-    backends: Arc<Backends>,
+    configuration: Configuration,
+    changes: mpsc::Receiver<Change>,
     kubernetes: Arc<Kubernetes>,
     registry: Arc<Registry>,
     metrics: Arc<Metrics>,
     wake: Arc<Wake>,
     settings: Settings,
-    known: BTreeMap<RuleId, Known>,
+    ledger: Ledger,
+    labels: Labels,
     /// What was logged about rules that collide, are off, or cost much: each thing is said once.
     said: BTreeSet<String>,
 }
 
-/// What a round over one rule gave.
+/// What asking about one rule gave.
 enum Outcome {
     /// Its series.
     Listed(Listing),
@@ -87,139 +142,106 @@ enum Outcome {
     Off,
 }
 
-/// What a rule's round gave, and the lane it ran in.
-type Surveyed = (usize, Arc<Rule>, Result<Outcome, Arc<prometheus::Error>>);
-
 impl Relist {
-    /// A relist of `rules` that publishes to `registry`.
+    /// A relist that publishes to `registry`, and the way to give it other rules.
     pub fn new(
-        rules: Arc<Rules>,
-        backends: Arc<Backends>,
+        configuration: Configuration,
         kubernetes: Arc<Kubernetes>,
         registry: Arc<Registry>,
         metrics: Arc<Metrics>,
         wake: Arc<Wake>,
         settings: Settings,
-    ) -> Relist {
-        Relist {
-            rules,
-            backends,
+    ) -> (Relist, Changes) {
+        let (sender, changes) = mpsc::channel(1);
+        let relist = Relist {
+            ledger: Ledger::new(&configuration),
+            labels: Labels::new(&configuration),
+            configuration,
+            changes,
             kubernetes,
             registry,
             metrics,
             wake,
             settings,
-            known: BTreeMap::new(),
             said: BTreeSet::new(),
-        }
+        };
+        (relist, Changes(sender))
     }
 
     /// Relists for ever: the rules of each backend every interval or when woken, and in between
-    /// those that failed.
+    /// those that failed or are new.
     pub async fn run(mut self) {
         let started = Instant::now();
-        let mut lanes = self.lanes(started);
-        let mut surveys: FuturesUnordered<BoxFuture<'static, Surveyed>> = FuturesUnordered::new();
+        let mut rounds = Rounds::new(&self.configuration, self.settings);
         let mut tick = interval(PUBLISH_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut dirty = false;
         let mut listed = false;
         loop {
-            for (number, lane) in lanes.iter_mut().enumerate() {
-                if let Some(round) = lane.due(Instant::now()) {
-                    surveys.extend(self.begin(number, lane, round));
-                    dirty |= lane.is_idle();
-                }
-            }
+            let kinds = self.kubernetes.kinds();
+            let (begun, ended) = rounds.begin(&self.configuration, &self.ledger, &kinds);
+            self.metrics.relists.inc_by(begun);
+            dirty |= ended;
             let patience = started + FIRST_TURN;
-            if !listed && (Instant::now() >= patience || lanes.iter().all(Lane::has_ended)) {
+            let all_ended = rounds.lanes().iter().all(Lane::has_ended);
+            if !listed && (Instant::now() >= patience || all_ended) {
                 self.publish().await;
                 self.registry.set_listed();
                 (dirty, listed) = (false, true);
             }
-            let next = lanes.iter().filter_map(Lane::next);
+            let next = rounds.next().into_iter();
             let next = next.chain((!listed).then_some(patience)).min();
             tokio::select! {
-                Some((number, rule, outcome)) = surveys.next() => {
+                (surveyed, ended) = rounds.surveyed() => {
                     if !dirty {
                         tick.reset();
                     }
                     dirty = true;
-                    let failed = outcome.is_err();
-                    self.note(&rule, outcome);
-                    if lanes[number].surveyed(failed, Instant::now()) {
+                    self.note(surveyed);
+                    if ended {
                         self.publish().await;
                         dirty = false;
-                        self.stamp(&lanes);
+                        self.stamp(rounds.lanes());
                     }
                 }
                 _ = tick.tick(), if dirty => {
                     self.publish().await;
                     dirty = false;
                 }
-                () = self.wake.asked.notified(), if !lanes.iter().all(Lane::is_woken) => {
-                    lanes.iter_mut().for_each(Lane::wake);
+                Some(change) = self.changes.recv() => {
+                    self.replace(change.configuration, &mut rounds);
+                    self.publish().await;
+                    dirty = false;
+                    // Whoever waited for it may have gone.
+                    let _told = change.applied.send(());
+                }
+                () = self.wake.asked.notified(), if !rounds.lanes().iter().all(Lane::is_woken) => {
+                    rounds.wake();
                 }
                 () = sleep_until(next.unwrap_or(patience)), if next.is_some() => {}
             }
         }
     }
 
-    /// One for each backend that a rule asks. The one of the flags has one in any case: kinds of
-    /// the cluster change, too.
-    fn lanes(&self, now: Instant) -> Vec<Lane> {
-        let rules = self.rules.custom.iter().chain(&self.rules.external);
-        let mut backends: BTreeSet<usize> = rules.map(|rule| rule.backend).collect();
-        backends.insert(0);
-        let lane = |backend| Lane::new(backend, self.settings.interval, now);
-        backends.into_iter().map(lane).collect()
-    }
-
-    /// Begins a round: what it waits for.
-    fn begin(
-        &self,
-        number: usize,
-        lane: &mut Lane,
-        round: Round,
-    ) -> Vec<BoxFuture<'static, Surveyed>> {
-        self.metrics.relists.inc();
-        let backend = self
-            .backends
-            .get(lane.backend)
-            .expect("the backends of the rules must all have been made");
-        let asking = Arc::new(Asking::new(Arc::clone(backend), self.settings));
+    /// Takes other rules for those there were.
+    fn replace(&mut self, configuration: Configuration, rounds: &mut Rounds) {
+        let fresh = self.ledger.replace(&configuration);
         let kinds = self.kubernetes.kinds();
-        let surveys: Vec<_> = self
-            .rules_of(lane.backend, round)
-            .into_iter()
-            .map(|(rule, queue)| {
-                let (kinds, asking) = (Arc::clone(&kinds), Arc::clone(&asking));
-                async move {
-                    let outcome = survey(&rule, queue, &kinds, &asking).await;
-                    (number, rule, outcome)
-                }
-                .boxed()
-            })
-            .collect();
-        lane.begin(round, surveys.len(), Instant::now());
-        surveys
-    }
-
-    /// The rules of a round. Those that failed the last time stand in a queue of their own: what
-    /// hangs must not keep others waiting.
-    fn rules_of(&self, backend: usize, round: Round) -> Vec<(Arc<Rule>, Queue)> {
-        let rules = self.rules.custom.iter().chain(&self.rules.external);
-        let failed = |rule: &Arc<Rule>| {
-            let known = self.known.get(&rule.id);
-            known.is_some_and(|known| known.failure.is_some())
-        };
-        let queued = |rule: &Arc<Rule>| match failed(rule) {
-            true => (Arc::clone(rule), Queue::Doubtful),
-            false => (Arc::clone(rule), Queue::Well),
-        };
-        let wanted = |(_, queue): &(_, Queue)| round == Round::All || *queue == Queue::Doubtful;
-        let its = rules.filter(|rule| rule.backend == backend);
-        its.map(queued).filter(wanted).collect()
+        rounds.replace(&configuration, &self.ledger, fresh, &kinds);
+        self.labels.replace(&configuration, &self.metrics);
+        self.configuration = configuration;
+        for rule in self.configuration.rules.series_rules() {
+            let entry = self.ledger.get(&self.configuration.key(rule));
+            if let Some(known) = entry.map(|it| &it.known)
+                && (known.answered || known.failure.is_some())
+            {
+                let up = known.answered && known.failure.is_none();
+                self.metrics
+                    .rule_up
+                    .get_or_create(&label(rule))
+                    .set(i64::from(up));
+            }
+        }
     }
 
     /// Says when the list that is oldest was made, once all have been.
@@ -230,14 +252,18 @@ impl Relist {
         }
     }
 
-    fn note(&mut self, rule: &Rule, outcome: Result<Outcome, Arc<prometheus::Error>>) {
-        let known = self.known.entry(rule.id).or_default();
-        let label = RuleLabel {
-            rule: rule.id.to_string(),
+    fn note(&mut self, surveyed: Surveyed) {
+        let Some(Entry { rules, known }) = self.ledger.get_mut(&surveyed.key) else {
+            // The rule is gone.
+            return;
         };
+        let outcome = surveyed.outcome;
         let up = matches!(outcome, Ok(Outcome::Listed(_) | Outcome::Quiet));
-        let gauge = self.metrics.rule_up.get_or_create(&label);
-        gauge.set(i64::from(up));
+        for rule in &*rules {
+            let gauge = self.metrics.rule_up.get_or_create(&label(rule));
+            gauge.set(i64::from(up));
+        }
+        let Some(rule) = rules.first() else { return };
         match outcome {
             // Nothing was asked: once the kind is there, the rule is as new.
             Ok(Outcome::Off) => *known = Known::default(),
@@ -252,7 +278,9 @@ impl Relist {
                 }
             }
             Err(error) => {
-                self.metrics.rule_failures.get_or_create(&label).inc();
+                for rule in &*rules {
+                    self.metrics.rule_failures.get_or_create(&label(rule)).inc();
+                }
                 // An answer, too: the selector is wrong, and the rule makes nothing.
                 known.answered |= error.is_bad_data();
                 let text = error.to_string();
@@ -269,17 +297,11 @@ impl Relist {
 
     async fn publish(&mut self) {
         let kinds = self.kubernetes.kinds();
-        let of = |rules: &[Arc<Rule>]| {
-            let known = |rule: &Arc<Rule>| self.known.get(&rule.id).cloned().unwrap_or_default();
-            rules.iter().map(known).collect()
-        };
-        let listings = Listings {
-            custom: of(&self.rules.custom),
-            external: of(&self.rules.external),
-        };
+        let listings = self.ledger.listings(&self.configuration);
+        self.labels.sweep(&self.metrics);
         // Tens of thousands of names take their time: not on a thread that answers requests.
-        let rules = Arc::clone(&self.rules);
-        let build = move || Snapshot::build(rules, kinds, &listings);
+        let Configuration { rules, backends } = self.configuration.clone();
+        let build = move || Snapshot::build(rules, kinds, &listings).over(backends);
         let snapshot = match tokio::task::spawn_blocking(build).await {
             Ok(snapshot) => snapshot,
             Err(error) => match error.try_into_panic() {
@@ -307,7 +329,13 @@ impl Relist {
     }
 }
 
-/// One rule's round: its questions, and what the answers say.
+fn label(rule: &Rule) -> RuleLabel {
+    RuleLabel {
+        rule: rule.id.to_string(),
+    }
+}
+
+/// Asks about one rule: its questions, and what the answers say.
 async fn survey(
     rule: &Rule,
     queue: Queue,

@@ -9,8 +9,10 @@
 mod association;
 mod backend;
 mod code;
+mod compile;
 mod enforced;
 mod file;
+mod identity;
 mod located;
 mod naming;
 mod query;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 pub use association::{Association, LabelError, LabelTemplate, Override};
 pub use backend::{AuthSpec, BackendSpec, DEFAULT_BACKEND, TlsSpec};
 pub use code::Code;
+pub use identity::Identity;
 pub use located::{Located, Style};
 pub use naming::Naming;
 pub use query::Query;
@@ -38,20 +41,31 @@ pub use terms::{NonFinite, OnEmpty, Terms};
 pub use widen::Widen;
 
 use crate::prometheus::Partial;
-use backend::Names;
 use file::{RawFile, RawRule};
 use report::Report;
 
-/// A rules file, ready for use.
+/// One of the files that rules stand in.
+#[derive(Clone, Copy, Debug)]
+pub struct File<'a> {
+    /// How labels and messages tell it from the others; `None` where there is only the one.
+    pub name: Option<&'a str>,
+    /// What it holds.
+    pub text: &'a str,
+}
+
+/// Findings about each file, in the order of the files.
+pub type Findings = Vec<Vec<Finding>>;
+
+/// Rules files, ready for use.
 #[derive(Debug, Default)]
 pub struct Rules {
-    /// `rules`, in the order of the file.
+    /// `rules`, in the order of the files.
     pub custom: Vec<Arc<Rule>>,
-    /// `externalRules`, in the order of the file.
+    /// `externalRules`, in the order of the files.
     pub external: Vec<Arc<Rule>>,
-    /// `resourceRules`; `None` where the file has none, and the resource metrics API is not served.
+    /// `resourceRules`; `None` where no file has any, and the resource metrics API is not served.
     pub resource: Option<ResourceRules>,
-    /// `backends`, in the order of the file.
+    /// `backends`, in the order of the files.
     pub backends: Vec<BackendSpec>,
     /// Bytes of the file that may be secrets, and that no code frame shows.
     pub hidden: Vec<Range<usize>>,
@@ -60,8 +74,10 @@ pub struct Rules {
 /// One entry of `rules` or `externalRules`.
 #[derive(Debug)]
 pub struct Rule {
-    /// Which one.
+    /// Where it stands.
     pub id: RuleId,
+    /// What it says.
+    pub identity: Identity,
     /// Line of the file where it begins, from 1.
     pub line: usize,
     /// The selector of its series, sent to Prometheus as it stands.
@@ -83,9 +99,12 @@ pub struct Rule {
     pub terms: Terms,
 }
 
-/// Where a rule stands: its name in logs, metrics and messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Where a rule stands: its name in logs, metrics and messages. When the files are read again it
+/// may stand elsewhere; [`Identity`] does not change.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleId {
+    /// The file, where there may be several.
+    pub file: Option<Arc<str>>,
     /// The list it is in.
     pub list: List,
     /// Its place there, from 0.
@@ -104,22 +123,35 @@ pub enum List {
 /// The rule behind a query, as messages, logs and counters name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// `rules[2]`, `resourceRules.cpu`
+    /// `rules[2]`, `resourceRules.cpu`; of several files `shop.yaml:rules[2]`
     pub rule: String,
     /// Its line in the file, from 1.
     pub line: usize,
 }
 
-/// Reads a rules file. With the rules come the warnings.
+/// Reads the only rules file. With the rules come the warnings.
 ///
 /// # Errors
 /// Every error of the file, and its warnings, in the order of the file.
 pub fn parse(text: &str) -> Result<(Rules, Vec<Finding>), Vec<Finding>> {
-    let mut report = Report::new(text);
-    let raw = file::read(&mut report);
-    let rules = compile(&raw, &mut report);
-    let refused = report.has_errors();
-    let findings = report.finish();
+    let only = |findings: Findings| findings.into_iter().flatten().collect();
+    parse_files(&[File { name: None, text }])
+        .map(|(rules, findings)| (rules, only(findings)))
+        .map_err(only)
+}
+
+/// Reads several files as one: the rules of all, one after the other, and the backends of all for
+/// all rules. With the rules come the warnings about each file.
+///
+/// # Errors
+/// Every error of each file, and its warnings, in the order of the file.
+pub fn parse_files(files: &[File<'_>]) -> Result<(Rules, Findings), Findings> {
+    let mut reports: Vec<Report<'_>> = files.iter().map(|file| Report::new(file.text)).collect();
+    let raw: Vec<RawFile> = reports.iter_mut().map(file::read).collect();
+    let names: Vec<Option<Arc<str>>> = files.iter().map(|file| file.name.map(Arc::from)).collect();
+    let rules = compile::all(&names, &raw, &mut reports);
+    let refused = reports.iter().any(Report::has_errors);
+    let findings = reports.into_iter().map(Report::finish).collect();
     match rules {
         Some(rules) if !refused => Ok((rules, findings)),
         _ => Err(findings),
@@ -150,6 +182,9 @@ pub fn decode(bytes: &[u8]) -> Result<&str, Vec<Finding>> {
 
 impl fmt::Display for RuleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{file}:")?;
+        }
         write!(f, "{}[{}]", self.list, self.index)
     }
 }
@@ -170,49 +205,15 @@ impl fmt::Display for List {
     }
 }
 
-/// Every part is compiled before any is given up, to find all errors.
-fn compile(raw: &RawFile, report: &mut Report<'_>) -> Option<Rules> {
-    let names = Names(&raw.backends);
-    let backends: Vec<Option<BackendSpec>> = raw
-        .backends
-        .iter()
-        .map(|raw| BackendSpec::compile(raw, report))
-        .collect();
-    let custom = compile_list(List::Custom, &raw.rules, &names, report);
-    let external = compile_list(List::External, &raw.external, &names, report);
-    let resource = match &raw.resource {
-        Some(raw) => ResourceRules::compile(raw, &names, report).map(Some),
-        None => Some(None),
-    };
-    let rules = Rules {
-        custom: custom?,
-        external: external?,
-        resource: resource?,
-        backends: backends.into_iter().collect::<Option<_>>()?,
-        hidden: report.hidden().to_vec(),
-    };
-    backend::check_use(&raw.backends, &rules.asked(), report);
-    Some(rules)
-}
-
-fn compile_list(
-    list: List,
-    raw: &[RawRule],
-    names: &Names<'_>,
-    report: &mut Report<'_>,
-) -> Option<Vec<Arc<Rule>>> {
-    let rules: Vec<Option<Arc<Rule>>> = raw
-        .iter()
-        .enumerate()
-        .map(|(index, raw)| Rule::compile(RuleId { list, index }, raw, names, report).map(Arc::new))
-        .collect();
-    rules.into_iter().collect()
-}
-
 impl Rules {
+    /// The rules that are made of series, those of `rules` first.
+    pub fn series_rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.custom.iter().chain(&self.external)
+    }
+
     /// The backends that some rule asks, by the numbers of [`Rule::backend`].
     pub fn asked(&self) -> Vec<usize> {
-        let rules = self.custom.iter().chain(&self.external);
+        let rules = self.series_rules();
         let resource = self.resource.iter().flat_map(|it| [&it.cpu, &it.memory]);
         let mut asked: Vec<usize> = rules
             .map(|rule| rule.backend)

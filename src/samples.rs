@@ -16,6 +16,7 @@ mod demand;
 mod driving;
 mod entry;
 mod fetch;
+mod forget;
 mod rows;
 
 use std::fmt;
@@ -31,11 +32,11 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 pub use entry::{Answer, Freshness, Policy, Remembered};
-pub use fetch::{from_backends, from_backends_at};
+pub use fetch::{fetch, fetch_at};
 pub use rows::{Builder, Head, Labels, Point, Rows, Values};
 
 use crate::pace;
-use crate::prometheus::{Error, Partial};
+use crate::prometheus::{Backend, Error, Partial};
 use crate::telemetry::{self, Evicted, RequestId};
 use driving::Driving;
 use entry::{State, Step};
@@ -60,8 +61,9 @@ const ENTRY_BYTES: usize = 1024;
 /// remembered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Query {
-    /// The backend, by its place in [`Samples::new`].
-    pub backend: usize,
+    /// Whom it is asked of, with all that it is asked with: rows of one that has become another by
+    /// a reload are not found any more.
+    pub backend: Arc<Backend>,
     /// The text.
     pub promql: String,
     /// Texts that are asked as well, where one would be too long; the rows are put together.
@@ -234,13 +236,6 @@ impl Samples {
         let entry = self.shared.entries.get(query)?;
         let state = entry.lock();
         state.failure()
-    }
-
-    /// Nobody will ask `query` for a while: it is not fetched ahead any more. Its rows are kept.
-    pub fn abandon(&self, query: &Query) {
-        if let Some(entry) = self.shared.entries.get(query) {
-            entry.lock().abandon();
-        }
     }
 
     /// How many queries are remembered, about.

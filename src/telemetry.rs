@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 
 mod answers;
 mod cache;
+mod config;
 mod exposition;
 mod labels;
 mod latency;
@@ -32,6 +33,7 @@ mod words;
 
 pub use answers::{Answers, Sort};
 pub use cache::{Cache, Evicted};
+pub use config::ConfigMetrics;
 pub use exposition::Format;
 pub use labels::{
     ApiServiceLabel, BackendLabel, ListLabels, ObjectsLabel, RuleLabel, ServerLabels,
@@ -119,6 +121,8 @@ pub struct Metrics {
     pub objects_heard: Family<ObjectsLabel, Time>,
     /// Times that our authority was put back into a `caBundle` that had held it.
     pub authority_restored: Family<ApiServiceLabel, Counter>,
+    /// The rules files.
+    pub config: ConfigMetrics,
 }
 
 impl Metrics {
@@ -137,6 +141,7 @@ impl Metrics {
         metrics.register_queries(own);
         metrics.register_rules(own);
         metrics.register_objects(own);
+        metrics.config.register(own);
         metrics.registry = registry;
         Arc::new(metrics)
     }
@@ -177,6 +182,7 @@ impl Metrics {
             objects_watched: Family::default(),
             objects_heard: Family::default(),
             authority_restored: Family::default(),
+            config: ConfigMetrics::default(),
         }
     }
 

@@ -29,9 +29,9 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::time::Instant;
 
-use crate::prometheus;
+use crate::prometheus::{self, Backend};
 use crate::registry::separable::Scope;
-use crate::rules::Widen;
+use crate::rules::{Identity, Widen};
 use crate::samples::{Freshness, Query, Rows, Samples};
 use crate::telemetry::Metrics;
 use asking::Asking;
@@ -67,10 +67,10 @@ const SLOW: u32 = 2;
 /// Asks that differ only in their objects.
 #[derive(Clone, Copy, Debug, Hash)]
 pub struct Family<'a> {
-    /// Whom they are asked of, as [`Query::backend`].
-    pub backend: usize,
-    /// As `rules[2]`.
-    pub rule: &'a str,
+    /// Whom they are asked of.
+    pub backend: &'a Backend,
+    /// What their rule says. Not where it stands: its steps outlast a reload.
+    pub rule: &'a Identity,
     /// The name of the series.
     pub series: &'a str,
     /// The label that names the objects.
@@ -95,6 +95,8 @@ pub enum Place<'a> {
 pub struct Ask<'a> {
     /// Its like.
     pub family: Family<'a>,
+    /// Where its rule stands, as `rules[2]`, for logs.
+    pub rule: &'a str,
     /// Where its objects are.
     pub place: Place<'a>,
     /// Their names.

@@ -28,7 +28,7 @@ pub(super) async fn answer(
     let found = find(snapshot, ask);
     let (kind, metric) = found.map_err(|cause| not_found(api, snapshot, ask, cause))?;
     let names = names(api, ask, kind, &selectors).await?;
-    let asked = Asked::new(ask, kind, metric, &names, &selectors);
+    let asked = Asked::new(ask, snapshot, (kind, metric), &names, &selectors);
     if names.is_empty() {
         return asked.render(api, &[], form);
     }
@@ -94,6 +94,7 @@ pub(super) async fn names(
 /// What Prometheus is asked about.
 pub(super) struct Asked<'a> {
     ask: &'a CustomAsk,
+    snapshot: &'a Snapshot,
     kind: &'a Kind,
     pub(super) metric: &'a Metric,
     pub(super) namespace: Option<&'a str>,
@@ -104,14 +105,15 @@ pub(super) struct Asked<'a> {
 impl<'a> Asked<'a> {
     pub(super) fn new(
         ask: &'a CustomAsk,
-        kind: &'a Kind,
-        metric: &'a Metric,
+        snapshot: &'a Snapshot,
+        (kind, metric): (&'a Kind, &'a Metric),
         names: &'a [String],
         selectors: &'a Selectors,
     ) -> Asked<'a> {
         let namespace = ask.namespace.as_deref();
         Asked {
             ask,
+            snapshot,
             kind,
             metric,
             namespace: namespace.filter(|_| is_in_namespace(kind, metric)),
@@ -137,7 +139,7 @@ impl<'a> Asked<'a> {
         let query = plan::custom_query_within(metric, scope, namespace, names, selector, bytes_max);
         let query = query.map_err(|error| unplanned(metric, &error, self.ask))?;
         let labels = Labels::Keys(query.labels.clone());
-        let wanted = Wanted::by(&metric.rule, query.promql.clone(), labels);
+        let wanted = Wanted::by(self.snapshot, &metric.rule, query.promql.clone(), labels);
         let wanted = api.query(wanted.with(query.further.clone()));
         Ok((query, wanted))
     }
@@ -149,12 +151,13 @@ impl<'a> Asked<'a> {
         let label = label.and_then(|label| label.as_deref().ok());
         widening::Ask {
             family: Family {
-                backend: metric.rule.backend,
-                rule: &origin.rule,
+                backend: self.snapshot.backend(metric.rule.backend),
+                rule: &metric.rule.identity,
                 series: &metric.series,
                 object: label.unwrap_or_default(),
                 selector: &self.ask.metric_label_selector,
             },
+            rule: &origin.rule,
             place: self.namespace.map_or(Place::Root, Place::Namespace),
             names: self.names.iter().map(String::as_str).collect(),
             proven: metric.proven(self.namespace.is_some()),

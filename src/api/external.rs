@@ -25,7 +25,7 @@ pub(super) async fn answer(
         api.rooms.wake.ask();
         return Err(missing(snapshot, ask));
     };
-    let (query, wanted) = plan(api, metric, ask, &selector)?;
+    let (query, wanted) = plan(api, (snapshot, metric), ask, &selector)?;
     let rows = api.rows(wanted, deadline).await?;
     let values = ExternalValues::of(&rows, &query, &metric.rule.terms);
     let values = values.map_err(|error| Failure::plan(&error))?;
@@ -56,7 +56,7 @@ pub(super) fn missing(snapshot: &Snapshot, ask: &ExternalAsk) -> Failure {
 /// The query.
 pub(super) fn plan(
     api: &Api,
-    metric: &Metric,
+    (snapshot, metric): (&Snapshot, &Metric),
     ask: &ExternalAsk,
     selector: &Selector,
 ) -> Result<(ExternalQuery, Query), Failure> {
@@ -65,7 +65,7 @@ pub(super) fn plan(
         Ok(query)
     });
     let query = query.map_err(|error| Failure::plan(&error))?;
-    let wanted = Wanted::by(&metric.rule, query.promql.clone(), Labels::All);
+    let wanted = Wanted::by(snapshot, &metric.rule, query.promql.clone(), Labels::All);
     // Of a fixed query one row is chosen, whatever there is.
     let wanted = match metric.rule.is_fixed() {
         true => wanted,

@@ -89,7 +89,7 @@ impl<'a> Asked<'a> {
         promql: String,
         labels: Vec<String>,
     ) -> Query {
-        let wanted = Wanted::by_resource(&metric.rule, promql, Labels::Keys(labels));
+        let wanted = Wanted::by_resource(self.snapshot, &metric.rule, promql, Labels::Keys(labels));
         self.api.query(wanted)
     }
 }
@@ -249,12 +249,13 @@ impl Asked<'_> {
         };
         let ask = Ask {
             family: Family {
-                backend: metric.rule.backend,
-                rule: &metric.rule.origin.rule,
+                backend: self.snapshot.backend(metric.rule.backend),
+                rule: &metric.rule.identity,
                 series: "",
                 object: metric.labels.pod.as_deref().unwrap_or_default(),
                 selector: "",
             },
+            rule: &metric.rule.origin.rule,
             place,
             names: names.collect(),
             proven: metric.proven(),

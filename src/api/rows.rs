@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::status::Failure;
 use super::{Api, Deadline};
 use crate::plan::Dropped;
-use crate::prometheus::{self, Kind, Partial};
+use crate::prometheus::{self, Backend, Kind, Partial};
+use crate::registry::Snapshot;
 use crate::registry::separable::Scope;
 use crate::rules::{Origin, ResourceRule, Rule, Terms};
 use crate::samples::{Labels, Policy, Query, Rows};
@@ -19,8 +20,6 @@ pub struct Asking {
     /// How long their rows hold, and for how much longer they may stand in for newer ones
     /// (`--query-ttl`, `--stale-grace`).
     pub policy: Policy,
-    /// When one is given up, for each backend by its number (`--prometheus-timeout`).
-    pub timeouts: Vec<Duration>,
     /// The rows that one may give (`--max-rows`).
     pub rows_max: usize,
     /// How long the text of one may be (`--max-query-bytes`).
@@ -35,7 +34,7 @@ pub(super) struct Wanted<'a> {
     further: Vec<String>,
     /// Which labels of the rows matter.
     labels: Labels,
-    backend: usize,
+    backend: &'a Arc<Backend>,
     partial: Partial,
     terms: &'a Terms,
     /// The rows that it may give; never more than `--max-rows`.
@@ -53,12 +52,17 @@ impl<'a> Wanted<'a> {
         Wanted { further, ..self }
     }
 
-    pub(super) fn by(rule: &'a Rule, promql: String, labels: Labels) -> Wanted<'a> {
+    pub(super) fn by(
+        snapshot: &'a Snapshot,
+        rule: &'a Rule,
+        promql: String,
+        labels: Labels,
+    ) -> Wanted<'a> {
         Wanted {
             promql,
             further: Vec::new(),
             labels,
-            backend: rule.backend,
+            backend: snapshot.backend(rule.backend),
             partial: rule.partial,
             terms: &rule.terms,
             rows_max: usize::MAX,
@@ -66,6 +70,7 @@ impl<'a> Wanted<'a> {
     }
 
     pub(super) fn by_resource(
+        snapshot: &'a Snapshot,
         rule: &'a ResourceRule,
         promql: String,
         labels: Labels,
@@ -74,7 +79,7 @@ impl<'a> Wanted<'a> {
             promql,
             further: Vec::new(),
             labels,
-            backend: rule.backend,
+            backend: snapshot.backend(rule.backend),
             partial: rule.partial,
             terms: &rule.terms,
             rows_max: usize::MAX,
@@ -95,15 +100,14 @@ impl Api {
     /// The query for what is wanted.
     pub(super) fn query(&self, wanted: Wanted<'_>) -> Query {
         let terms = wanted.terms;
-        let timeout = self.asking.timeouts.get(wanted.backend);
-        let timeout = timeout.expect("the backends of the rules must all have been made");
+        let backend = wanted.backend;
         Query {
-            backend: wanted.backend,
+            backend: Arc::clone(backend),
             promql: wanted.promql,
             further: wanted.further,
             labels: wanted.labels,
             rows_max: wanted.rows_max.min(self.asking.rows_max),
-            timeout: terms.timeout.unwrap_or(*timeout),
+            timeout: terms.timeout.unwrap_or(backend.timeout()),
             offset: terms.offset,
             partial: wanted.partial,
             policy: self.policy(terms),

@@ -7,7 +7,8 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{KINDS_GRACE, asking, backends, cluster, load_rules, relist_of, samples, switch_off};
+use super::rules::{self, Loaded};
+use super::{KINDS_GRACE, asking, cluster, relist_of, samples};
 use crate::api::{self, Api, Explanation, Rooms};
 use crate::auth::Auth;
 use crate::config::Config;
@@ -15,7 +16,7 @@ use crate::kubernetes::Kubernetes;
 use crate::kubernetes::apiservices::Trusted;
 use crate::kubernetes::standalone::Objects;
 use crate::registry::{Listings, Registry, Snapshot};
-use crate::relist::Wake;
+use crate::relist::{Configuration, Wake};
 use crate::telemetry::Metrics;
 use crate::widening::Widening;
 
@@ -40,12 +41,17 @@ impl Aside {
     /// Files or flags that cannot be used; the text says what to do. A Prometheus that cannot be
     /// asked is none: the explanations say so.
     pub async fn new(config: &Config, thought: Option<Objects>) -> anyhow::Result<Aside> {
-        let mut rules = load_rules(&config.rules)?;
-        switch_off(&mut rules, &config.api.groups);
-        let rules = Arc::new(rules);
+        let metrics = Metrics::new();
+        let (
+            _,
+            Loaded {
+                configuration,
+                state,
+                ..
+            },
+        ) = rules::read(config, &metrics, None)?;
         let mut tasks = JoinSet::new();
         let wake = Arc::new(Wake::default());
-        let metrics = Metrics::new();
         let world = match (thought, &config.standalone) {
             (Some(objects), _) => {
                 let objects = ArcSwap::from_pointee(objects);
@@ -56,26 +62,21 @@ impl Aside {
             }
             (None, None) => cluster::seen(config, &metrics, Arc::clone(&wake), &mut tasks)?,
         };
-        let snapshot = Snapshot::build(Arc::clone(&rules), world.kinds(), &Listings::default());
-        let backends = Arc::new(backends::backends(
-            config.upstream(),
-            &rules,
-            &metrics,
-            None,
-        )?);
+        let Configuration { rules, backends } = configuration.clone();
+        let snapshot = Snapshot::build(rules, world.kinds(), &Listings::default()).over(backends);
         let rooms = Rooms {
             registry: Arc::new(Registry::new(snapshot)),
             auth: Arc::new(Auth::Off),
             kubernetes: world,
             trusted: Trusted::default(),
             widening: Arc::new(Widening::new(config.samples.widening, Arc::clone(&metrics))),
-            samples: Arc::new(samples(config, Arc::clone(&backends), &metrics)),
+            samples: Arc::new(samples(config, &metrics)),
             wake,
+            config: Arc::new(ArcSwap::from_pointee(state)),
             metrics,
             journal: None,
         };
-        let asking = asking(config, &backends);
-        let relist = relist_of(rules, backends, &rooms, &config.relist);
+        let (relist, _changes) = relist_of(configuration, &rooms, &config.relist);
         let _known = timeout(KINDS_GRACE, rooms.kubernetes.known()).await;
         let registry = Arc::clone(&rooms.registry);
         tasks.spawn(relist.run());
@@ -93,7 +94,7 @@ impl Aside {
             port: 0,
         };
         Ok(Aside {
-            api: Api::new(rooms, limits, asking, shown),
+            api: Api::new(rooms, limits, asking(config), shown),
             _tasks: tasks,
         })
     }

@@ -8,12 +8,13 @@ use crate::config::{KubernetesFlags, PrometheusFlags, UpstreamFlags};
 use crate::journal::Journal;
 use crate::kubernetes::kubeconfig::Secret;
 use crate::prometheus::backend::Plan;
-use crate::prometheus::{Auth, Backend, Backends, Settings};
+use crate::prometheus::{Auth, Backend, Backends, Settings, SetupError};
 use crate::promql::Enforcer;
 use crate::rules::{AuthSpec, BackendSpec, DEFAULT_BACKEND, Rules};
 use crate::telemetry::Metrics;
 
-/// All of them, in the order in which rules know them.
+/// All of them, in the order in which rules know them. Those of `former` that stay as they are are
+/// the very same: what is open at them stays counted, and what they answered stays remembered.
 ///
 /// # Errors
 /// One cannot be used; the text says which, and why.
@@ -22,31 +23,54 @@ pub(crate) fn backends(
     rules: &Rules,
     metrics: &Arc<Metrics>,
     journal: Option<&Arc<Journal>>,
+    former: &Backends,
 ) -> anyhow::Result<Backends> {
+    let make = |plan: &Plan| -> Result<Arc<Backend>, SetupError> {
+        match former.iter().find(|it| it.plan() == plan) {
+            Some(same) => Ok(Arc::clone(same)),
+            None => {
+                let noted = journal.map(|journal| journal.upstream(&plan.name));
+                let made = Backend::new(plan, Arc::clone(metrics))?;
+                Ok(Arc::new(made.noted(noted)))
+            }
+        }
+    };
     let default = settings(config.prometheus, config.kubernetes);
-    let plan = |name: &str, replicas| Plan {
+    let mut backends = vec![make(&plan(config, DEFAULT_BACKEND, vec![default]))?];
+    for spec in &rules.backends {
+        let replica = |url: &Secret| replica(spec, &url.0, config);
+        let mut plan = plan(config, &spec.name, spec.urls.iter().map(replica).collect());
+        plan.concurrency = spec.concurrency.unwrap_or(plan.concurrency);
+        plan.enforced = Enforcer::new(spec.enforced.clone());
+        let backend = make(&plan).with_context(|| {
+            forget(&backends, former, metrics);
+            let file = spec.file.as_deref().unwrap_or("the rules file");
+            let (name, line) = (&spec.name, spec.line);
+            format!("the backend {name} (line {line} of {file}) cannot be used")
+        })?;
+        backends.push(backend);
+    }
+    Ok(backends)
+}
+
+/// Ends the state of those of `gone` whose names none of `stay` has.
+pub(super) fn forget(gone: &Backends, stay: &Backends, metrics: &Metrics) {
+    let stays = |gone: &Backend| stay.iter().any(|it| it.name() == gone.name());
+    for backend in gone.iter().filter(|it| !stays(it)) {
+        metrics.forget_backend(backend.name());
+    }
+}
+
+/// A backend as far as the flags alone say.
+fn plan(config: UpstreamFlags<'_>, name: &str, replicas: Vec<Settings>) -> Plan {
+    Plan {
         name: name.to_owned(),
         replicas,
         concurrency: config.prometheus.concurrency,
         enforced: Enforcer::default(),
         listing_timeout: config.relist.timeout,
         listing_bytes_max: config.relist.max_response_bytes,
-        journal: journal.map(|journal| journal.upstream(name)),
-    };
-    let first = Backend::new(&plan(DEFAULT_BACKEND, vec![default]), Arc::clone(metrics))?;
-    let mut backends = vec![Arc::new(first)];
-    for spec in &rules.backends {
-        let replica = |url: &Secret| replica(spec, &url.0, config);
-        let mut plan = plan(&spec.name, spec.urls.iter().map(replica).collect());
-        plan.concurrency = spec.concurrency.unwrap_or(plan.concurrency);
-        plan.enforced = Enforcer::new(spec.enforced.clone());
-        let backend = Backend::new(&plan, Arc::clone(metrics)).with_context(|| {
-            let (name, line) = (&spec.name, spec.line);
-            format!("the backend {name} (line {line} of the rules file) cannot be used")
-        })?;
-        backends.push(Arc::new(backend));
     }
-    Ok(backends)
 }
 
 /// As many, each of them the one of the flags, held to the matchers of its own.
@@ -60,13 +84,8 @@ pub(crate) fn all_one(
 ) -> anyhow::Result<Backends> {
     let default = settings(config.prometheus, config.kubernetes);
     let own = |name: &str, enforced| Plan {
-        name: name.to_owned(),
-        replicas: vec![default.clone()],
-        concurrency: config.prometheus.concurrency,
         enforced,
-        listing_timeout: config.relist.timeout,
-        listing_bytes_max: config.relist.max_response_bytes,
-        journal: None,
+        ..plan(config, name, vec![default.clone()])
     };
     let first = own(DEFAULT_BACKEND, Enforcer::default());
     let others = rules.backends.iter();

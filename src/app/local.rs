@@ -18,9 +18,9 @@ use crate::config::UpstreamFlags;
 use crate::kubernetes::Kubernetes;
 use crate::kubernetes::apiservices::Trusted;
 use crate::kubernetes::standalone::Objects;
-use crate::prometheus::Backends;
 use crate::registry::{Registry, Snapshot};
 use crate::relist::{self, Wake};
+use crate::reload::config::ConfigState;
 use crate::rules::{Rules, Widen};
 use crate::samples::{self, Policy, Samples};
 use crate::telemetry::Metrics;
@@ -43,7 +43,6 @@ const SAMPLES: samples::Limits = samples::Limits {
 pub(crate) struct Local {
     registry: Arc<Registry>,
     kubernetes: Arc<Kubernetes>,
-    backends: Arc<Backends>,
     metrics: Arc<Metrics>,
 }
 
@@ -75,12 +74,12 @@ impl Local {
             anyhow::bail!("the rules cannot be listed: {failure}");
         }
         let snapshot = Snapshot::build(Arc::clone(rules), kinds, &listings);
+        let snapshot = snapshot.over(Arc::new(backends));
         Ok(Local {
             registry: Arc::new(Registry::new(snapshot)),
             kubernetes: Arc::new(Kubernetes::Standalone(Arc::new(ArcSwap::new(Arc::clone(
                 objects,
             ))))),
-            backends: Arc::new(backends),
             metrics,
         })
     }
@@ -103,7 +102,7 @@ impl Local {
 
     fn api(&self, at: Timestamp) -> Api {
         let metrics = &self.metrics;
-        let fetch = samples::from_backends_at(Arc::clone(&self.backends), at);
+        let fetch = samples::fetch_at(at);
         let rooms = Rooms {
             registry: Arc::clone(&self.registry),
             auth: Arc::new(Auth::Off),
@@ -112,6 +111,7 @@ impl Local {
             widening: Arc::new(Widening::new(Widen::Off, Arc::clone(metrics))),
             samples: Arc::new(Samples::new(SAMPLES, fetch, metrics.cache.clone())),
             wake: Arc::new(Wake::default()),
+            config: Arc::new(ArcSwap::from_pointee(ConfigState::new(&[], at))),
             metrics: Arc::clone(metrics),
             journal: None,
         };
@@ -124,7 +124,6 @@ impl Local {
                 ttl: Duration::ZERO,
                 stale_grace: Duration::ZERO,
             },
-            timeouts: self.backends.iter().map(|it| it.timeout()).collect(),
             rows_max: ROWS_MAX,
             bytes_max: QUERY_BYTES_MAX,
             max_age: Duration::MAX,

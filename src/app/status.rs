@@ -1,6 +1,5 @@
 //! The status page, beside the API: an address of its own, in plain.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +24,6 @@ const RELISTS_MISSED: u32 = 3;
 pub(super) struct StatusPage {
     listener: TcpListener,
     journal: Arc<Journal>,
-    rules: (PathBuf, Timestamp),
     relist_limit: Duration,
 }
 
@@ -44,7 +42,6 @@ impl StatusPage {
         Ok(Some(StatusPage {
             listener,
             journal: Arc::new(Journal::new(Timestamp::now())),
-            rules: (config.rules.clone(), Timestamp::now()),
             relist_limit: relist.interval * RELISTS_MISSED + relist.timeout,
         }))
     }
@@ -75,7 +72,6 @@ impl StatusPage {
         }
         let settings = Settings {
             address,
-            rules: self.rules,
             relist_limit: self.relist_limit,
         };
         let page = Arc::new(Page::new(Arc::clone(api), self.journal, settings));

@@ -33,10 +33,7 @@ pub(super) fn check(
 ) -> Result<Config, Vec<String>> {
     let standalone = path(args.standalone.standalone);
     let mut complaints = Vec::new();
-    if args.rules.config.is_empty() {
-        let text = "no metrics discovery configuration file specified (make sure to use --config)";
-        complaints.push(text.to_owned());
-    }
+    let rules = rules(args.rules.config, &mut complaints);
     let api = api(args.api, &mut complaints);
     let prometheus = prometheus::prometheus(args.prometheus, &mut ignored, &mut complaints);
     let samples = samples(&args.samples);
@@ -70,7 +67,6 @@ pub(super) fn check(
         service: service(&env, &mut complaints),
     };
     let log = log(&args.logging);
-    let rules = PathBuf::from(args.rules.config);
     match (prometheus, serving) {
         (Some(prometheus), Some(serving)) if complaints.is_empty() => Ok(Config {
             rules,
@@ -110,6 +106,20 @@ fn port_of_its_own(
             serving.secure_port
         ));
     }
+}
+
+fn rules(given: Vec<String>, complaints: &mut Vec<String>) -> Vec<PathBuf> {
+    if given.is_empty() || given.iter().any(String::is_empty) {
+        let text = "no metrics discovery configuration file specified (make sure to use --config)";
+        complaints.push(text.to_owned());
+    }
+    let mut rules: Vec<PathBuf> = Vec::new();
+    for path in given.into_iter().filter_map(path) {
+        if !rules.contains(&path) {
+            rules.push(path);
+        }
+    }
+    rules
 }
 
 fn log(flags: &Logging) -> LogFlags {

@@ -88,15 +88,14 @@ pub(super) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Rules")]
 pub(super) struct Rules {
-    /// The rules: the YAML file of prometheus-adapter. Required. All mistakes in it are shown at
-    /// once, each with its place and what to write instead.
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub(super) config: String,
+    /// The rules: the YAML file of prometheus-adapter, or a directory with several (*.yaml, *.yml,
+    /// by name), which are read as one. Required; may be given several times. All mistakes are
+    /// shown at once, each with its place and what to write instead. The files are followed, also
+    /// where a ConfigMap is mounted: new rules are in force some seconds later, at once after
+    /// SIGHUP, and without a restart; what has a mistake is refused as a whole and the rules there
+    /// were stay.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(super) config: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

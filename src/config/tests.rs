@@ -524,3 +524,10 @@ proptest! {
         let _ = Config::parse(&all, |_| None);
     }
 }
+
+#[test]
+fn rules_may_stand_in_several_places_each_read_once() {
+    let config = good(&["--config=/etc/more", "--config", "rules.yaml"]);
+    let expected = ["rules.yaml", "/etc/more"].map(PathBuf::from);
+    assert_eq!(config.rules, expected);
+}

@@ -6,12 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Settings;
-use super::data::{Backend, Data, Memory, Rule, RuleState, View};
+use super::data::{Backend, Data, File, Memory, Rule, RuleState, View};
 use super::health::{Facts, judge};
 use super::words;
 use crate::api::Api;
 use crate::journal::{Ask, Asked, Journal};
 use crate::registry::Snapshot;
+use crate::reload::config::ConfigState;
 use crate::rules::{self, RuleId};
 use crate::telemetry::{BackendLabel, Metrics};
 
@@ -48,7 +49,7 @@ pub(super) fn gather(api: &Api, journal: &Journal, settings: &Settings, view: Vi
     let rules = rules_of(&snapshot);
     let backends = backends(&snapshot, journal, &rooms.metrics, now);
     let watches = rooms.kubernetes.watches();
-    let files = settings.files();
+    let files = files(&rooms.config.load());
     let listed = rooms.metrics.relist_timestamp.get();
     let health = judge(&Facts {
         awaits: &api.awaits(),
@@ -86,10 +87,23 @@ fn relist_age(listed: f64, now: Timestamp) -> Option<Duration> {
     (listed > 0.0).then(|| Duration::try_from_secs_f64(since).unwrap_or_default())
 }
 
+/// The rules files.
+fn files(state: &ConfigState) -> Vec<File> {
+    vec![File {
+        path: state.files.join(" "),
+        hash: Some(state.hash.clone()),
+        loaded: Some(state.loaded_at),
+        error: state.last_error.clone(),
+    }]
+}
+
 fn rules_of(snapshot: &Snapshot) -> Vec<Rule> {
     let mut names: BTreeMap<RuleId, BTreeSet<&str>> = BTreeMap::new();
     for (_, name, metric) in snapshot.metrics() {
-        names.entry(metric.rule.id).or_default().insert(name);
+        names
+            .entry(metric.rule.id.clone())
+            .or_default()
+            .insert(name);
     }
     let rules = snapshot.rules();
     let listed = rules.custom.iter().chain(&rules.external);
@@ -103,7 +117,7 @@ fn rules_of(snapshot: &Snapshot) -> Vec<Rule> {
         };
         Rule {
             state: state_of(snapshot, rule),
-            remarks: remarks(snapshot, rule.id),
+            remarks: remarks(snapshot, &rule.id),
             id: origin.rule,
             line: origin.line,
             selector: selector.to_owned(),
@@ -151,9 +165,9 @@ fn off(snapshot: &Snapshot, rule: &str) -> Option<RuleState> {
 }
 
 /// Which of its metrics another rule makes as well.
-fn remarks(snapshot: &Snapshot, rule: RuleId) -> Vec<String> {
+fn remarks(snapshot: &Snapshot, rule: &RuleId) -> Vec<String> {
     let shadowed = snapshot.shadowed().iter();
-    let its = shadowed.filter(|it| it.loser.0 == rule || it.winner.0 == rule);
+    let its = shadowed.filter(|it| it.loser.0 == *rule || it.winner.0 == *rule);
     its.map(ToString::to_string).collect()
 }
 

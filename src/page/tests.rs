@@ -1,5 +1,6 @@
 //! The page as text: what stands where, what never becomes markup, and whom it keeps out.
 
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -8,13 +8,17 @@
 //!   the request's own budget;
 //! - replicas are asked in turn, the one that answered last first, all within one deadline; the
 //!   rows of two are never mixed, not even those of a query that is asked in parts;
-//! - every request is counted, and errors name the backend where it is not that of the flags.
+//! - every request is counted, and errors name the backend where it is not that of the flags;
+//! - it is what its plan says: two of one plan are one, so what one has answered holds for the
+//!   other, and what any other has answered does not.
 
 mod gate;
 mod parts;
+mod plan;
 mod replicas;
 
 use std::fmt;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,10 +27,10 @@ use tokio::time::Instant;
 
 use super::{Answer, Client, Error, Notes, Partial, Refusal, Sample, Settings, SetupError};
 use crate::journal::Upstream;
-use crate::promql::Enforcer;
 use crate::telemetry::{BackendLabel, Limit, Metrics, Trouble};
 use gate::Gate;
 use parts::Parts;
+pub use plan::Plan;
 use replicas::Replicas;
 
 /// More requests at one time are more than any server works on (Prometheus takes 20 by default,
@@ -38,25 +42,6 @@ const FAILURES: u32 = 3;
 
 /// All backends, by the numbers that rules know them by.
 pub type Backends = Vec<Arc<Backend>>;
-
-/// What one backend is made of.
-#[derive(Debug)]
-pub struct Plan {
-    /// Its name, for errors and metrics.
-    pub name: String,
-    /// Its replicas.
-    pub replicas: Vec<Settings>,
-    /// How many requests may be open at one time.
-    pub concurrency: usize,
-    /// Labels and values that all series asked for must have.
-    pub enforced: Enforcer,
-    /// The longest that a request for lists of names may take.
-    pub listing_timeout: Duration,
-    /// The largest answer to one, in bytes.
-    pub listing_bytes_max: u64,
-    /// Who else is told of each request.
-    pub journal: Option<Arc<Upstream>>,
-}
 
 /// One instant query.
 #[derive(Clone, Copy, Debug)]
@@ -75,15 +60,15 @@ pub struct Question<'a> {
 
 /// A backend. Share it: what is open is counted in it.
 pub struct Backend {
-    name: String,
+    plan: Plan,
+    /// The hash of the plan.
+    hash: u64,
     queries: Replicas,
     /// Clients of their own: their answers may be larger and take longer, and a connection that
     /// hangs on one never holds up a query.
     listing: Replicas,
     timeout: Duration,
-    concurrency: usize,
     gate: Gate,
-    enforced: Enforcer,
     /// What the log knows.
     trouble: Trouble,
     metrics: Arc<Metrics>,
@@ -102,26 +87,36 @@ impl Backend {
         };
         let timeout = plan.replicas.iter().map(|it| it.timeout).max();
         Ok(Backend {
-            name: plan.name.clone(),
+            hash: BuildHasherDefault::<DefaultHasher>::default().hash_one(plan),
             queries: Replicas::new(&plan.replicas, &metrics.server_took)?,
             listing: Replicas::new(&listing, &metrics.server_took)?,
             timeout: timeout.unwrap_or_default(),
-            concurrency: plan.concurrency,
             gate: Gate::new(
                 plan.concurrency,
                 metrics.upstream_open.get_or_create_owned(&label),
                 metrics.upstream_waiting.get_or_create_owned(&label),
             ),
-            enforced: plan.enforced.clone(),
             trouble: Trouble::after(FAILURES),
             metrics,
-            journal: plan.journal.clone(),
+            journal: None,
+            plan: plan.clone(),
         })
+    }
+
+    /// The same, with its requests told to the status page.
+    #[must_use]
+    pub fn noted(self, journal: Option<Arc<Upstream>>) -> Backend {
+        Backend { journal, ..self }
+    }
+
+    /// What it is made of.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// As rules and metrics know it.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.plan.name
     }
 
     /// The longest that one query may take.
@@ -131,7 +126,7 @@ impl Backend {
 
     /// How many requests may be open at one time.
     pub fn concurrency(&self) -> usize {
-        self.concurrency
+        self.plan.concurrency
     }
 
     /// Evaluates a query, and its further parts after it. `fold` gets each sample in the server's
@@ -160,7 +155,8 @@ impl Backend {
         let began = Instant::now();
         let answer = async {
             let texts = std::iter::once(promql).chain(further.iter().map(String::as_str));
-            let texts = texts.map(|text| self.enforced.apply(text).map_err(Error::NotEnforced));
+            let enforced = &self.plan.enforced;
+            let texts = texts.map(|text| enforced.apply(text).map_err(Error::NotEnforced));
             let texts = texts.collect::<Result<Vec<String>, Error>>()?;
             let parts = Parts { texts: &texts, at };
             let ask = |client: Arc<Client>, left: Duration| {
@@ -173,7 +169,7 @@ impl Backend {
             };
             let answer = self.ask(&self.queries, budget, ask).await?;
             for _ in further {
-                self.metrics.count_upstream(&self.name, "query", None);
+                self.metrics.count_upstream(&self.plan.name, "query", None);
             }
             Ok(answer)
         };
@@ -256,7 +252,8 @@ impl Backend {
         A: Fn(Arc<Client>, String, Duration) -> F,
         F: Future<Output = Result<(T, Notes), Error>>,
     {
-        let matcher = self.enforced.apply(matcher).map_err(Error::NotEnforced)?;
+        let enforced = &self.plan.enforced;
+        let matcher = enforced.apply(matcher).map_err(Error::NotEnforced)?;
         let ask = |client, left| ask(client, matcher.clone(), left);
         let answer = self.ask(&self.listing, budget, ask).await;
         let (found, notes) = answer.map_err(|error| match error {
@@ -285,7 +282,7 @@ impl Backend {
 
     fn note(&self, notes: &Notes) {
         self.metrics
-            .count_notes(&self.name, notes.warnings.count, notes.partial);
+            .count_notes(&self.plan.name, notes.warnings.count, notes.partial);
     }
 
     /// Says whether an answer with these notes may be used.
@@ -302,7 +299,7 @@ impl Backend {
         let error = Error::Deadline;
         self.metrics.reached.count(Limit::RelistTimeout);
         self.metrics
-            .count_upstream(&self.name, kind, Some(error.class()));
+            .count_upstream(&self.plan.name, kind, Some(error.class()));
         self.named(error)
     }
 
@@ -314,8 +311,8 @@ impl Backend {
         outcome: Result<T, Error>,
     ) -> Result<T, Error> {
         let class = outcome.as_ref().err().map(Error::class);
-        let took = began.elapsed();
-        self.metrics.observe_upstream(&self.name, kind, class, took);
+        let (took, name) = (began.elapsed(), &self.plan.name);
+        self.metrics.observe_upstream(name, kind, class, took);
         self.log(outcome.as_ref().err());
         if let Some(journal) = &self.journal {
             let error = outcome.as_ref().err();
@@ -327,7 +324,7 @@ impl Backend {
 
     /// Says once that the backend fails, and once that it is well again.
     fn log(&self, error: Option<&Error>) {
-        let (backend, now) = (&self.name, Instant::now());
+        let (backend, now) = (&self.plan.name, Instant::now());
         match error {
             Some(error) if error.is_trouble() => {
                 let error = error.to_string();
@@ -348,31 +345,35 @@ impl Backend {
         match self.queries.is_of_flags() {
             true => error,
             false => Error::Backend {
-                name: self.name.clone(),
+                name: self.plan.name.clone(),
                 error: Box::new(error),
             },
         }
     }
 }
 
-impl Plan {
-    /// A client for lists of names, made like one for queries.
-    fn listing(&self, queries: &Settings) -> Settings {
-        Settings {
-            timeout: self.listing_timeout,
-            response_bytes_max: self.listing_bytes_max,
-            ..queries.clone()
-        }
+/// Cheap where it is the very same, as it is for every ask but those around a reload.
+impl PartialEq for Backend {
+    fn eq(&self, other: &Backend) -> bool {
+        std::ptr::eq(self, other) || (self.hash == other.hash && self.plan == other.plan)
+    }
+}
+
+impl Eq for Backend {}
+
+impl Hash for Backend {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
     }
 }
 
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Backend")
-            .field("name", &self.name)
+            .field("name", &self.plan.name)
             .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -22,7 +22,7 @@ mod check;
 pub use check::{check_header, check_url, has_user, is_own_param, is_server_name};
 
 /// The values of the flags, or of a backend of the rules file.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// The backend's name; `None` for the one of the flags.
     pub backend: Option<String>,
@@ -97,7 +97,7 @@ impl fmt::Debug for Settings {
 }
 
 /// How a query is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {
     /// In the URL, unless it is too long for one.
     Get,
@@ -118,7 +118,7 @@ impl FromStr for Verb {
 }
 
 /// Whose cluster credentials are used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Auth {
     /// Nobody's.
     None,

@@ -17,7 +17,7 @@ use super::{quote, syntax};
 use splice::{Insertion, plain, spliced};
 
 /// Puts the same matchers into each query.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Enforcer {
     /// Labels, and the values that they must have.
     matchers: Vec<(String, String)>,

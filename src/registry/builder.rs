@@ -41,7 +41,7 @@ impl<'a> Builder<'a> {
     pub(super) fn quiet_ends(&mut self) {
         let custom = self.custom.values().flat_map(BTreeMap::values);
         let metrics = custom.chain(self.external.values());
-        self.quiet = metrics.map(|metric| metric.rule.id).collect();
+        self.quiet = metrics.map(|metric| metric.rule.id.clone()).collect();
         self.quiet.sort();
         self.quiet.dedup();
     }
@@ -115,7 +115,7 @@ impl<'a> Builder<'a> {
                 let broken = known.listing.is_none() && known.failure.is_some();
                 if !known.answered || broken {
                     self.unlisted.push(Unlisted {
-                        rule: rule.id,
+                        rule: rule.id.clone(),
                         line: rule.line,
                         makes: only_metric(rule),
                         answered: known.answered,
@@ -139,10 +139,10 @@ impl<'a> Builder<'a> {
         if self.quiet.binary_search(&loser.id).is_ok() {
             return;
         }
-        let shadowed = self.shadowed.entry((loser.id, winner.id));
+        let shadowed = self.shadowed.entry((loser.id.clone(), winner.id.clone()));
         let shadowed = shadowed.or_insert_with(|| Shadowed {
-            loser: (loser.id, loser.line),
-            winner: (winner.id, winner.line),
+            loser: (loser.id.clone(), loser.line),
+            winner: (winner.id.clone(), winner.line),
             metric,
             count: 0,
         });

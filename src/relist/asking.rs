@@ -45,30 +45,35 @@ pub(super) enum Queue {
     Doubtful,
 }
 
+/// The places of a backend that relists may take, whatever makes them: a round, and rules that are
+/// new beside it.
+#[derive(Clone, Debug)]
+pub(super) struct Queues {
+    well: Arc<Semaphore>,
+    doubtful: Arc<Semaphore>,
+}
+
 /// The questions of one relist of a backend: each is asked once, however many rules have it.
 pub(super) struct Asking {
     backend: Arc<Backend>,
     since: jiff::Timestamp,
     deadline: Instant,
-    well: Arc<Semaphore>,
-    doubtful: Arc<Semaphore>,
+    queues: Queues,
     asked: std::sync::Mutex<BTreeMap<Question, Pending>>,
 }
 
 impl Asking {
-    pub(super) fn new(backend: Arc<Backend>, settings: Settings) -> Asking {
+    pub(super) fn new(backend: &Arc<Backend>, queues: &Queues, settings: Settings) -> Asking {
         let now = jiff::Timestamp::now();
         let deadline = Instant::now() + settings.deadline;
-        let (well, doubtful) = queues(backend.concurrency());
         Asking {
             since: now
                 .checked_sub(settings.max_age)
                 .unwrap_or(jiff::Timestamp::UNIX_EPOCH),
             deadline,
-            well,
-            doubtful,
+            queues: queues.clone(),
             asked: std::sync::Mutex::default(),
-            backend,
+            backend: Arc::clone(backend),
         }
     }
 
@@ -107,8 +112,8 @@ impl Asking {
         }
         let backend = Arc::clone(&self.backend);
         let slots = Arc::clone(match queue {
-            Queue::Well => &self.well,
-            Queue::Doubtful => &self.doubtful,
+            Queue::Well => &self.queues.well,
+            Queue::Doubtful => &self.queues.doubtful,
         });
         let (since, deadline) = (self.since, self.deadline);
         let longest = longest(&question, backend.concurrency(), backend.timeout());
@@ -130,16 +135,18 @@ impl Asking {
     }
 }
 
-/// The places of the two queues, of so many at the backend. One at least is left for asks, where
-/// there is more than one.
-fn queues(concurrency: usize) -> (Arc<Semaphore>, Arc<Semaphore>) {
-    let places = |fifths: usize| Arc::new(Semaphore::new((concurrency * fifths / 5).max(1)));
-    let well = places(WELL_FIFTHS);
-    let doubtful = match concurrency <= FEW {
-        true => Arc::clone(&well),
-        false => places(DOUBTFUL_FIFTHS),
-    };
-    (well, doubtful)
+impl Queues {
+    /// The places of both, of so many at the backend. One at least is left for asks, where there
+    /// is more than one.
+    pub(super) fn new(concurrency: usize) -> Queues {
+        let places = |fifths: usize| Arc::new(Semaphore::new((concurrency * fifths / 5).max(1)));
+        let well = places(WELL_FIFTHS);
+        let doubtful = match concurrency <= FEW {
+            true => Arc::clone(&well),
+            false => places(DOUBTFUL_FIFTHS),
+        };
+        Queues { well, doubtful }
+    }
 }
 
 /// The longest that a question may take at a backend with so many places that gives a query
@@ -202,7 +209,7 @@ mod tests {
         let timeout = Duration::from_secs(10);
         let series = Question::Series("up".to_owned());
         for concurrency in 1..=100 {
-            let (well, doubtful) = queues(concurrency);
+            let Queues { well, doubtful } = Queues::new(concurrency);
             let mut taken = Vec::new();
             for queue in [&well, &doubtful, &well] {
                 while let Ok(place) = queue.try_acquire() {
@@ -214,7 +221,7 @@ mod tests {
             let is_held = longest(&series, concurrency, timeout) > timeout;
             assert_eq!(is_held, concurrency > 2);
         }
-        let (well, doubtful) = queues(20);
+        let Queues { well, doubtful } = Queues::new(20);
         assert_eq!(
             (well.available_permits(), doubtful.available_permits()),
             (8, 4)

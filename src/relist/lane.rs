@@ -1,10 +1,13 @@
 //! When the rules of one backend are asked. Time comes in as a value.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::asking::Queues;
 use crate::pace::Pace;
+use crate::prometheus::Backend;
 
 /// The least time from the start of a relist to one that an unknown name wakes.
 const WAKE_PAUSE: Duration = Duration::from_secs(10);
@@ -20,8 +23,8 @@ pub(super) enum Round {
 /// The rounds of one backend: one at a time, and none waits for those of another.
 #[derive(Debug)]
 pub(super) struct Lane {
-    /// By its number.
-    pub(super) backend: usize,
+    pub(super) backend: Arc<Backend>,
+    pub(super) queues: Queues,
     pace: Pace,
     running: Option<Running>,
     /// When the last round over all rules began.
@@ -42,8 +45,9 @@ struct Running {
 
 impl Lane {
     /// Its first round is due now.
-    pub(super) fn new(backend: usize, interval: Duration, now: Instant) -> Lane {
+    pub(super) fn new(backend: Arc<Backend>, interval: Duration, now: Instant) -> Lane {
         Lane {
+            queues: Queues::new(backend.concurrency()),
             backend,
             pace: Pace::new(interval),
             running: None,
@@ -134,6 +138,19 @@ impl Lane {
         over
     }
 
+    /// One rule has been asked about beside the rounds. It is no part of a round, and fails as one:
+    /// it is asked again as soon.
+    pub(super) fn surveyed_beside(&mut self, failed: bool, now: Instant) {
+        match (&mut self.running, failed) {
+            (Some(running), true) => running.failed = true,
+            (None, true) => {
+                let retry = now + self.pace.pause(true);
+                self.retry_at = Some(self.retry_at.map_or(retry, |at| at.min(retry)));
+            }
+            (_, false) => {}
+        }
+    }
+
     fn end(&mut self, now: Instant) {
         let Some(Running { round, failed, .. }) = self.running.take() else {
             return;
@@ -153,13 +170,14 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prometheus::backend::tests::nobody;
 
     const INTERVAL: Duration = Duration::from_secs(600);
     const SECOND: Duration = Duration::from_secs(1);
 
     fn lane() -> (Lane, Instant) {
         let now = Instant::now();
-        (Lane::new(0, INTERVAL, now), now)
+        (Lane::new(nobody("default"), INTERVAL, now), now)
     }
 
     #[test]
@@ -212,5 +230,21 @@ mod tests {
         lane.begin(Round::All, 0, now);
         assert!(lane.is_idle() && lane.has_ended());
         assert_eq!(lane.due(now + SECOND), None);
+    }
+
+    #[test]
+    fn a_rule_that_fails_beside_the_rounds_is_asked_again_as_soon() {
+        let (mut lane, now) = lane();
+        lane.begin(Round::All, 1, now);
+        lane.surveyed_beside(true, now);
+        lane.surveyed(false, now);
+        assert_eq!(lane.due(now + SECOND), Some(Round::Failed));
+        lane.begin(Round::Failed, 1, now + SECOND);
+        lane.surveyed(false, now + SECOND);
+        assert_eq!(lane.due(now + 2 * SECOND), None);
+        lane.surveyed_beside(false, now + 2 * SECOND);
+        assert_eq!(lane.due(now + 4 * SECOND), None);
+        lane.surveyed_beside(true, now + 4 * SECOND);
+        assert_eq!(lane.due(now + 5 * SECOND), Some(Round::Failed));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::asking::{Asking, Queue};
+use super::asking::{Asking, Queue, Queues};
 use super::{Outcome, Settings, survey};
 use crate::kinds::Kinds;
 use crate::prometheus::Backends;
@@ -21,7 +21,7 @@ pub async fn once(
 ) -> Listings {
     let askings = backends
         .iter()
-        .map(|it| Asking::new(Arc::clone(it), settings));
+        .map(|it| Asking::new(it, &Queues::new(it.concurrency()), settings));
     let askings: Vec<Asking> = askings.collect();
     let known = |rule: &Arc<Rule>| {
         let (rule, asking) = (Arc::clone(rule), askings.get(rule.backend));

@@ -6,6 +6,7 @@
 mod field;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Code;
@@ -32,6 +33,8 @@ const NAME_CHARS_MAX: usize = 63;
 pub struct BackendSpec {
     /// Its key.
     pub name: String,
+    /// The file that it stands in, where there may be several.
+    pub file: Option<Arc<str>>,
     /// The line of the file where that stands, from 1.
     pub line: usize,
     /// Where it answers; more than one for replicas that hold the same.
@@ -92,11 +95,12 @@ pub enum AuthSpec {
 
 impl BackendSpec {
     /// `None` where `report` has an error about it.
-    pub(super) fn compile(raw: &RawBackend, report: &mut Report<'_>) -> Option<BackendSpec> {
-        let path = match is_name(&raw.name.text) {
-            true => format!("backends.{}", raw.name.text),
-            false => "backends.*".to_owned(),
-        };
+    pub(super) fn compile(
+        raw: &RawBackend,
+        file: Option<&Arc<str>>,
+        report: &mut Report<'_>,
+    ) -> Option<BackendSpec> {
+        let path = path(&raw.name);
         let before = report.count_errors();
         check_name(&raw.name, &path, report);
         let line = report.line(&raw.name.span);
@@ -108,6 +112,7 @@ impl BackendSpec {
         let urls = field.urls();
         let spec = BackendSpec {
             name: raw.name.text.clone(),
+            file: file.cloned(),
             line,
             headers: field.headers(),
             headers_from: field.headers_from(),
@@ -122,6 +127,14 @@ impl BackendSpec {
             urls,
         };
         (report.count_errors() == before && !raw.malformed).then_some(spec)
+    }
+}
+
+/// Where the backend of this name stands, for findings: the name may be a secret.
+pub(super) fn path(name: &Located) -> String {
+    match is_name(&name.text) {
+        true => format!("backends.{}", name.text),
+        false => "backends.*".to_owned(),
     }
 }
 
@@ -151,14 +164,15 @@ fn check_name(name: &Located, path: &str, report: &mut Report<'_>) {
     }
 }
 
-/// The names that a rule may give, in the order of the file.
+/// The names that a rule may give, in the order of the files.
 #[derive(Debug)]
-pub(super) struct Names<'a>(pub(super) &'a [RawBackend]);
+pub(super) struct Names<'a>(pub(super) &'a [&'a RawBackend]);
 
 impl Names<'_> {
     /// What the backend of this number enforces; `None` for the one of the flags.
     pub(super) fn enforced(&self, backend: usize) -> Option<Enforced<'_>> {
-        self.0.get(backend.checked_sub(1)?).map(Enforced::by)
+        let raw = self.0.get(backend.checked_sub(1)?)?;
+        Some(Enforced::by(raw))
     }
 
     /// The backend's place, 0 for the one of the flags, and what becomes of partial answers.
@@ -216,10 +230,14 @@ impl Names<'_> {
     }
 }
 
-/// Says which backends no rule names: they were meant for something.
-pub(super) fn check_use(raw: &[RawBackend], used: &[usize], report: &mut Report<'_>) {
-    for (index, backend) in raw.iter().enumerate() {
-        if !used.contains(&(index + 1)) && !backend.malformed {
+/// Says which backends of a file, with their numbers, no rule names: they were meant for something.
+pub(super) fn check_use<'a>(
+    numbered: impl Iterator<Item = (&'a RawBackend, usize)>,
+    used: &[usize],
+    report: &mut Report<'_>,
+) {
+    for (backend, number) in numbered {
+        if !used.contains(&number) && !backend.malformed {
             let name = quoted(&backend.name.text);
             let message = format!("no rule asks the backend {name}");
             let help = format!(

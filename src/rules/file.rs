@@ -116,7 +116,7 @@ pub(super) struct RawResources {
     pub(super) template: Option<Located>,
     pub(super) overrides: Vec<RawOverride>,
     pub(super) namespaced: Option<bool>,
-    labels: HashSet<String>,
+    pub(super) labels: HashSet<String>,
 }
 
 #[derive(Debug, Default)]

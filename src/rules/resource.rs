@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::backend::Names;
 use super::file::{RawResourceRule, RawResourceRules};
 use super::report::Report;
-use super::{Association, Code, Located, Origin, Query, Terms};
+use super::{Association, Code, Identity, Located, Origin, Query, Terms};
 use crate::go;
 use crate::prometheus::Partial;
 
@@ -27,6 +27,8 @@ pub struct ResourceRules {
 pub struct ResourceRule {
     /// Which of the two, and where it begins.
     pub origin: Origin,
+    /// What it says.
+    pub identity: Identity,
     /// Usage of containers.
     pub container_query: Query,
     /// Usage of nodes.
@@ -47,10 +49,13 @@ impl ResourceRules {
     pub(super) fn compile(
         raw: &RawResourceRules,
         names: &Names<'_>,
+        file: Option<&Arc<str>>,
         report: &mut Report<'_>,
     ) -> Option<ResourceRules> {
-        let cpu = ResourceRule::compile(&raw.cpu, raw, names, "resourceRules.cpu", report);
-        let memory = ResourceRule::compile(&raw.memory, raw, names, "resourceRules.memory", report);
+        let mut compile =
+            |rule, path| ResourceRule::compile((rule, raw), names, (path, file), report);
+        let cpu = compile(&raw.cpu, "resourceRules.cpu");
+        let memory = compile(&raw.memory, "resourceRules.memory");
         let window = match &raw.window {
             None => Some(Duration::ZERO),
             Some(window) => go::duration::parse_prometheus(&window.text)
@@ -73,10 +78,9 @@ impl ResourceRules {
 
 impl ResourceRule {
     fn compile(
-        raw: &RawResourceRule,
-        parent: &RawResourceRules,
+        (raw, parent): (&RawResourceRule, &RawResourceRules),
         names: &Names<'_>,
-        path: &str,
+        (path, file): (&str, Option<&Arc<str>>),
         report: &mut Report<'_>,
     ) -> Option<ResourceRule> {
         let span = raw.span.clone().unwrap_or_else(|| parent.span.clone());
@@ -109,7 +113,7 @@ impl ResourceRule {
         let node_query = query(&raw.node_query, "nodeQuery");
         let container_label = raw.container_label.clone().unwrap_or_default().text;
         let origin = Origin {
-            rule: path.to_owned(),
+            rule: file.map_or_else(|| path.to_owned(), |file| format!("{file}:{path}")),
             line: report.line(&span),
         };
         if let (Some(association), false) = (&association, quiet) {
@@ -125,6 +129,7 @@ impl ResourceRule {
         }
         Some(ResourceRule {
             origin,
+            identity: Identity::of_resource(path, raw),
             container_query,
             node_query,
             association: association?,

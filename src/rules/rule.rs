@@ -4,7 +4,8 @@ use super::backend::Names;
 use super::file::RawRule;
 use super::report::Report;
 use super::{
-    Association, Code, List, Located, Naming, Query, Rule, RuleId, Terms, check_association,
+    Association, Code, Identity, List, Located, Naming, Query, Rule, RuleId, Terms,
+    check_association,
 };
 
 impl Rule {
@@ -15,7 +16,8 @@ impl Rule {
         names: &Names<'_>,
         report: &mut Report<'_>,
     ) -> Option<Rule> {
-        let path = id.to_string();
+        // The finding is shown beside its file's name.
+        let path = format!("{}[{}]", id.list, id.index);
         let missing = Located {
             span: raw.span.clone(),
             ..Located::default()
@@ -57,6 +59,7 @@ impl Rule {
             enforced.check_query(&query, &field, report);
         }
         Some(Rule {
+            identity: Identity::of_rule(id.list, raw),
             id,
             line,
             series_query,

@@ -9,34 +9,32 @@ use tokio::time::Instant;
 use super::rows::{Builder, Head, Rows};
 use super::{Fetch, Query};
 use crate::prometheus::backend::Question;
-use crate::prometheus::{Backends, Error, Partial};
+use crate::prometheus::{Error, Partial};
 use crate::telemetry::RequestId;
 
-/// Asks `backends`, each query the one that it names.
-pub fn from_backends(backends: Arc<Backends>) -> Fetch {
-    fetches(backends, Timestamp::now)
+/// Asks each query of its backend.
+pub fn fetch() -> Fetch {
+    fetches(Timestamp::now)
 }
 
 /// The same, as if it were always this moment.
-pub fn from_backends_at(backends: Arc<Backends>, at: Timestamp) -> Fetch {
-    fetches(backends, move || at)
+pub fn fetch_at(at: Timestamp) -> Fetch {
+    fetches(move || at)
 }
 
-fn fetches(backends: Arc<Backends>, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Fetch {
+fn fetches(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Fetch {
     Box::new(move |query| {
-        let (backends, now) = (Arc::clone(&backends), now());
+        let now = now();
         async move {
-            let rows = fetch(&backends, &query, now).await;
+            let rows = rows(&query, now).await;
             rows.map(Arc::new).map_err(Arc::new)
         }
         .boxed()
     })
 }
 
-async fn fetch(backends: &Backends, query: &Query, now: Timestamp) -> Result<Rows, Error> {
-    let backend = backends
-        .get(query.backend)
-        .expect("the backends of the rules must all have been made");
+async fn rows(query: &Query, now: Timestamp) -> Result<Rows, Error> {
+    let backend = &query.backend;
     let began = Instant::now();
     let at = now.checked_sub(query.offset).unwrap_or(now);
     let question = Question {
@@ -46,8 +44,8 @@ async fn fetch(backends: &Backends, query: &Query, now: Timestamp) -> Result<Row
         budget: query.timeout,
         partial: query.partial,
     };
-    let rows = Builder::new(query.labels.clone(), query.rows_max);
-    let answer = backend.query(question, rows, Builder::add).await;
+    let init = Builder::new(query.labels.clone(), query.rows_max);
+    let answer = backend.query(question, init, Builder::add).await;
     let (promql, further) = (&query.promql, query.further.len());
     let id = RequestId::current();
     let audit_id = id.as_ref().map(tracing::field::display);

@@ -8,6 +8,7 @@ use hyper::header::{HeaderMap, HeaderValue};
 use tokio::time::sleep;
 
 use super::*;
+use crate::prometheus::backend::tests::nobody;
 use crate::prometheus::{Kind, Sample};
 use crate::telemetry::{AUDIT_ID, Metrics};
 
@@ -69,7 +70,7 @@ impl Backend {
             return Err(Arc::new(Error::Deadline));
         }
         let mut rows = Builder::new(query.labels.clone(), query.rows_max);
-        let said = format!("{} of {}", query.promql, query.backend);
+        let said = format!("{} of {}", query.promql, query.backend.name());
         let value = f64::from(u32::try_from(number).unwrap());
         let timestamp = jiff::Timestamp::UNIX_EPOCH;
         let labels = vec![("said".to_owned(), said)];
@@ -95,7 +96,7 @@ impl Backend {
 
 fn query(promql: &str) -> Query {
     Query {
-        backend: 0,
+        backend: nobody("default"),
         promql: promql.to_owned(),
         further: Vec::new(),
         labels: Labels::All,
@@ -340,7 +341,7 @@ async fn nothing_answers_for_another_backend_text_or_set_of_labels() {
     let samples = backend.samples();
     let mut queries = vec![query("a"), query("b")];
     queries.push(Query {
-        backend: 1,
+        backend: nobody("other"),
         ..query("a")
     });
     queries.push(Query {
@@ -373,7 +374,7 @@ async fn nothing_answers_for_another_backend_text_or_set_of_labels() {
     for query in queries {
         let (rows, freshness) = samples.rows(query.clone(), soon()).await.unwrap();
         assert_eq!(freshness, Freshness::Fetched, "{query:?}");
-        let said = format!("{} of {}", query.promql, query.backend);
+        let said = format!("{} of {}", query.promql, query.backend.name());
         let found = match query.labels {
             Labels::All => rows.whole()[0].labels[0].1 == said,
             Labels::Keys(_) => rows.of(&[&said]).count() == 1,
@@ -457,4 +458,32 @@ async fn without_a_ttl_each_ask_is_a_fetch_and_no_failure_is_remembered() {
         assert_eq!(backend.fetches(), number);
         sleep(Duration::from_secs(1)).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_backend_answered_that_is_gone_is_forgotten_and_not_fetched_again() {
+    let backend = Arc::new(Backend::default());
+    let samples = backend.samples();
+    let of = |name, promql| Query {
+        backend: nobody(name),
+        ..query(promql)
+    };
+    // Asked so regularly that they are fetched ahead.
+    for _ in 0..4 {
+        for query in [of("gone", "a"), of("gone", "b"), of("stays", "a")] {
+            samples.rows(query, soon()).await.unwrap();
+        }
+        sleep(POLICY.ttl).await;
+    }
+    samples.forget(&nobody("gone"));
+    assert!(samples.remembered(&of("gone", "a")).is_none());
+    assert!(samples.remembered(&of("gone", "b")).is_none());
+    assert!(samples.remembered(&of("stays", "a")).is_some());
+    samples.rows(of("stays", "a"), soon()).await.unwrap();
+    samples.shared.entries.run_pending_tasks();
+    let fetches = backend.fetches();
+    sleep(POLICY.ttl * 20).await;
+    // The one that stays is fetched ahead until nobody is expected any more.
+    assert!(backend.fetches() <= fetches + 4, "{}", backend.fetches());
+    assert_eq!(samples.len(), 1);
 }

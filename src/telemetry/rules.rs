@@ -55,6 +55,7 @@ impl Metrics {
             self.samples_ambiguous.clone(),
         );
     }
+
     /// Shows how many metrics each rule makes.
     pub fn show_made(&self, made: &BTreeMap<String, usize>) {
         for (rule, count) in made {
@@ -64,7 +65,8 @@ impl Metrics {
         }
     }
 
-    /// Shows a rule no longer: the file does not have it any more.
+    /// The rule that stood there is gone, or another one stands there now: what was counted of it
+    /// ends. Each family with a [`RuleLabel`] is named here.
     pub fn forget_rule(&self, rule: &str) {
         let label = RuleLabel {
             rule: rule.to_owned(),

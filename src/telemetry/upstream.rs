@@ -123,4 +123,13 @@ impl Metrics {
         let count = self.upstream_partial.get_or_create(&label);
         count.inc_by(u64::from(partial));
     }
+
+    /// No rule can ask this backend any more: its state ends. Its counters stay, for they tell of
+    /// what has been asked.
+    pub fn forget_backend(&self, backend: &str) {
+        let backend = backend.to_owned();
+        let label = BackendLabel { backend };
+        self.upstream_open.remove(&label);
+        self.upstream_waiting.remove(&label);
+    }
 }

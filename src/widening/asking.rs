@@ -193,7 +193,7 @@ where
             level: self.ladder.shared(scope).map(Arc::clone)?,
             scope,
             query: query.clone(),
-            rule: family.rule.to_owned(),
+            rule: self.ladder.ask.rule.to_owned(),
             series: family.series.to_owned(),
             object: family.object.to_owned(),
             samples: Arc::clone(self.samples),

@@ -9,6 +9,7 @@ use reqwest::StatusCode;
 use tokio::time::{advance, sleep};
 
 use super::*;
+use crate::prometheus::backend::tests::nobody;
 use crate::prometheus::{Error as Upstream, Kind};
 use crate::samples::{self, Builder, Head, Labels, Policy};
 
@@ -43,6 +44,8 @@ struct World {
 }
 
 struct Scene {
+    backend: Arc<Backend>,
+    rule: Identity,
     world: Arc<World>,
     samples: Arc<Samples>,
     widening: Widening,
@@ -161,6 +164,8 @@ fn scene_of(default: Widen) -> Scene {
         Metrics::new().cache.clone(),
     );
     Scene {
+        backend: nobody("default"),
+        rule: Identity::new("a rule"),
         world,
         samples: Arc::new(samples),
         widening: Widening::new(default, Metrics::new()),
@@ -176,12 +181,13 @@ impl Scene {
     async fn ask(&self, namespace: &str, pod: &str, proven: Scope) -> Answer {
         let ask = Ask {
             family: Family {
-                backend: 0,
-                rule: "rules[0]",
+                backend: &self.backend,
+                rule: &self.rule,
                 series: "requests",
                 object: "pod",
                 selector: "",
             },
+            rule: "rules[0]",
             place: Place::Namespace(namespace),
             names: vec![pod],
             proven,
@@ -198,7 +204,7 @@ impl Scene {
             };
             let query = Query {
                 further: Vec::new(),
-                backend: 0,
+                backend: Arc::clone(&self.backend),
                 promql,
                 labels: Labels::All,
                 rows_max: usize::MAX,
@@ -659,12 +665,13 @@ async fn a_family_that_is_new_is_remembered_however_many_there_are() {
     let scope = |namespace: &str, pod| {
         let ask = Ask {
             family: Family {
-                backend: 0,
-                rule: "rules[0]",
+                backend: &scene.backend,
+                rule: &scene.rule,
                 series: "requests",
                 object: "pod",
                 selector: "",
             },
+            rule: "rules[0]",
             place: Place::Namespace(namespace),
             names: vec![pod],
             proven: Scope::Namespace,
@@ -682,4 +689,18 @@ async fn a_family_that_is_new_is_remembered_however_many_there_are() {
     }
     assert_eq!(scope("new", "pod-0"), Scope::Exact);
     assert_eq!(scope("new", "pod-1"), Scope::Namespace);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_outlasts_a_reload_that_leaves_rule_and_backend_as_they_are_and_no_other() {
+    let mut scene = Scene::settled(Scope::Cluster).await;
+    // Read again: the same, in another place of memory.
+    (scene.backend, scene.rule) = (nobody("default"), Identity::new("a rule"));
+    let (scope, freshness) = scene.ask("ns-0", "pod-0", Scope::Cluster).await.unwrap();
+    assert_eq!((scope, freshness), (Scope::Cluster, Freshness::Fresh));
+    for (backend, rule) in [("default", "another rule"), ("other", "a rule")] {
+        (scene.backend, scene.rule) = (nobody(backend), Identity::new(rule));
+        let (scope, _) = scene.ask("ns-0", "pod-0", Scope::Cluster).await.unwrap();
+        assert_eq!(scope, Scope::Exact, "{backend}, {rule}");
+    }
 }

@@ -1,5 +1,6 @@
 //! The built `tidegauge`, started as a user starts it.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -228,7 +229,10 @@ impl Adapter {
         }
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
         command.current_dir(directory.path()).args(flags);
-        command.args(["--config=rules.yaml", "--secure-port=0", "--cert-dir=certs"]);
+        if !flags.iter().any(|flag| flag.starts_with("--config=")) {
+            command.arg("--config=rules.yaml");
+        }
+        command.args(["--secure-port=0", "--cert-dir=certs"]);
         command
             .env_remove("KUBERNETES_SERVICE_HOST")
             .env_remove("KUBERNETES_SERVICE_PORT")
@@ -242,6 +246,11 @@ impl Adapter {
             client,
             directory,
         }
+    }
+
+    /// Where a file of the adapter is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// Writes a file of the adapter anew, as an editor does: emptied first.

@@ -11,6 +11,7 @@ pub mod aggregator;
 pub mod apiserver;
 pub mod autoscaler;
 pub mod chromium;
+pub mod config_map;
 pub mod exporter;
 pub mod html;
 pub mod pki;

@@ -49,7 +49,7 @@ pub(super) async fn walk(
     if names.is_empty() {
         return Ok(0);
     }
-    let asked = Asked::new(ask, kind, metric, &names, &selectors);
+    let asked = Asked::new(ask, walk.snapshot, (kind, metric), &names, &selectors);
     values(walk, &asked, kind, &selectors, chain).await
 }
 

@@ -47,7 +47,7 @@ async fn values(
     chain: &mut Chain,
 ) -> Result<usize, Failure> {
     let (api, rule) = (walk.api, &metric.rule);
-    let planned = plan(api, metric, ask, selector);
+    let planned = plan(api, (walk.snapshot, metric), ask, selector);
     let (query, wanted) = planned.map_err(|failure| chain.failed("Query", failure))?;
     let text = match rule.association.namespaced {
         _ if rule.is_fixed() => "the same in every namespace",
@@ -119,7 +119,8 @@ async fn tell_selector(
     if selector.is_empty() || metric.rule.is_fixed() {
         return false;
     }
-    let Ok((query, wanted)) = plan(walk.api, metric, ask, &Selector::default()) else {
+    let Ok((query, wanted)) = plan(walk.api, (walk.snapshot, metric), ask, &Selector::default())
+    else {
         return false;
     };
     let rows = walk.api.rooms.samples.aside(wanted).await;

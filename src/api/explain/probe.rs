@@ -26,7 +26,8 @@ pub(super) struct Probe<'a> {
 impl Probe<'_> {
     /// The rows of a query; `None` where there is no answer, which then says nothing.
     pub(super) async fn rows(&self, promql: String) -> Option<Arc<Rows>> {
-        let wanted = Wanted::by(self.rule, promql, Labels::All).at_most(ROWS_MAX);
+        let wanted =
+            Wanted::by(self.walk.snapshot, self.rule, promql, Labels::All).at_most(ROWS_MAX);
         let query = Query {
             offset: Duration::ZERO,
             ..self.walk.api.query(wanted)

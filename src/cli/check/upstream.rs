@@ -59,7 +59,13 @@ pub(super) async fn ask(checked: &mut Checked, from: &Upstream) -> anyhow::Resul
     let Some(rules) = checked.rules.clone() else {
         return Ok(());
     };
-    let backends = backends::backends(from.flags(), &rules, &Metrics::new(), None)?;
+    let backends = backends::backends(
+        from.flags(),
+        &rules,
+        &Metrics::new(),
+        None,
+        &Backends::default(),
+    )?;
     let kinds = Arc::new(check::kinds_of(&rules));
     let settings = relist::Settings {
         interval: from.relist.interval,

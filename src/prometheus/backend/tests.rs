@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 
 use crate::prometheus::tests::server::{Reply, Server, json, typed};
+use crate::promql::Enforcer;
 
 use super::*;
 
@@ -51,8 +52,16 @@ fn plan(urls: &[&str]) -> Plan {
         enforced: Enforcer::default(),
         listing_timeout: LONG,
         listing_bytes_max: 1 << 20,
-        journal: None,
     }
+}
+
+/// One that is never asked: a name, for tests of what is remembered.
+pub(crate) fn nobody(name: &str) -> Arc<Backend> {
+    let plan = Plan {
+        name: name.to_owned(),
+        ..plan(&[])
+    };
+    Arc::new(Backend::new(&plan, Metrics::new()).unwrap())
 }
 
 fn backend(urls: &[&str]) -> Backend {
@@ -620,7 +629,6 @@ fn plan_of(plan: &Plan) -> Plan {
         enforced: plan.enforced.clone(),
         listing_timeout: plan.listing_timeout,
         listing_bytes_max: plan.listing_bytes_max,
-        journal: None,
     }
 }
 
@@ -671,4 +679,55 @@ async fn a_replica_that_is_well_again_is_asked_when_the_other_one_fails() {
     ask(&backend).await.unwrap();
     ask(&backend).await.unwrap();
     assert_eq!((first.seen().len(), second.seen().len()), (3, 2));
+}
+
+#[test]
+fn a_backend_is_what_its_plan_says_and_nothing_else() {
+    let with = |change: &dyn Fn(&mut Settings)| {
+        let mut plan = plan(&["http://a"]);
+        change(&mut plan.replicas[0]);
+        plan
+    };
+    let secret = |text: &str| vec![("name".to_owned(), text.to_owned())];
+    let file = || Some(std::path::PathBuf::from("/f"));
+    let matcher = |value: &str| Enforcer::new(secret(value));
+    let held = |value| Plan {
+        enforced: matcher(value),
+        ..plan(&["http://a"])
+    };
+    let settings = [
+        with(&|it| it.url = "http://b".to_owned()),
+        with(&|it| it.verb = crate::prometheus::Verb::Post),
+        with(&|it| it.headers = secret("a")),
+        with(&|it| it.headers = secret("b")),
+        with(&|it| it.headers_from = vec![("name".to_owned(), "/f".into())]),
+        with(&|it| it.query_params = secret("a")),
+        with(&|it| it.basic = Some(("me".to_owned(), "/f".into()))),
+        with(&|it| it.timeout = LONG / 2),
+        with(&|it| it.server_name = Some("a".to_owned())),
+        with(&|it| it.response_bytes_max = 1),
+    ];
+    // Their files need not be there to be compared.
+    let of_files = [
+        with(&|it| it.token_file = file()),
+        with(&|it| it.ca_file = file()),
+        with(&|it| it.auth = crate::prometheus::Auth::Kubeconfig("/f".into())),
+    ];
+    let whole = [
+        plan(&["http://a"]),
+        plan(&["http://a", "http://a"]),
+        held("a"),
+        held("b"),
+    ];
+    let all: Vec<Plan> = whole.into_iter().chain(settings).collect();
+    for (index, plan) in all.iter().chain(&of_files).enumerate() {
+        let same = all.iter().chain(&of_files).filter(|other| *other == plan);
+        assert_eq!(same.count(), 1, "{index}");
+    }
+    let made = |plan: &Plan| Backend::new(plan, Metrics::new()).ok();
+    let made: Vec<Backend> = all.iter().filter_map(made).collect();
+    for (index, backend) in made.iter().enumerate() {
+        let again = Backend::new(backend.plan(), Metrics::new()).unwrap();
+        assert_eq!(made.iter().position(|it| *it == again), Some(index));
+    }
 }

@@ -221,10 +221,12 @@ impl Snapshot {
 
     /// The labels of a series, as far as its rule's listing has them.
     pub(super) fn labels(&self, rule: &Rule, series: &str) -> Vec<String> {
-        let known = match rule.id.list {
-            List::Custom => self.listings.custom.get(rule.id.index),
-            List::External => self.listings.external.get(rule.id.index),
+        let (rules, known) = match rule.id.list {
+            List::Custom => (&self.rules.custom, &self.listings.custom),
+            List::External => (&self.rules.external, &self.listings.external),
         };
+        let place = rules.iter().position(|it| it.id == rule.id);
+        let known = place.and_then(|place| known.get(place));
         let listing = known.and_then(|it| it.listing.as_ref());
         let labels = listing.and_then(|it| it.get(series));
         let labels = labels.into_iter().flatten();

@@ -92,7 +92,7 @@ fn each_way_to_authenticate_is_read_and_what_is_absent_is_left_to_the_flags() {
 #[test]
 fn rules_know_their_backend_by_its_place_and_0_is_that_of_the_flags() {
     let rules = good();
-    let of = |rules: &[std::sync::Arc<crate::rules::Rule>]| -> Vec<(usize, Partial)> {
+    let of = |rules: &[Arc<crate::rules::Rule>]| -> Vec<(usize, Partial)> {
         rules
             .iter()
             .map(|rule| (rule.backend, rule.partial))

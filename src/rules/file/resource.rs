@@ -89,10 +89,8 @@ impl Reader<'_, '_> {
                 "resources" => me.resources(value, path, &mut rule.resources),
                 "backend" => me.text(value, path, &mut rule.source.backend),
                 "partial" => me.text(value, path, &mut rule.source.partial),
-                "ttl" | "staleGrace" | "timeout" | "offsetFromNow" => {
-                    me.term(key, value, path, &mut rule.terms);
-                }
-                _ => me.text(value, path, &mut rule.container_label),
+                "containerLabel" => me.text(value, path, &mut rule.container_label),
+                _ => me.term(key, value, path, &mut rule.terms),
             },
         );
     }

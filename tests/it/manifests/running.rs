@@ -74,17 +74,20 @@ impl World {
         }
     }
 
-    /// A server with these arguments, ready. Paths, the port and Prometheus are this machine's, said
-    /// after the others, where the last one wins.
+    /// A server with these arguments, ready. The rules stand in a file of this machine, and so do
+    /// certificates; other paths, the port and Prometheus are said after the others, where the last
+    /// one wins.
     async fn started(&self, args: &[&str], rules: &str) -> Adapter {
         let directory = self.files.path().to_str().unwrap();
         let Pair { certificate, key } = self.serving.server("tidegauge");
         std::fs::write(self.files.path().join("tls.crt"), certificate).unwrap();
         std::fs::write(self.files.path().join("tls.key"), key).unwrap();
-        let here: Vec<String> = args
-            .iter()
-            .map(|it| it.replace("/var/run/serving-cert/tls", &format!("{directory}/tls")))
-            .collect();
+        std::fs::write(self.files.path().join("config.yaml"), rules).unwrap();
+        let here = |argument: &&str| match argument.starts_with("--config=") {
+            true => format!("--config={directory}/config.yaml"),
+            false => argument.replace("/var/run/serving-cert/tls", &format!("{directory}/tls")),
+        };
+        let here: Vec<String> = args.iter().map(here).collect();
         let here: Vec<&str> = here.iter().map(String::as_str).collect();
         let url = &self.prometheus.url;
         let with_certificate = here.iter().any(|it| it.starts_with("--tls-cert-file"));
