@@ -162,17 +162,7 @@ where
             }
             accepted = accept(&listener, &permits, &unaccepting) => accepted,
         };
-        let limit = limits.max_connections;
-        if permits.available_permits() > 0 {
-            if full.went_well(Instant::now()) {
-                tracing::info!(limit, "connections do not wait any more");
-            }
-        } else {
-            limits.reached.count(Limit::MaxConnections);
-            if full.failed("full", Instant::now()) {
-                tracing::warn!(limit, "connection limit reached, further ones wait");
-            }
-        }
+        note_full(&full, permits.available_permits() == 0, &limits);
         let (server, stop) = (Arc::clone(&server), stop.clone());
         connections.spawn(async move {
             server.connection(stream, address, stop).await;
@@ -197,6 +187,19 @@ where
             connections.shutdown().await;
             Outcome::Cut { connections: cut }
         }
+    }
+}
+
+/// Counts that further connections wait, and says when that begins and when it is over.
+fn note_full(trouble: &Trouble, is_full: bool, limits: &Limits) {
+    let (limit, now) = (limits.max_connections, Instant::now());
+    if is_full {
+        limits.reached.count(Limit::MaxConnections);
+        if trouble.failed("full", now) {
+            tracing::warn!(limit, "connection limit reached, further ones wait");
+        }
+    } else if trouble.went_well(now) {
+        tracing::info!(limit, "connections do not wait any more");
     }
 }
 

@@ -42,7 +42,7 @@ mod tests {
              - {{seriesQuery: depth, metricsQuery: x, resources: {namespace}}}\n\
              - {{seriesQuery: '{{__name__=~\"^a\"}}', metricsQuery: x, resources: {pod}}}\n\
              externalRules:\n\
-             - {{seriesQuery: lag, metricsQuery: x, resources: {namespace}}}\n"
+             - {{query: max(lag), name: {{as: lag}}}}\n"
         );
         let rules = Arc::new(rules::parse(&rules).expect("test rules must parse").0);
         let snapshot = Snapshot::build(rules, Arc::new(Kinds::default()), &Listings::default());

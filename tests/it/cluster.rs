@@ -7,7 +7,7 @@ mod apiservices;
 mod callers;
 mod kinds;
 mod objects;
-mod own_metrics;
+pub(crate) mod own_metrics;
 mod reviews;
 mod serving;
 mod strangers;

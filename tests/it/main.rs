@@ -4,7 +4,7 @@
 //! stand where the API server and a person stand; `harness` shows that the
 //! servers these tests stand on do what their names say, and `install` how they come here; `relist` and `sick` are about Prometheus, well
 //! and ill, `backends` about several of them, `enforced` about what one is held to; `explain` about why an answer is what
-//! it is, `reload` about rules that change, `cache` about what is remembered, `terms` about rules with terms of their own, `long` about queries that are too long;
+//! it is, `reload` about rules that change, `cache` about what is remembered, `logs` about what the log says, `terms` about rules with terms of their own, `long` about queries that are too long;
 //! `readme` runs the commands of README; `resource` is about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
 //! at once, `widening` about what is; `autoscale`, `check` and `rules_test` are about subcommands; `discovery` and `openapi` keep documents as clients do; `tidy`
 //! reads the sources; `page` is about what a person sees.
@@ -29,6 +29,7 @@ mod explain;
 mod harness;
 mod install;
 mod kubectl;
+mod logs;
 mod long;
 mod manifests;
 mod openapi;

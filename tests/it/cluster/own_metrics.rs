@@ -11,6 +11,7 @@ use crate::support::apiserver::{Conduct, VALID_TOKEN};
 use crate::support::http_client;
 use crate::support::poll;
 use crate::support::prometheus::Prometheus;
+use crate::support::tap::Behaviour;
 
 const PLAIN: &str = "--metrics-address=127.0.0.1:0";
 /// What Prometheus 3 sends.
@@ -229,6 +230,41 @@ async fn reviews_watches_answers_and_limits_are_counted() {
     let text = get(&plain, "/metrics", &[]).await.body;
     let failed = "tidegauge_reviews_total{review=\"token\",outcome=\"error\"}";
     assert_eq!(value(&text, failed), 1);
+}
+
+/// What a server shows that all have asked, in vain and not, by tokens and by certificates.
+pub(crate) async fn of_a_server_in_use() -> String {
+    let world = World::new().await;
+    let adapter = world.ready(&[PLAIN]).await;
+    let (admin, token) = (world.admin(), format!("Bearer {VALID_TOKEN}"));
+    ask_with(&adapter, None, DEPTH, &[("Authorization", &token)]).await;
+    for path in [DEPTH, &format!("{PODS}/web-x/queue_depth"), "/apis"] {
+        ask(&adapter, Some(&admin), path).await;
+    }
+    let row =
+        serde_json::json!({"metric": {"namespace": "shop", "pod": "web-a"}, "value": [1, "1"]});
+    let nan =
+        serde_json::json!({"metric": {"namespace": "shop", "pod": "web-b"}, "value": [1, "NaN"]});
+    let data = serde_json::json!({"resultType": "vector", "result": [row, row, nan]});
+    world.tap.behave(Behaviour::Answer {
+        status: 200,
+        content_type: "application/json",
+        body: serde_json::json!({"status": "success", "data": data}).to_string(),
+    });
+    ask(&adapter, Some(&admin), DEPTH).await;
+    let plain = plain(&adapter);
+    poll::until("a watch is in step", Duration::from_secs(30), async || {
+        let text = get(&plain, "/metrics", &[]).await.body;
+        let there = [
+            "tidegauge_objects_watched{",
+            "tidegauge_objects_last_heard_timestamp_seconds{",
+        ];
+        match there.iter().all(|it| text.contains(it)) {
+            true => Ok(text),
+            false => Err(text),
+        }
+    })
+    .await
 }
 
 /// Whatever strangers and clients make up: no series comes of it.

@@ -4,7 +4,7 @@
 
 pub(super) mod alerts;
 mod comments;
-mod metrics;
+pub(super) mod metrics;
 mod objects;
 mod programs;
 mod rules;

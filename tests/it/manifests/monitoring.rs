@@ -1,15 +1,19 @@
-//! The alerts about the server itself, by promtool, and its dashboard.
+//! The alerts about the server itself and its dashboard: promtool takes them, and they ask for nothing that
+//! a server does not say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 use serde_json::Value;
 use tempfile::TempDir;
+use tidegauge::promql::syntax;
 
 use super::command::run;
 use super::example::alerts::{Firing, moments};
+use super::example::metrics::Asked;
 use super::render::{Tree, manifests};
 use super::{list, of_kind, text, the};
+use crate::cluster::own_metrics;
 
 fn file(name: &str) -> String {
     let path = manifests().join("components/monitoring").join(name);
@@ -89,6 +93,80 @@ fn every_alert_says_what_is_wrong_and_what_to_look_at() {
         assert!(!text(&said["summary"]).is_empty(), "{name}");
         assert!(tool.is_match(text(&said["description"])), "{name}");
     }
+}
+
+/// Each series that a server shows, with its labels: one that has been asked by several, over a cluster.
+async fn shown() -> BTreeMap<String, BTreeSet<String>> {
+    let label = Regex::new(r#"(\w+)=""#).unwrap();
+    let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in own_metrics::of_a_server_in_use().await.lines() {
+        if let Some(name) = line.split(['{', ' ']).next().filter(|it| *it != "#") {
+            let labels = label.captures_iter(line).map(|it| it[1].to_owned());
+            shown.entry(name.to_owned()).or_default().extend(labels);
+        }
+    }
+    // What a scrape adds, and what Prometheus makes of alerts.
+    for labels in shown.values_mut() {
+        let added = ["namespace", "pod", "instance", "job"];
+        labels.extend(added.map(str::to_owned));
+    }
+    let alerts = ["alertname", "alertstate", "severity"].map(str::to_owned);
+    shown.insert("ALERTS".to_owned(), alerts.into());
+    shown
+}
+
+/// What is asked for that no server has.
+fn missing(expression: &str, shown: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let plain = expression.replace("$__rate_interval", "1m");
+    let tree = syntax(&plain).unwrap_or_else(|why| panic!("{expression}: {why}"));
+    let asked = Asked::of(&tree);
+    let mut missing = Vec::new();
+    let mut known = BTreeSet::new();
+    for selector in &asked.selectors {
+        let name = selector.name.clone().unwrap_or_default();
+        let Some(labels) = shown.get(&name) else {
+            missing.push(name);
+            continue;
+        };
+        known.extend(labels.iter().cloned());
+        for matcher in &selector.matchers.matchers {
+            if !labels.contains(&matcher.name) {
+                missing.push(format!("{name} with {}", matcher.name));
+            }
+        }
+    }
+    for (_, kept) in &asked.kept {
+        missing.extend(kept.iter().filter(|it| !known.contains(*it)).cloned());
+    }
+    missing
+}
+
+#[tokio::test]
+async fn alerts_and_dashboard_ask_only_for_what_a_server_shows() {
+    let shown = shown().await;
+    let mut asked = 0;
+    for rule in rules() {
+        let expression = text(&rule["expr"]);
+        assert_eq!(missing(expression, &shown), [""; 0], "{}", rule["alert"]);
+    }
+    let dashboard: Value = serde_json::from_str(&file("dashboard.json")).unwrap();
+    let legend = Regex::new(r"\{\{(\w+)\}\}").unwrap();
+    for panel in list(&dashboard["panels"]) {
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let expression = text(&target["expr"]);
+            assert_eq!(missing(expression, &shown), [""; 0], "{}", panel["title"]);
+            for found in legend.captures_iter(text(&target["legendFormat"])) {
+                assert!(
+                    expression.contains(&found[1]) || &found[1] == "pod",
+                    "{expression}"
+                );
+            }
+            asked += 1;
+        }
+    }
+    assert!(asked > 30, "{asked} queries");
+    let alerts = &dashboard["annotations"]["list"][0]["expr"];
+    assert_eq!(missing(text(alerts), &shown), [""; 0]);
 }
 
 #[test]

@@ -140,14 +140,14 @@ fn known() -> BTreeMap<String, BTreeSet<String>> {
 
 /// What an expression asks for.
 #[derive(Default)]
-struct Asked {
-    selectors: Vec<VectorSelector>,
+pub(in super::super) struct Asked {
+    pub(in super::super) selectors: Vec<VectorSelector>,
     /// Aggregations, with the labels that they keep.
-    kept: Vec<(Expr, Vec<String>)>,
+    pub(in super::super) kept: Vec<(Expr, Vec<String>)>,
 }
 
 impl Asked {
-    fn of(expression: &Expr) -> Asked {
+    pub(in super::super) fn of(expression: &Expr) -> Asked {
         let mut asked = Asked::default();
         let walked = walk_expr(&mut asked, expression);
         assert_eq!(walked, Ok(true));

@@ -1,0 +1,225 @@
+//! What the log says: the name of a request down to what Prometheus is asked for it, and next to nothing
+//! as long as all is well.
+
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::Value;
+
+use crate::support::adapter::{self, Adapter};
+use crate::support::apiserver::ApiServer;
+use crate::support::pki::Authority;
+use crate::support::poll;
+use crate::support::prometheus::{Prometheus, history};
+use crate::support::tap::{Behaviour, Tap};
+
+const OBJECTS: &str = r"
+{apiVersion: v1, kind: Namespace, metadata: {name: shop}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web-a, namespace: shop, labels: {app: web}}
+spec: {containers: [{name: web}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web-b, namespace: shop, labels: {app: web}}
+spec: {containers: [{name: web}]}
+";
+
+/// Names are asked of Prometheus at each relist.
+const RULES: &str = r#"
+rules:
+- seriesQuery: '{__name__=~"^.+_depth$",namespace!="",pod!=""}'
+  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
+  metricsQuery: sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)
+externalRules:
+- seriesQuery: '{__name__=~"^lag$",namespace!=""}'
+  resources: {overrides: {namespace: {resource: namespace}}}
+  metricsQuery: sum(<<.Series>>{<<.LabelMatchers>>})
+"#;
+
+const GROUP: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop";
+const SELECTED: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/queue_depth\
+                        ?labelSelector=app%3Dweb";
+const LAG: &str = "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/lag";
+
+async fn prometheus() -> Prometheus {
+    let still = "queue_depth{namespace=\"shop\",pod=\"web-a\"} 1\n\
+                 queue_depth{namespace=\"shop\",pod=\"web-b\"} 2\nlag{namespace=\"shop\"} 3\n";
+    Prometheus::holding(&history("", still, r#"job="shop""#)).await
+}
+
+/// The lines of a log in JSON that say this.
+fn saying(log: &str, message: &str) -> Vec<Value> {
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    lines
+        .filter(|line: &Value| line["message"] == message)
+        .collect()
+}
+
+#[tokio::test]
+async fn the_name_of_a_request_goes_with_it_to_prometheus_and_into_the_log() {
+    let prometheus = prometheus().await;
+    let tap = Tap::start(&prometheus.url).await;
+    let flags = ["-v=6", "--log-format=json", "--query-ttl=60s"];
+    let adapter = Adapter::standalone(OBJECTS, RULES, &tap.url, &flags)
+        .await
+        .unwrap();
+    tap.take();
+    let id = "5a1c4a67-2f1a-4b1f-9d0e-0c8a3f4f9f01";
+    let named = |id: &'static str| [("Audit-Id", id)];
+    let answer = adapter.request(Method::GET, SELECTED, &named(id)).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.headers["audit-id"], id);
+    // What is answered from memory was asked for by another one.
+    adapter
+        .request(Method::GET, SELECTED, &named("from-memory"))
+        .await;
+    // What could not be a name is none, but for who gave it.
+    let odd = "two words";
+    let answer = adapter.request(Method::GET, LAG, &named("two words")).await;
+    assert_eq!(answer.headers["audit-id"], odd);
+    let seen: Vec<_> = tap
+        .take()
+        .into_iter()
+        .filter(|it| it.path == "/api/v1/query")
+        .collect();
+    let ids: Vec<_> = seen
+        .iter()
+        .map(|it| it.headers.get("x-request-id"))
+        .collect();
+    assert_eq!(ids, [Some(&id.parse().unwrap()), None]);
+    let log = poll::until("the log is written", Duration::from_secs(10), async || {
+        let log = adapter.stderr();
+        match saying(&log, "answered").iter().any(|it| it["path"] == LAG) {
+            true => Ok(log),
+            false => Err(log),
+        }
+    })
+    .await;
+    let queries = saying(&log, "query");
+    assert_eq!(queries.len(), 2, "{log}");
+    assert_eq!(queries[0]["audit_id"], id);
+    assert!(
+        queries[0]["promql"]
+            .as_str()
+            .unwrap()
+            .starts_with("sum(queue_depth{")
+    );
+    assert_eq!(queries[1]["audit_id"], Value::Null);
+    let answered: Vec<_> = saying(&log, "answered")
+        .iter()
+        .filter(|it| it["path"].as_str().unwrap().contains("metrics.k8s.io"))
+        .map(|it| (it["code"].clone(), it["audit_id"].clone()))
+        .collect();
+    assert_eq!(
+        answered,
+        [
+            (200.into(), id.into()),
+            (200.into(), "from-memory".into()),
+            (200.into(), Value::Null)
+        ]
+    );
+}
+
+/// An hour of relists, at one a minute, and of autoscalers that ask every fifteen seconds, without its
+/// pauses.
+#[tokio::test]
+async fn an_hour_of_normal_traffic_is_ten_lines_at_most() {
+    let prometheus = prometheus().await;
+    let (clients, proxies) = (
+        Authority::new("kubernetes"),
+        Authority::new("front-proxy-ca"),
+    );
+    let api = ApiServer::start(&clients, &proxies).await;
+    let tap = Tap::start(&prometheus.url).await;
+    let flags = [
+        "--metrics-relist-interval=100ms",
+        "--metrics-max-age=1h",
+        "--query-ttl=200ms",
+        "--authorization-webhook-cache-authorized-ttl=100ms",
+    ];
+    let started = Adapter::over(&api, RULES, &tap.url, &flags).await;
+    let mut adapter = started.unwrap_or_else(|it| panic!("{}", it.stderr));
+    adapter.ready().await.unwrap();
+    let lines = |adapter: &Adapter| adapter.stderr().lines().count();
+    let at_start = lines(&adapter);
+    let admin = adapter.caller(Some(&clients.client("admin", &["system:masters"])), true);
+    let proxy = adapter.caller(Some(&proxies.client("front-proxy-client", &[])), true);
+    let user = [
+        (
+            "X-Remote-User",
+            "system:serviceaccount:kube-system:horizontal-pod-autoscaler",
+        ),
+        ("X-Remote-Group", "system:authenticated"),
+    ];
+    tap.take();
+    let (mut relists, mut asks) = (0, 0);
+    while relists < 60 || asks < 60 * 4 * 5 {
+        for path in [
+            SELECTED.to_owned(),
+            format!("{GROUP}/pods/web-a/queue_depth"),
+            format!("{GROUP}/pods/web-c/queue_depth"),
+            format!("{GROUP}/pods/web-a/no_such_metric"),
+            LAG.to_owned(),
+            "/apis".to_owned(),
+            "/openapi/v2".to_owned(),
+            "/readyz".to_owned(),
+            "/metrics".to_owned(),
+        ] {
+            let url = format!("{}{path}", adapter.url);
+            adapter::send(&admin, Method::GET, &url, &[]).await.unwrap();
+            adapter::send(&proxy, Method::GET, &url, &user)
+                .await
+                .unwrap();
+            asks += 1;
+        }
+        let names = |it: &crate::support::tap::Seen| it.path.ends_with("/__name__/values");
+        relists += tap.take().iter().filter(|it| names(it)).count();
+    }
+    let said = lines(&adapter) - at_start;
+    assert!(said <= 10, "{said} lines:\n{}", adapter.stderr());
+    assert!(at_start <= 40, "{at_start} lines:\n{}", adapter.stderr());
+}
+
+/// One line when it begins and one when it ends, whatever there is in between.
+#[tokio::test]
+async fn a_prometheus_that_fails_is_told_once_and_once_that_it_is_back() {
+    let prometheus = prometheus().await;
+    let tap = Tap::start(&prometheus.url).await;
+    let flags = ["--query-ttl=0s", "--stale-grace=0s"];
+    let adapter = Adapter::standalone(OBJECTS, RULES, &tap.url, &flags)
+        .await
+        .unwrap();
+    tap.behave(Behaviour::Answer {
+        status: 502,
+        content_type: "text/html",
+        body: "<html>bad gateway</html>".to_owned(),
+    });
+    for _ in 0..100 {
+        assert_eq!(adapter.get(LAG).await.status, 503);
+    }
+    let log = adapter.stderr();
+    assert_eq!(log.matches("Prometheus fails").count(), 1, "{log}");
+    assert!(log.contains("502 Bad Gateway"), "{log}");
+    // The end is told when it has lasted: what comes and goes is not told each time.
+    tap.behave(Behaviour::Forward);
+    poll::until("it is told", Duration::from_secs(60), async || {
+        adapter.get(LAG).await;
+        let log = adapter.stderr();
+        match log.contains("Prometheus answers again") {
+            true => Ok(()),
+            false => Err(log),
+        }
+    })
+    .await;
+    assert_eq!(
+        adapter.stderr().matches("backend=\"default\"").count(),
+        2,
+        "{}",
+        adapter.stderr()
+    );
+}
