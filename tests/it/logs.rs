@@ -1,5 +1,5 @@
-//! What the log says: the name of a request down to what Prometheus is asked for it, and next to nothing
-//! as long as all is well.
+//! What the log says: no secret ever, the name of a request down to what Prometheus is asked for it, and
+//! next to nothing as long as all is well.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use hyper::Method;
 use serde_json::Value;
 
 use crate::support::adapter::{self, Adapter};
-use crate::support::apiserver::ApiServer;
+use crate::support::apiserver::{ApiServer, Conduct};
 use crate::support::pki::Authority;
 use crate::support::poll;
 use crate::support::prometheus::{Prometheus, history};
@@ -123,6 +123,160 @@ async fn the_name_of_a_request_goes_with_it_to_prometheus_and_into_the_log() {
             (200.into(), Value::Null)
         ]
     );
+}
+
+/// Secrets of each way in which one can be given, each told from the others.
+const SECRETS: [&str; 9] = [
+    "s3cret-of-the-url",
+    "s3cret-of-the-url-query",
+    "s3cret-of-the-flag-header",
+    "s3cret-of-the-token-file",
+    "s3cret-of-the-file-header",
+    "s3cret-of-the-password-file",
+    "s3cret-of-the-backend-url",
+    "s3cret-of-the-backend-query",
+    "s3cret-of-a-callers-token",
+];
+
+fn rules_with_secrets(tap: &str, directory: &str) -> String {
+    let backend = tap.replace("http://", "http://user:s3cret-of-the-backend-url@");
+    format!(
+        "{RULES}
+backends:
+  tenant:
+    url: {backend}/
+    headersFrom: {{X-Key: {{file: {directory}/header}}}}
+    queryParams: {{key: s3cret-of-the-backend-query}}
+  basic:
+    url: {tap}
+    auth: {{basic: {{username: user, passwordFile: {directory}/password}}}}
+  token:
+    url: {tap}
+    auth: {{tokenFile: {directory}/token}}
+",
+    )
+    .replace(
+        "externalRules:\n",
+        "externalRules:\n\
+         - {backend: tenant, query: max(lag), name: {as: of_tenant}}\n\
+         - {backend: basic, query: max(lag), name: {as: of_basic}}\n\
+         - {backend: token, query: max(lag), name: {as: of_token}}\n",
+    )
+}
+
+/// Whatever is asked, however it goes, in either format, at the most that is ever said.
+#[tokio::test]
+async fn no_secret_is_ever_written() {
+    for format in ["text", "json"] {
+        let (clients, proxies) = (
+            Authority::new("kubernetes"),
+            Authority::new("front-proxy-ca"),
+        );
+        let api = ApiServer::start(&clients, &proxies).await;
+        let prometheus = prometheus().await;
+        let tap = Tap::start(&prometheus.url).await;
+        let directory = tempfile::TempDir::new().unwrap();
+        for (name, secret) in [
+            ("header", "s3cret-of-the-file-header"),
+            ("password", "s3cret-of-the-password-file"),
+            ("token", "s3cret-of-the-token-file"),
+        ] {
+            std::fs::write(directory.path().join(name), secret).unwrap();
+        }
+        let path = directory.path().to_str().unwrap();
+        let url = tap.url.replace("http://", "http://user:s3cret-of-the-url@");
+        let url = format!("{url}/?token=s3cret-of-the-url-query");
+        let flags = [
+            "-v=10",
+            &format!("--log-format={format}"),
+            "--metrics-address=127.0.0.1:0",
+            "--prometheus-header=X-Secret=s3cret-of-the-flag-header",
+            "--query-ttl=0s",
+            "--stale-grace=0s",
+            "--metrics-relist-interval=1s",
+        ];
+        let rules = rules_with_secrets(&tap.url, path);
+        let mut adapter = Adapter::over(&api, &rules, &url, &flags)
+            .await
+            .unwrap_or_else(|it| {
+                panic!("{}", it.stderr);
+            });
+        adapter.ready().await.unwrap();
+        let admin = adapter.caller(Some(&clients.client("admin", &["system:masters"])), true);
+        let anybody = adapter.caller(None, true);
+        let external = "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop";
+        let mut written = String::new();
+        for behaviour in [
+            Behaviour::Forward,
+            Behaviour::Answer {
+                status: 401,
+                content_type: "text/plain",
+                body: "who are you".to_owned(),
+            },
+            Behaviour::Redirect("http://127.0.0.1:1/login".to_owned()),
+            Behaviour::Close,
+            Behaviour::Truncate,
+        ] {
+            tap.behave(behaviour);
+            for path in [SELECTED, LAG, "/metrics", "/version"] {
+                let get = |client, headers: &'static [(&str, &str)]| {
+                    let url = format!("{}{path}", adapter.url);
+                    async move {
+                        adapter::send(client, Method::GET, &url, headers)
+                            .await
+                            .unwrap()
+                    }
+                };
+                written += &get(&admin, &[("Authorization", "Bearer nobody")])
+                    .await
+                    .body;
+                let refused = get(
+                    &anybody,
+                    &[("Authorization", "Bearer s3cret-of-a-callers-token")],
+                );
+                assert_eq!(refused.await.status, 401);
+                let _ = get(
+                    &anybody,
+                    &[("Authorization", "Basic s3cret-of-a-callers-token")],
+                )
+                .await;
+            }
+            for metric in ["of_tenant", "of_basic", "of_token"] {
+                let url = format!("{}{external}/{metric}", adapter.url);
+                let answer = adapter::send(&admin, Method::GET, &url, &[]).await.unwrap();
+                written += &answer.body;
+            }
+        }
+        // Nobody listens there any more; and the API server does not review.
+        drop(tap);
+        api.conduct("/apis/authentication.k8s.io/", Conduct::Fail);
+        let url = format!("{}{LAG}", adapter.url);
+        written += &adapter::send(&admin, Method::GET, &url, &[])
+            .await
+            .unwrap()
+            .body;
+        let other = [("Authorization", "Bearer other s3cret-of-a-callers-token")];
+        adapter::send(&anybody, Method::GET, &url, &other)
+            .await
+            .unwrap();
+        adapter.signal("TERM");
+        adapter.ended().await;
+        written += &adapter.stderr();
+        assert!(written.contains("query failed"), "it says much:\n{written}");
+        for secret in SECRETS {
+            assert!(
+                !written.contains(secret),
+                "{format}: {secret} in\n{written}"
+            );
+        }
+        // Nor as a header carries it: `user:` and the password in base64.
+        for encoded in ["dXNlcjpzM2NyZXQ", "dXNlcjp"] {
+            assert!(
+                !written.contains(encoded),
+                "{format}: {encoded} in\n{written}"
+            );
+        }
+    }
 }
 
 /// An hour of relists, at one a minute, and of autoscalers that ask every fifteen seconds, without its
