@@ -54,7 +54,7 @@ fn good_rules_are_well_and_a_broken_one_is_told_where_it_is_broken() {
     let (code, told, _) = check(&[("rules.yaml", GOOD)], &["rules.yaml"], None);
     assert_eq!(
         (code, told.as_str()),
-        (0, "1 file, 1 rule: nothing wrong (1 note)\n")
+        (0, "1 file, 1 rule: nothing wrong (2 notes)\n")
     );
     let broken = GOOD.replace("(.*)", "(.*");
     let (code, told, _) = check(&[("rules.yaml", &broken)], &["rules.yaml"], None);
@@ -126,7 +126,7 @@ fn a_folder_is_looked_through_for_rules() {
     // Four lines of the manifest, one with the key, and the fourth of the rules.
     assert!(told.contains("--> d/map.yaml:10:"), "{told}");
     assert!(
-        told.ends_with("2 files, 1 rule: 1 error (1 note)\n"),
+        told.ends_with("2 files, 1 rule: 1 error (2 notes)\n"),
         "{told}"
     );
 }
