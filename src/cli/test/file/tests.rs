@@ -129,7 +129,7 @@ fn each_mistake_is_told_with_its_line_and_field() {
         (
             "exp_code: 404",
             "exp_value: 1",
-            17,
+            18,
             "tests[0].metric_test[1].exp_value",
             "only one of",
         ),
