@@ -344,6 +344,9 @@ fn every_text_can_be_read_in_light_and_in_dark() {
 }
 
 proptest! {
+    // Each case renders and reads whole pages.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// Whatever stands in names, labels, agents and messages, the document has the same tags, and
     /// shows the text.
     #[test]
@@ -577,6 +580,8 @@ fn an_explanation_tells_verdict_advice_and_each_step() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn no_text_of_an_explanation_becomes_markup(text in "[ -~\n<>\"'&]{0,40}") {
         let html = explain::page(&text, Some(&explanation(&text)));

@@ -2,6 +2,7 @@
 //! read off the text, and of ours about what a page may load.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -18,14 +19,17 @@ pub enum Token {
 
 const VOID: [&str; 6] = ["meta", "link", "input", "br", "path", "rect"];
 
+static TAG: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"^<(/?)([a-z][a-z0-9]*)((?:\s+[a-zA-Z-]+(?:="[^"<>]*")?)*)\s*/?>"#).unwrap()
+});
+static ATTRIBUTE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"([a-zA-Z-]+)(?:="([^"]*)")?"#).unwrap());
+
 /// The tokens of a document.
 ///
 /// # Panics
 /// Where it is not written as strictly as we write it: tags closed, attributes in double quotes.
 pub fn tokens(html: &str) -> Vec<Token> {
-    let tag =
-        Regex::new(r#"^<(/?)([a-z][a-z0-9]*)((?:\s+[a-zA-Z-]+(?:="[^"<>]*")?)*)\s*/?>"#).unwrap();
-    let attribute = Regex::new(r#"([a-zA-Z-]+)(?:="([^"]*)")?"#).unwrap();
     let mut rest = html
         .strip_prefix("<!doctype html>")
         .expect("a document must have a doctype");
@@ -39,7 +43,7 @@ pub fn tokens(html: &str) -> Vec<Token> {
             continue;
         }
         let near: String = rest.chars().take(80).collect();
-        let found = tag
+        let found = TAG
             .captures(rest)
             .unwrap_or_else(|| panic!("no tag of ours: {near}"));
         let (name, attributes) = (&found[2], &found[3]);
@@ -49,7 +53,7 @@ pub fn tokens(html: &str) -> Vec<Token> {
             tokens.push(Token::Close(name.to_owned()));
             continue;
         }
-        let pairs: Vec<(String, String)> = attribute
+        let pairs: Vec<(String, String)> = ATTRIBUTE
             .captures_iter(attributes)
             .map(|it| {
                 (
