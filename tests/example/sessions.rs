@@ -125,6 +125,35 @@ async fn redis_away_is_degraded_and_no_more_and_its_return_ends_it() {
     assert_eq!(cart.json(), serde_json::json!({"items": {"salt": 1}}));
 }
 
+/// Passwords change, and a replica may come before Redis has the new one.
+#[tokio::test]
+async fn a_password_that_was_wrong_is_tried_again() {
+    let redis = Server::start(Kind::Redis).await;
+    let client = redis::Client::open(redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut require = async |password: &str| {
+        let mut set = redis::cmd("CONFIG");
+        set.arg("SET").arg("requirepass").arg(password);
+        set.exec_async(&mut connection).await.unwrap();
+    };
+    require("old").await;
+    let url = redis.url().replace("redis://", "redis://:new@");
+    let service = Service::start(&[("REDIS_URL", &url)]).await;
+    let is = async |status: &str| {
+        let health = service.admin("/healthz").await?.json();
+        match health["dependencies"]["redis"]["status"] == status {
+            true => Ok(()),
+            false => Err(health.to_string()),
+        }
+    };
+    poll::until("the password is refused", SOON, async || is("failed").await).await;
+    require("new").await;
+    poll::until("it is tried again", SOON, async || is("ok").await).await;
+    Customer::new(&service.shop).await;
+    let told = service.log().matches("health: ").count();
+    assert!(told >= 2, "the first state and its end: {}", service.log());
+}
+
 /// A dependency that hangs must not hang those who use it, and the health check least of all.
 #[tokio::test]
 async fn a_redis_that_stands_still_is_told_from_one_that_answers_in_little_time() {

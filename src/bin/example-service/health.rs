@@ -108,15 +108,18 @@ impl Health {
         if let Some(reason) = self.not_scalable() {
             tracing::warn!("this must not be scaled: {reason}");
         }
+        let mut told = None;
         loop {
             ticks.tick().await;
             let report = self.ask().await;
-            // The log has the changes; the state of each second is a metric's business.
-            match (self.last.load().status, report.status) {
-                (before, now) if before == now => {}
-                (_, Status::Ok) => tracing::info!("health: ok"),
+            // The log has the first one and the changes; the state of each second is a metric's
+            // business.
+            match report.status {
+                now if told == Some(now) => {}
+                Status::Ok => tracing::info!("health: ok"),
                 _ => tracing::warn!("health: {}", report.text()),
             }
+            told = Some(report.status);
             self.last.store(Arc::new(report));
         }
     }

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
+use futures_util::TryFutureExt;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 
 use crate::dependency::{Dependency, Unavailable};
@@ -51,7 +53,7 @@ pub(crate) enum Sessions {
     /// In this process: for one replica, on a laptop.
     Here(Here),
     /// In Redis.
-    Redis(InRedis),
+    Redis(Box<InRedis>),
 }
 
 impl Sessions {
@@ -70,15 +72,12 @@ impl Sessions {
         };
         // One connection that carries everybody's commands, and comes back by itself. It does not
         // retry: who waits for a retry holds a request, and the next request tries anyway.
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(0)
-            .set_connection_timeout(Some(CONNECT_WITHIN))
-            .set_response_timeout(Some(ANSWER_WITHIN));
-        Ok(Sessions::Redis(InRedis {
-            connection: ConnectionManager::new_lazy_with_config(client, config)?,
+        Ok(Sessions::Redis(Box::new(InRedis {
+            connection: ArcSwap::from_pointee(connection(&client)?),
+            client,
             dependency: Dependency::new("redis", ANSWER_WITHIN, metrics),
             ttl: i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX),
-        }))
+        })))
     }
 
     /// Begins a session, and gives its name.
@@ -200,7 +199,8 @@ impl Here {
 /// A session is a hash: `order`, and one field `sku:NAME` for each SKU. It ends by Redis' own
 /// clock. What takes more than one step is a script, for another replica may be at the same cart.
 pub(crate) struct InRedis {
-    connection: ConnectionManager,
+    client: redis::Client,
+    connection: ArcSwap<ConnectionManager>,
     dependency: Dependency,
     /// In seconds.
     ttl: i64,
@@ -239,14 +239,36 @@ const TAKE: &str = "
     end
     return 1";
 
+fn connection(client: &redis::Client) -> redis::RedisResult<ConnectionManager> {
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(0)
+        .set_connection_timeout(Some(CONNECT_WITHIN))
+        .set_response_timeout(Some(ANSWER_WITHIN));
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}
+
 impl InRedis {
+    /// The connection that comes back by itself does not where the password was wrong: it keeps
+    /// that answer for ever, though passwords change. The next request begins another one.
+    fn renew(&self, error: &redis::RedisError) {
+        if error.kind() == redis::ErrorKind::AuthenticationFailed
+            && let Ok(connection) = connection(&self.client)
+        {
+            self.connection.store(Arc::new(connection));
+        }
+    }
+
+    fn connection(&self) -> ConnectionManager {
+        ConnectionManager::clone(&self.connection.load())
+    }
+
     /// Asks for nothing but an answer, within `dependency`'s time.
     pub(crate) async fn ping(&self, dependency: &Dependency) -> Result<(), Unavailable> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection();
         let ping = redis::cmd("PING");
-        dependency
-            .call("ping", ping.exec_async(&mut connection))
-            .await
+        let answer = ping.exec_async(&mut connection);
+        let answer = answer.inspect_err(|error| self.renew(error));
+        dependency.call("ping", answer).await
     }
 
     async fn script<T: redis::FromRedisValue>(
@@ -256,20 +278,22 @@ impl InRedis {
         session: &str,
         arguments: &[String],
     ) -> Result<T, Unavailable> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection();
         let mut command = redis::cmd("EVAL");
         command.arg(script).arg(1).arg(key(session)).arg(arguments);
         let answer = command.query_async(&mut connection);
+        let answer = answer.inspect_err(|error| self.renew(error));
         self.dependency.call(operation, answer).await
     }
 
     async fn begin(&self, session: &str) -> Result<(), Unavailable> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection();
         let mut both = redis::pipe();
         both.atomic()
             .hset(key(session), ORDER, id::random())
             .expire(key(session), self.ttl);
         let done = both.exec_async(&mut connection);
+        let done = done.inspect_err(|error| self.renew(error));
         self.dependency.call("begin", done).await
     }
 

@@ -9,8 +9,11 @@ use tokio::time::Instant;
 /// Rates and latencies are those of this last while.
 const WHILE: Duration = Duration::from_secs(2);
 
-/// How many reasons are kept.
+/// How many reasons of failed requests are kept.
 const REASONS: usize = 5;
+
+/// How many of lost sessions are, before them.
+const LOSSES: u64 = 5;
 
 /// Shared by all shoppers.
 #[derive(Clone, Default)]
@@ -64,7 +67,9 @@ impl Tally {
         let counts = &mut self.lock().counts;
         counts.requests += 1;
         counts.failed += 1;
-        counts.because(reason);
+        if counts.reasons.len() < REASONS {
+            counts.reasons.push(reason);
+        }
     }
 
     /// A replica does not know a session: whether that is one more lost is for the shopper to say.
@@ -89,7 +94,10 @@ impl Tally {
     pub(super) fn lost(&self, reason: String) {
         let counts = &mut self.lock().counts;
         counts.lost += 1;
-        counts.because(reason);
+        // A lost session is the worst that can be: requests that failed never take its place.
+        if counts.lost <= LOSSES {
+            counts.reasons.insert(0, reason);
+        }
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -125,14 +133,6 @@ impl Tally {
     }
 }
 
-impl Counts {
-    fn because(&mut self, reason: String) {
-        if self.reasons.len() < REASONS {
-            self.reasons.push(reason);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,5 +165,7 @@ mod tests {
         assert_eq!((counts.requests, counts.failed), (100, 100));
         assert_eq!(counts.reasons.len(), REASONS);
         assert_eq!(counts.reasons[0], "reason 0");
+        tally.lost("the cart is empty".to_owned());
+        assert_eq!(tally.counts().reasons[0], "the cart is empty");
     }
 }
