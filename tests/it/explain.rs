@@ -68,7 +68,7 @@ async fn check(adapter: &Adapter, case: &Case) {
 
 #[tokio::test]
 async fn each_cause_is_named_and_the_status_says_it_too() {
-    let worlds = Worlds::start().await;
+    let worlds = Worlds::start(&[]).await;
     let mut seen = BTreeSet::new();
     for case in CASES {
         check(&worlds.adapter, case).await;
@@ -143,7 +143,7 @@ async fn who_may_not_ask_for_a_metric_may_not_have_it_explained() {
 
 #[tokio::test]
 async fn a_failing_prometheus_is_named_without_secrets() {
-    let worlds = Worlds::start().await;
+    let worlds = Worlds::start(&[]).await;
     let path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/depth";
     let refused = |status, kind: &str, text: &str| Behaviour::Answer {
         status,
@@ -184,7 +184,7 @@ async fn a_failing_prometheus_is_named_without_secrets() {
 
 #[tokio::test]
 async fn an_explanation_changes_nothing_for_those_who_ask() {
-    let worlds = Worlds::start().await;
+    let worlds = Worlds::start(&[]).await;
     let path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/depth";
     for _ in 0..3 {
         explained(&worlds.adapter, path).await;

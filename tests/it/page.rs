@@ -2,6 +2,7 @@
 //! through, and (`browser`) what a real Chromium makes of it.
 
 mod browser;
+mod causes;
 
 use std::time::Duration;
 

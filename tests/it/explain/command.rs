@@ -96,7 +96,7 @@ fn files() -> TempDir {
 
 #[tokio::test]
 async fn names_alone_are_explained_without_a_cluster() {
-    let worlds = Worlds::start().await;
+    let worlds = Worlds::start(&[]).await;
     let directory = files();
     let prometheus = format!("--prometheus-url={}", worlds.tap.url);
     let rules = "--config=rules.yaml";
@@ -172,7 +172,7 @@ async fn names_alone_are_explained_without_a_cluster() {
 
 #[tokio::test]
 async fn an_hpa_is_explained_metric_by_metric_as_its_controller_asks() {
-    let worlds = Worlds::start().await;
+    let worlds = Worlds::start(&[]).await;
     let directory = files();
     let prometheus = format!("--prometheus-url={}", worlds.tap.url);
     let own = [
@@ -221,7 +221,7 @@ async fn an_hpa_is_explained_metric_by_metric_as_its_controller_asks() {
 
 #[tokio::test]
 async fn a_server_explains_what_it_answers_and_who_may_not_ask_is_told() {
-    let worlds = Worlds::start().await;
+    let worlds = Worlds::start(&[]).await;
     let directory = files();
     let server = format!("--server={}", worlds.adapter.url);
     let said = run(
@@ -268,7 +268,7 @@ async fn a_server_explains_what_it_answers_and_who_may_not_ask_is_told() {
 
 #[tokio::test]
 async fn the_pods_of_a_cluster_are_those_that_its_api_server_lists() {
-    let worlds = Worlds::start().await;
+    let worlds = Worlds::start(&[]).await;
     let clients = Authority::new("kubernetes");
     let api = ApiServer::start(&clients, &Authority::new("front-proxy-ca")).await;
     let (kubeconfig, authority, token) = (api.kubeconfig(), api.authority.pem(), api.token());

@@ -367,8 +367,9 @@ pub struct Worlds {
 }
 
 impl Worlds {
-    /// Starts a Prometheus with all series, waits until one of them has ended, and two adapters.
-    pub async fn start() -> Worlds {
+    /// Starts a Prometheus with all series, waits until one of them has ended, and two adapters with
+    /// these flags.
+    pub async fn start(flags: &[&str]) -> Worlds {
         let has_ended = Arc::new(AtomicBool::new(false));
         let ending = Arc::clone(&has_ended);
         let text = move |elapsed| exposition(elapsed, ending.load(Ordering::Relaxed));
@@ -389,7 +390,7 @@ impl Worlds {
         .await;
         let tap = Tap::start(&prometheus.url).await;
         let start = async |rules| {
-            let started = Adapter::standalone(OBJECTS, rules, &tap.url, &[]).await;
+            let started = Adapter::standalone(OBJECTS, rules, &tap.url, flags).await;
             started.unwrap_or_else(|refusal| panic!("{}", refusal.stderr))
         };
         Worlds {
