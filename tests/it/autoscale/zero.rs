@@ -9,10 +9,12 @@ use super::{EXTERNAL, World, hpa};
 use crate::support::autoscaler::{Autoscaler, folder, run};
 use crate::support::poll;
 
-/// One replica of an autoscaler that goes to zero at once.
+/// One replica of an autoscaler that goes to zero at once. It comes back by pods: of none, a hundred
+/// percent more are none, in Kubernetes as well, once its period no longer holds the one that went.
 fn one() -> TempDir {
     let text = hpa(EXTERNAL)
         .replace("minReplicas: 1", "minReplicas: 0")
+        .replacen("type: Percent, value: 100", "type: Pods, value: 4", 1)
         .replace(
             "stabilizationWindowSeconds: 3",
             "stabilizationWindowSeconds: 0",
