@@ -175,18 +175,19 @@ impl Samples {
     ///
     /// # Errors
     /// The backend gives none, and there are no older ones that may still be given.
-    pub async fn rows(&self, query: Query, deadline: Instant) -> Answer {
-        let query = Arc::new(query);
+    pub async fn rows(&self, query: &Query, deadline: Instant) -> Answer {
         let policy = query.policy;
-        let new = || Arc::new(Entry::new(Arc::clone(&query)));
-        let entry = self.shared.entries.get_with_by_ref(&query, new);
-        let mut ended = entry.ended.subscribe();
-        let (step, undriven, is_failing) = {
-            let mut state = entry.lock();
-            let is_failing = state.is_failing(policy, Instant::now());
-            let step = state.ask(policy, Instant::now());
+        let entry = self.entry(query);
+        let (step, undriven, is_failing, mut ended) = {
+            let (mut state, now) = (entry.lock(), Instant::now());
+            let is_failing = state.is_failing(policy, now);
+            let step = state.ask(policy, now);
+            if let Step::Serve(rows, freshness) = step {
+                return Ok((rows, freshness));
+            }
             let undriven = matches!(step, Step::Fetch | Step::ServeAndFetch(_)) && state.drive();
-            (step, undriven, is_failing)
+            // Under the lock: no fetch ends unseen from now on.
+            (step, undriven, is_failing, entry.ended.subscribe())
         };
         if matches!(step, Step::Fetch | Step::ServeAndFetch(_)) {
             entry.is_for(RequestId::current());
@@ -202,10 +203,9 @@ impl Samples {
             false => deadline,
         };
         match step {
-            Step::Serve(rows, freshness) => return Ok((rows, freshness)),
             Step::ServeAndFetch(rows) => return Ok((rows, Freshness::Stale)),
             Step::Fail(error) => return Err(error),
-            Step::Wait | Step::Fetch => {}
+            Step::Serve(..) | Step::Wait | Step::Fetch => {}
         }
         // The sender lives as long as the entry does.
         let waited = timeout_at(deadline, ended.changed()).await;
@@ -222,6 +222,17 @@ impl Samples {
             Some(rows) => Ok((rows, Freshness::Stale)),
             None => Err(Arc::new(Error::Deadline)),
         })
+    }
+
+    /// What is remembered of `query`, from now on.
+    fn entry(&self, query: &Query) -> Arc<Entry> {
+        let entries = &self.shared.entries;
+        // Nearly always: a query of a thousand asks is not copied for each.
+        if let Some(entry) = entries.get(query) {
+            return entry;
+        }
+        let query = Arc::new(query.clone());
+        entries.get_with_by_ref(&query, || Arc::new(Entry::new(Arc::clone(&query))))
     }
 
     /// The rows of `query` that may be given without asking for newer ones.

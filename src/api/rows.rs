@@ -120,7 +120,7 @@ impl Api {
         wanted: Query,
         deadline: Deadline,
     ) -> Result<Arc<Rows>, Failure> {
-        match self.rooms.samples.rows(wanted, deadline.0).await {
+        match self.rooms.samples.rows(&wanted, deadline.0).await {
             Ok((rows, freshness)) => {
                 self.rooms.metrics.count_answer(freshness.word());
                 Ok(rows)

@@ -116,7 +116,8 @@ fn soon() -> Instant {
 async fn two_hundred_callers_of_a_cold_query_make_one_fetch() {
     let backend = Arc::new(Backend::default());
     let samples = backend.samples();
-    let asks = (0..200).map(|_| samples.rows(query("up"), soon()));
+    let query = query("up");
+    let asks = (0..200).map(|_| samples.rows(&query, soon()));
     for answer in join_all(asks).await {
         assert_eq!(answer.unwrap().0.len(), 1);
     }
@@ -130,7 +131,7 @@ async fn callers_who_hang_up_leave_the_last_one_answered() {
     let mut tasks: Vec<_> = (0..200)
         .map(|_| {
             let samples = Arc::clone(&samples);
-            tokio::spawn(async move { samples.rows(query("up"), soon()).await.map(|it| it.1) })
+            tokio::spawn(async move { samples.rows(&query("up"), soon()).await.map(|it| it.1) })
         })
         .collect();
     sleep(TAKES / 2).await;
@@ -144,10 +145,10 @@ async fn callers_who_hang_up_leave_the_last_one_answered() {
 async fn a_fetch_that_everybody_left_still_counts() {
     let backend = Arc::new(Backend::default());
     let samples = backend.samples();
-    let late = samples.rows(query("up"), Instant::now() + TAKES / 2).await;
+    let late = samples.rows(&query("up"), Instant::now() + TAKES / 2).await;
     assert!(matches!(*late.unwrap_err(), Error::Deadline));
     sleep(TAKES).await;
-    let (_, freshness) = samples.rows(query("up"), soon()).await.unwrap();
+    let (_, freshness) = samples.rows(&query("up"), soon()).await.unwrap();
     assert_eq!(freshness, Freshness::Fresh);
     assert_eq!(backend.fetches(), 1);
 }
@@ -158,13 +159,13 @@ async fn a_steady_asker_never_waits_and_costs_one_fetch_a_round() {
     let samples = backend.samples();
     let round = Duration::from_secs(15);
     for _ in 0..2 {
-        samples.rows(query("up"), soon()).await.unwrap();
+        samples.rows(&query("up"), soon()).await.unwrap();
         sleep(round).await;
     }
     let before = backend.fetches();
     for _ in 0..40 {
         let started = Instant::now();
-        let (_, freshness) = samples.rows(query("up"), soon()).await.unwrap();
+        let (_, freshness) = samples.rows(&query("up"), soon()).await.unwrap();
         assert_eq!(freshness, Freshness::Fresh);
         assert_eq!(started.elapsed(), Duration::ZERO);
         sleep(round).await;
@@ -187,7 +188,7 @@ async fn a_thousand_askers_never_wait_and_cost_one_fetch_for_the_time_that_rows_
     let begun = Instant::now();
     let mut waited = 0;
     while begun.elapsed() < Duration::from_secs(120) {
-        let (_, freshness) = samples.rows(query("up"), soon()).await.unwrap();
+        let (_, freshness) = samples.rows(&query("up"), soon()).await.unwrap();
         let is_known = begun.elapsed() > POLICY.ttl * 2;
         waited += usize::from(is_known && freshness != Freshness::Fresh);
         sleep(pause).await;
@@ -203,7 +204,7 @@ async fn a_short_failure_is_not_seen_and_a_long_one_is_an_error_with_its_cause()
     let samples = backend.samples();
     let round = Duration::from_secs(5);
     for _ in 0..3 {
-        samples.rows(query("up"), soon()).await.unwrap();
+        samples.rows(&query("up"), soon()).await.unwrap();
         sleep(round).await;
     }
     backend.fails.store(true, Ordering::SeqCst);
@@ -211,7 +212,7 @@ async fn a_short_failure_is_not_seen_and_a_long_one_is_an_error_with_its_cause()
     let mut stale = 0;
     let mut errors = 0;
     while failing.elapsed() < Duration::from_secs(120) {
-        match samples.rows(query("up"), soon()).await {
+        match samples.rows(&query("up"), soon()).await {
             Ok((_, Freshness::Stale)) => stale += 1,
             Ok((_, _)) => assert!(failing.elapsed() <= POLICY.ttl, "{:?}", failing.elapsed()),
             Err(_) => {
@@ -231,7 +232,7 @@ async fn a_short_failure_is_not_seen_and_a_long_one_is_an_error_with_its_cause()
     assert!(backend.fetches() - tries <= 3, "back-off");
     backend.fails.store(false, Ordering::SeqCst);
     let back = Instant::now();
-    while samples.rows(query("up"), soon()).await.is_err() {
+    while samples.rows(&query("up"), soon()).await.is_err() {
         sleep(Duration::from_millis(100)).await;
     }
     assert!(
@@ -245,10 +246,10 @@ async fn a_short_failure_is_not_seen_and_a_long_one_is_an_error_with_its_cause()
 async fn whoever_asks_while_a_fetch_hangs_gets_the_last_rows_at_the_deadline() {
     let backend = Arc::new(Backend::default());
     let samples = backend.samples();
-    samples.rows(query("up"), soon()).await.unwrap();
+    samples.rows(&query("up"), soon()).await.unwrap();
     sleep(Duration::from_secs(20)).await;
     let (_, freshness) = samples
-        .rows(query("up"), Instant::now() + TAKES / 2)
+        .rows(&query("up"), Instant::now() + TAKES / 2)
         .await
         .unwrap();
     assert_eq!(freshness, Freshness::Stale);
@@ -265,14 +266,14 @@ async fn who_asks_seldom_waits_a_second_at_most_while_a_backend_hangs() {
         },
         ..query("up")
     };
-    samples.rows(ask(), soon()).await.unwrap();
+    samples.rows(&ask(), soon()).await.unwrap();
     sleep(Duration::from_secs(70)).await;
     backend.fails.store(true, Ordering::SeqCst);
-    samples.rows(ask(), soon()).await.unwrap();
+    samples.rows(&ask(), soon()).await.unwrap();
     backend.hangs.store(true, Ordering::SeqCst);
     sleep(Duration::from_secs(70)).await;
     let asked = Instant::now();
-    let (_, freshness) = samples.rows(ask(), soon()).await.unwrap();
+    let (_, freshness) = samples.rows(&ask(), soon()).await.unwrap();
     assert_eq!((freshness, asked.elapsed()), (Freshness::Stale, GLANCE));
 }
 
@@ -281,15 +282,15 @@ async fn a_fetch_that_panics_is_an_error_and_the_next_ask_fetches_again() {
     let backend = Arc::new(Backend::default());
     let samples = backend.samples();
     backend.panics.store(true, Ordering::SeqCst);
-    let failed = samples.rows(query("up"), soon()).await;
+    let failed = samples.rows(&query("up"), soon()).await;
     assert!(matches!(*failed.unwrap_err(), Error::Internal));
     backend.panics.store(false, Ordering::SeqCst);
     sleep(LONGEST_PAUSE).await;
-    assert!(samples.rows(query("up"), soon()).await.is_ok());
+    assert!(samples.rows(&query("up"), soon()).await.is_ok());
     // What was fetched long ago does not stand for what was not fetched now.
     sleep(POLICY.ttl + POLICY.stale_grace).await;
     backend.panics.store(true, Ordering::SeqCst);
-    let failed = samples.rows(query("up"), soon()).await;
+    let failed = samples.rows(&query("up"), soon()).await;
     assert!(matches!(*failed.unwrap_err(), Error::Internal));
 }
 
@@ -299,18 +300,18 @@ async fn what_is_forgotten_and_asked_for_again_is_fetched_by_one_alone() {
     let samples = backend.samples();
     let round = Duration::from_secs(15);
     for _ in 0..3 {
-        samples.rows(query("up"), soon()).await.unwrap();
+        samples.rows(&query("up"), soon()).await.unwrap();
         sleep(round).await;
     }
     for _ in 0..3 {
         samples.shared.entries.invalidate_all();
         samples.shared.entries.run_pending_tasks();
-        samples.rows(query("up"), soon()).await.unwrap();
+        samples.rows(&query("up"), soon()).await.unwrap();
         sleep(round).await;
     }
     let before = backend.fetches();
     for _ in 0..20 {
-        samples.rows(query("up"), soon()).await.unwrap();
+        samples.rows(&query("up"), soon()).await.unwrap();
         sleep(round).await;
     }
     let fetches = backend.fetches() - before;
@@ -326,9 +327,9 @@ async fn what_is_forgotten_and_asked_for_again_is_fetched_by_one_alone() {
 async fn an_answer_that_is_larger_than_all_that_may_be_kept_pushes_nothing_out() {
     let backend = Arc::new(Backend::default());
     let samples = backend.samples();
-    samples.rows(query("up"), soon()).await.unwrap();
+    samples.rows(&query("up"), soon()).await.unwrap();
     let large = "x".repeat(usize::try_from(LIMITS.bytes).unwrap());
-    let (rows, _) = samples.rows(query(&large), soon()).await.unwrap();
+    let (rows, _) = samples.rows(&query(&large), soon()).await.unwrap();
     assert_eq!(rows.len(), 1);
     samples.shared.entries.run_pending_tasks();
     assert!(samples.shared.entries.contains_key(&query("up")));
@@ -372,7 +373,7 @@ async fn nothing_answers_for_another_backend_text_or_set_of_labels() {
         ..query("a")
     });
     for query in queries {
-        let (rows, freshness) = samples.rows(query.clone(), soon()).await.unwrap();
+        let (rows, freshness) = samples.rows(&query, soon()).await.unwrap();
         assert_eq!(freshness, Freshness::Fetched, "{query:?}");
         let said = format!("{} of {}", query.promql, query.backend.name());
         let found = match query.labels {
@@ -390,7 +391,7 @@ async fn what_is_kept_is_bounded() {
     let samples = backend.samples();
     for number in 0..1000 {
         samples
-            .rows(query(&format!("q{number}")), soon())
+            .rows(&query(&format!("q{number}")), soon())
             .await
             .unwrap();
     }
@@ -417,7 +418,8 @@ async fn a_fetch_is_made_for_the_request_that_wanted_it_and_ahead_for_nobody() {
     let backend = Arc::new(Backend::default());
     let samples = backend.samples();
     let round = Duration::from_secs(15);
-    let ask = |name| RequestId::scope(id(name), samples.rows(query("up"), soon()));
+    let query = query("up");
+    let ask = |name| RequestId::scope(id(name), samples.rows(&query, soon()));
     let (first, shared) = tokio::join!(ask("first"), ask("second"));
     assert_eq!(first.unwrap().1, Freshness::Fetched);
     assert_eq!(shared.unwrap().1, Freshness::Shared);
@@ -453,7 +455,7 @@ async fn without_a_ttl_each_ask_is_a_fetch_and_no_failure_is_remembered() {
     };
     for number in 1..20 {
         backend.fails.store(number % 2 == 0, Ordering::SeqCst);
-        let answer = samples.rows(ask(), soon()).await;
+        let answer = samples.rows(&ask(), soon()).await;
         assert_eq!(answer.is_ok(), number % 2 == 1);
         assert_eq!(backend.fetches(), number);
         sleep(Duration::from_secs(1)).await;
@@ -471,7 +473,7 @@ async fn what_a_backend_answered_that_is_gone_is_forgotten_and_not_fetched_again
     // Asked so regularly that they are fetched ahead.
     for _ in 0..4 {
         for query in [of("gone", "a"), of("gone", "b"), of("stays", "a")] {
-            samples.rows(query, soon()).await.unwrap();
+            samples.rows(&query, soon()).await.unwrap();
         }
         sleep(POLICY.ttl).await;
     }
@@ -479,7 +481,7 @@ async fn what_a_backend_answered_that_is_gone_is_forgotten_and_not_fetched_again
     assert!(samples.remembered(&of("gone", "a")).is_none());
     assert!(samples.remembered(&of("gone", "b")).is_none());
     assert!(samples.remembered(&of("stays", "a")).is_some());
-    samples.rows(of("stays", "a"), soon()).await.unwrap();
+    samples.rows(&of("stays", "a"), soon()).await.unwrap();
     samples.shared.entries.run_pending_tasks();
     let fetches = backend.fetches();
     sleep(POLICY.ttl * 20).await;

@@ -9,9 +9,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures_util::task::AtomicWaker;
 use hyper::rt::Executor;
 
-/// So many are answered before what is answered is written: enough for one write, and few enough
-/// that the client reads the first ones while the next are answered.
+/// So many at most are answered before what is answered is written.
 const BATCH: usize = 16;
+
+/// Before that, only this part of the requests that wait is answered: the client reads the first
+/// answers, and asks on, while the others are made. All at once, and server and client wait for
+/// each other by turns; one by one, and a hundred that wait cost a hundred writes.
+const SHARE: usize = 3;
 
 type Request = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -53,8 +57,8 @@ impl Eager {
             let ended = connection.as_mut().poll(&mut inner);
             let batch: Vec<Request> = {
                 let mut queue = self.queue();
-                let length = queue.len().min(BATCH);
-                queue.drain(..length).collect()
+                let batch = batch(queue.len());
+                queue.drain(..batch).collect()
             };
             if ended.is_ready() || batch.is_empty() {
                 bell.leave();
@@ -104,6 +108,11 @@ impl Wake for Bell {
             self.task.wake();
         }
     }
+}
+
+/// How many of those that wait are answered before that is written.
+fn batch(waiting: usize) -> usize {
+    waiting.div_ceil(SHARE).min(BATCH)
 }
 
 fn run(mut request: Request) {
@@ -157,10 +166,16 @@ mod tests {
         );
         assert_eq!(done.load(Ordering::Relaxed), 2 * BATCH);
         let polls = polled.load(Ordering::Relaxed);
-        assert_eq!(polls, 4, "before all, and after each batch, to write it");
+        assert_eq!(polls, 9, "before all, and after each batch, to write it");
         go_on.send(()).unwrap();
         end.await.unwrap();
         assert_eq!(done.load(Ordering::Relaxed), 2 * BATCH + 1);
+    }
+
+    #[test]
+    fn a_few_are_answered_by_and_by_and_many_in_batches() {
+        let batches = [0, 1, 2, 3, 5, 8, 64, 1000].map(batch);
+        assert_eq!(batches, [0, 1, 1, 1, 2, 3, BATCH, BATCH]);
     }
 
     #[tokio::test]

@@ -34,7 +34,7 @@ where
         // Given up if a narrower one is answered.
         let mut refused = Vec::new();
         loop {
-            let answer = self.samples.rows(query.clone(), self.deadline).await;
+            let answer = self.samples.rows(&query, self.deadline).await;
             let failure = match answer {
                 Ok((_, Freshness::Stale)) => self.samples.failure(&query),
                 Ok((rows, freshness)) => {

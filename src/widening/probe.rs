@@ -62,7 +62,7 @@ impl Probe {
     /// Tells the rows of the exact query, if they can be had now, and comes to a verdict.
     pub(super) async fn run(self, tell: oneshot::Sender<Told>) {
         let samples = &self.wide.samples;
-        let answer = samples.rows(self.exact.clone(), self.deadline).await;
+        let answer = samples.rows(&self.exact, self.deadline).await;
         drop(self.turn);
         // One look at it is no reason to fetch it ahead from now on.
         samples.abandon(&self.exact);
@@ -92,7 +92,7 @@ impl Wide {
         let mut failures = 0;
         while failures < FAILURES && Instant::now() < end {
             sleep(BETWEEN_LOOKS).await;
-            let answer = samples.rows(query.clone(), end).await;
+            let answer = samples.rows(query, end).await;
             if answer.is_ok_and(|(_, freshness)| freshness != Freshness::Stale) {
                 return false;
             }
