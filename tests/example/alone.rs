@@ -25,6 +25,19 @@ fn wrong_settings_are_refused_by_name_before_anything_is_served() {
 }
 
 #[test]
+fn an_address_that_is_taken_is_told_with_the_setting_that_chooses_another() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for setting in ["ADMIN_ADDRESS", "LISTEN_ADDRESS"] {
+        let output = command(&[(setting, &address)]).output().unwrap();
+        assert!(!output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        let told = format!("{setting}: cannot listen on {address}");
+        assert!(text.contains(&told), "{told} in {text}");
+    }
+}
+
+#[test]
 fn help_lists_the_settings_and_an_argument_is_refused() {
     let help = command(&[]).arg("--help").output().unwrap();
     assert!(help.status.success());

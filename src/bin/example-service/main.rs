@@ -117,9 +117,9 @@ fn start_logging(settings: &Settings) {
 async fn run(settings: Settings) -> anyhow::Result<()> {
     // First of all: a signal that comes while we start must not be missed.
     let (mut stopper, stop) = Stopper::new().context("cannot wait for signals")?;
-    let admin = bind(settings.admin).await?;
+    let admin = bind("ADMIN_ADDRESS", settings.admin).await?;
     let listener = match settings.role {
-        Role::Web => Some(bind(settings.listen).await?),
+        Role::Web => Some(bind("LISTEN_ADDRESS", settings.listen).await?),
         Role::Worker => None,
     };
     let parts = Parts::new(&settings)?;
@@ -213,9 +213,10 @@ fn follow(tasks: &mut JoinSet<&'static str>, parts: &Parts, health: &Arc<Health>
     }
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// `setting` is the variable that chooses another address.
+async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
-    bound.with_context(|| format!("cannot listen on {address}"))
+    bound.with_context(|| format!("{setting}: cannot listen on {address}"))
 }
 
 /// What the service is made of. Nothing is connected to yet: a replica that cannot start without

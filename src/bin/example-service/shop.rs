@@ -85,7 +85,7 @@ async fn index(State(shop): State<Arc<Shop>>) -> Json<Value> {
         "routes": [
             "POST /session",
             "GET /cart",
-            "POST /cart/items {\"sku\":\"tea\",\"quantity\":2}",
+            "POST /cart/items {\"sku\":\"tea\",\"quantity\":2} (as Content-Type: application/json)",
             "POST /orders (with an Idempotency-Key, so that it can be sent again)",
             "GET /orders/{id}",
             "GET /burn?cpu=20ms&time=100ms",

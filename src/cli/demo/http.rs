@@ -16,8 +16,11 @@ pub(super) struct Http(reqwest::Client);
 
 impl Http {
     pub(super) fn new() -> anyhow::Result<Http> {
-        // All that is asked is on this machine.
-        let client = reqwest::Client::builder().no_proxy().build();
+        // All that is asked is on this machine. The status page tells who asks.
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .user_agent(concat!("tidegauge-demo/", env!("CARGO_PKG_VERSION")))
+            .build();
         Ok(Http(client.context("making an HTTP client")?))
     }
 

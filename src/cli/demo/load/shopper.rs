@@ -17,6 +17,10 @@ const ANSWER_TIME: Duration = Duration::from_secs(60);
 const COME_BACK: Duration = Duration::from_secs(1);
 const COME_BACK_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long what nobody has confirmed may still get into a cart. A shop gives up on Redis after
+/// half a second, and the command may yet be on its way: the next look may come before it.
+const LANDS_WITHIN: Duration = Duration::from_secs(60);
+
 /// How many different things it buys.
 const SKUS: u32 = 12;
 
@@ -32,8 +36,8 @@ pub(super) struct Shopper {
     session: Option<String>,
     /// Quantities by SKU, as they should be there.
     cart: BTreeMap<String, u32>,
-    /// What was asked to be put there, and nobody said whether it was.
-    doubt: Option<String>,
+    /// What was asked to be put there, and nobody said whether it was; and when it was asked.
+    doubts: Vec<(String, Instant)>,
     steps: u32,
 }
 
@@ -64,7 +68,7 @@ impl Shopper {
             shop,
             session: None,
             cart: BTreeMap::new(),
-            doubt: None,
+            doubts: Vec::new(),
             steps: 0,
         }
     }
@@ -86,7 +90,7 @@ impl Shopper {
         if self.steps.is_multiple_of(3) {
             // Failures are counted where they are seen.
             let _ = self.insist(Method::GET, DEAR).await;
-        } else if self.doubt.is_none() {
+        } else {
             self.buy().await;
         }
         self.look().await;
@@ -99,7 +103,7 @@ impl Shopper {
     }
 
     async fn begin(&mut self) {
-        (self.cart, self.doubt) = (BTreeMap::new(), None);
+        (self.cart, self.doubts) = (BTreeMap::new(), Vec::new());
         let Ok(answer) = self.insist(Method::POST, "/session").await else {
             return;
         };
@@ -112,7 +116,7 @@ impl Shopper {
     }
 
     /// Puts one more thing into the cart. It is not sent twice: where nobody confirms it, the next
-    /// look says whether it is there.
+    /// looks say whether it is there.
     async fn buy(&mut self) {
         let sku = format!("sku-{}", (self.number + self.steps) % SKUS);
         let item = json!({"sku": sku, "quantity": 1});
@@ -122,7 +126,7 @@ impl Shopper {
                 self.compare(&text);
             }
             Err(Trouble::Unknown) => self.lose("unknown where something was put into its cart"),
-            Err(Trouble::Failed | Trouble::Later) => self.doubt = Some(sku),
+            Err(Trouble::Failed | Trouble::Later) => self.doubts.push((sku, Instant::now())),
         }
     }
 
@@ -143,14 +147,16 @@ impl Shopper {
             return self.lose("shown no cart");
         };
         self.shop.tally.compared();
-        if let Some(sku) = self.doubt.take() {
-            // Both are right: it was put there, and it was not.
-            let mut put = self.cart.clone();
-            *put.entry(sku).or_default() += 1;
-            if items == put {
-                self.cart = put;
+        // Both are right: it was put there, and it was not. From then on it stays so.
+        let cart = &mut self.cart;
+        self.doubts.retain(|(sku, asked)| {
+            let known = cart.get(sku).copied().unwrap_or_default();
+            let is_there = items.get(sku).is_some_and(|shown| *shown > known);
+            if is_there {
+                *cart.entry(sku.clone()).or_default() += 1;
             }
-        }
+            !is_there && asked.elapsed() < LANDS_WITHIN
+        });
         if items != self.cart {
             let (is, should) = (items.values().sum::<u32>(), self.cart.values().sum::<u32>());
             self.lose(&format!(

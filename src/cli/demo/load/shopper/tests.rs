@@ -10,6 +10,7 @@ use crate::cli::demo::tally::{Counts, Tally};
 
 const SESSION: &str = "HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{\"session\":\"a\"}";
 const CART: &str = "HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{\"items\":{}}";
+const TEA: &str = "HTTP/1.1 200 OK\r\ncontent-length: 21\r\n\r\n{\"items\":{\"sku-2\":1}}";
 const UNKNOWN: &str = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
 const LATER: &str =
     "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
@@ -146,4 +147,30 @@ async fn a_refusal_where_no_session_is_needed_is_a_failure() {
     )
     .await;
     assert_eq!((counts.failed, counts.lost), (1, 0), "{counts:?}");
+}
+
+/// The second step buys `sku-2`.
+async fn carts(shown: &'static [&'static str]) -> Counts {
+    let (session, later): (&[&str], &[&str]) = (&[SESSION], &[LATER]);
+    let answers = Box::leak(Box::new([
+        ("POST /session ", session),
+        ("POST /cart/items ", later),
+        ("GET /burn?", shown),
+        ("GET /cart ", shown),
+    ]));
+    after(1 + shown.len(), answers).await
+}
+
+#[tokio::test]
+async fn what_was_put_off_may_get_into_the_cart_after_a_look_that_did_not_find_it() {
+    // Not there, not there, there, and then for good.
+    let counts = carts(&[CART, CART, TEA, TEA]).await;
+    assert_eq!((counts.failed, counts.lost), (0, 0), "{counts:?}");
+    assert_eq!(counts.compared, 4, "{counts:?}");
+}
+
+#[tokio::test]
+async fn what_was_there_once_must_not_be_gone() {
+    let counts = carts(&[CART, TEA, CART]).await;
+    assert_eq!(counts.lost, 1, "{counts:?}");
 }
