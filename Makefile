@@ -61,11 +61,12 @@ lint: ## Formatting and lints, where rustfmt and clippy are installed, and that 
 	CARGO_TARGET_DIR=target $(CARGO) check --manifest-path tests/fuzz/Cargo.toml
 
 # PEER=/path/to/prometheus-adapter goes through the storm as well, with PEER_FLAGS beside its own.
-bench: ## Measure relist, discovery, objects and a storm; results stay in benches/results (BENCH_FAST=1: try it)
+bench: ## Measure relist, discovery, objects, the page and a storm; results stay in benches/results (BENCH_FAST=1: try it)
 	tests/support/install.sh prometheus
 	$(CARGO) bench --bench relist
 	$(CARGO) bench --bench discovery
 	$(CARGO) bench --bench objects
+	$(CARGO) bench --bench page
 	$(CARGO) bench --bench storm
 
 image: ## Build the container image with docker buildx: make image IMAGE=registry/tidegauge:1
