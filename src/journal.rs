@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -16,22 +15,21 @@ mod ring;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
 pub use ask::{About, Ask, Asker};
 use ring::Ring;
 use slots::Slots;
+pub use upstream::{BACKEND_MINUTES, Ended, Faults, Minute, Upstream};
 
 /// Asks that are remembered: of one caller, for one metric of some objects.
-const ASKS: usize = 4096;
+pub const ASKS: usize = 4096;
 
 /// Errors that are remembered: each text once.
 const ERRORS: usize = 128;
 
 /// How many minutes a rate is taken over.
 const RATE_MINUTES: usize = 5;
-
-/// How far back the requests to a backend are remembered.
-pub const BACKEND_MINUTES: usize = 30;
 
 /// The longest text that is kept of what a client sent, in bytes.
 const TEXT: usize = 256;
@@ -51,8 +49,8 @@ pub struct Asked {
     minutes: Ring<u32, RATE_MINUTES>,
     /// The values that were served last, and when.
     pub served: Option<(Timestamp, Summary)>,
-    /// How the last ask failed, if it did.
-    pub failure: Option<Failure>,
+    /// How the last asks failed, if they did.
+    pub failing: Option<Failing>,
 }
 
 /// The error of an answer.
@@ -61,7 +59,18 @@ pub struct Failure {
     /// HTTP status.
     pub code: u16,
     /// The message of the `metav1.Status`.
-    pub message: String,
+    pub message: Arc<str>,
+}
+
+/// Asks that failed one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// The last error.
+    pub failure: Failure,
+    /// When the first of them was asked.
+    pub since: Timestamp,
+    /// How many there were.
+    pub count: u64,
 }
 
 /// The values of one answer in short.
@@ -103,34 +112,14 @@ pub struct Trouble {
     pub path: String,
 }
 
-/// One minute of requests to a backend.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Minute {
-    /// Requests that ended.
-    pub requests: u32,
-    /// Those of them that failed.
-    pub failed: u32,
-    /// What they took, all together.
-    pub took: Duration,
-    /// What the slowest one took.
-    pub longest: Duration,
-}
-
-/// The requests to one backend. Fed where they are counted.
-#[derive(Debug, Default)]
-pub struct Upstream(Mutex<Requests>);
-
-#[derive(Clone, Debug, Default)]
-struct Requests {
-    minutes: Ring<Minute, BACKEND_MINUTES>,
-    failure: Option<(Timestamp, String)>,
-}
+/// What is remembered of one ask.
+pub type Heard = (Arc<Ask<String>>, Asked);
 
 /// What was asked lately.
 #[derive(Debug)]
 pub struct Journal {
     began: Timestamp,
-    asks: Slots<Ask<String>, Asked>,
+    asks: Slots<Arc<Ask<String>>, Asked>,
     troubles: Slots<Failure, Trouble>,
     backends: Mutex<BTreeMap<String, Arc<Upstream>>>,
 }
@@ -159,7 +148,7 @@ impl Journal {
         now: Timestamp,
     ) {
         let ask = ask.cut();
-        let new = || (ask.owned(), Asked::new(now));
+        let new = || (Arc::new(ask.owned()), Asked::new(now));
         self.asks.change(
             &ask,
             |known| ask.is(known),
@@ -174,12 +163,9 @@ impl Journal {
     /// A request was answered with an error.
     pub fn failed(&self, asker: &Asker<&str>, path: &str, error: (u16, &str), now: Timestamp) {
         let (code, message) = (error.0, cut(error.1, MESSAGE));
-        let is = |known: &Failure| known.code == code && known.message == message;
+        let is = |known: &Failure| known.is(code, message);
         let new = || {
-            let failure = Failure {
-                code,
-                message: message.to_owned(),
-            };
+            let failure = Failure::new(code, message);
             (failure.clone(), Trouble::new(failure, now))
         };
         self.troubles
@@ -199,8 +185,13 @@ impl Journal {
     }
 
     /// All asks, in no order.
-    pub fn asks(&self) -> Vec<(Ask<String>, Asked)> {
+    pub fn asks(&self) -> Vec<Heard> {
         self.asks.all()
+    }
+
+    /// When the youngest ask that was forgotten for others had been asked.
+    pub fn forgotten(&self) -> Option<Timestamp> {
+        self.asks.forgotten()
     }
 
     /// All errors, the latest first.
@@ -220,7 +211,7 @@ impl Asked {
             count: 0,
             minutes: Ring::default(),
             served: None,
-            failure: None,
+            failing: None,
         }
     }
 
@@ -232,16 +223,21 @@ impl Asked {
         match outcome {
             Ok(summary) => {
                 self.served = summary.map(|summary| (now, *summary));
-                self.failure = None;
+                self.failing = None;
             }
-            // The same text time after time is written once.
-            Err((code, message)) => match &mut self.failure {
-                Some(known) if known.code == code && known.message == cut(message, MESSAGE) => {}
-                failure => {
-                    let message = cut(message, MESSAGE).to_owned();
-                    *failure = Some(Failure { code, message });
+            Err((code, message)) => {
+                let message = cut(message, MESSAGE);
+                let failing = self.failing.get_or_insert_with(|| Failing {
+                    failure: Failure::new(code, message),
+                    since: now,
+                    count: 0,
+                });
+                failing.count += 1;
+                // The same text time after time is written once.
+                if !failing.failure.is(code, message) {
+                    failing.failure = Failure::new(code, message);
                 }
-            },
+            }
         }
     }
 
@@ -255,7 +251,25 @@ impl Asked {
     }
 }
 
+impl Failure {
+    fn new(code: u16, message: &str) -> Failure {
+        Failure {
+            code,
+            message: message.into(),
+        }
+    }
+
+    fn is(&self, code: u16, message: &str) -> bool {
+        self.code == code && *self.message == *message
+    }
+}
+
 impl Trouble {
+    /// Whether all of its path was kept.
+    pub fn is_whole(&self) -> bool {
+        is_whole(&self.path, MESSAGE)
+    }
+
     fn new(failure: Failure, now: Timestamp) -> Trouble {
         Trouble {
             failure,
@@ -281,32 +295,6 @@ impl Range {
     }
 }
 
-impl Upstream {
-    /// A request has ended, in so much time, well or with this error.
-    pub fn note(&self, took: Duration, error: Option<&dyn std::fmt::Display>, now: Timestamp) {
-        let mut requests = lock(&self.0);
-        let minute = requests.minutes.at(now);
-        minute.requests = minute.requests.saturating_add(1);
-        minute.took = minute.took.saturating_add(took);
-        minute.longest = minute.longest.max(took);
-        if let Some(error) = error {
-            minute.failed = minute.failed.saturating_add(1);
-            let text = cut(&error.to_string(), TEXT).to_owned();
-            requests.failure = Some((now, text));
-        }
-    }
-
-    /// The last minutes, the oldest first; the last one is not over.
-    pub fn minutes(&self, now: Timestamp) -> [Minute; BACKEND_MINUTES] {
-        lock(&self.0).minutes.until(now)
-    }
-
-    /// The last error, and when.
-    pub fn failure(&self) -> Option<(Timestamp, String)> {
-        lock(&self.0).failure.clone()
-    }
-}
-
 /// The beginning of a text, of at most so many bytes.
 fn cut(text: &str, bytes: usize) -> &str {
     let mut end = bytes.min(text.len());
@@ -314,6 +302,12 @@ fn cut(text: &str, bytes: usize) -> &str {
         end -= 1;
     }
     text.get(..end).unwrap_or_default()
+}
+
+/// Whether `cut` has surely left it as it was. What it cuts off is up to three bytes longer than it
+/// must be.
+fn is_whole(text: &str, bytes: usize) -> bool {
+    text.len() + 3 < bytes
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

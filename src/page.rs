@@ -1,18 +1,20 @@
 //! The status page: what a person sees of the server (`--status-address`).
 //!
-//! One page, rendered here, whole without script and without anything from elsewhere. Who may see
-//! it is decided by who reaches its address: nobody is asked who they are.
+//! One page, rendered here, whole without script and without anything from elsewhere; a script of
+//! its own brings it anew in place, for who wants that. Who may see it is decided by who reaches
+//! its address: nobody is asked who they are.
 //!
 //! Promises: it only reads, and asks nobody outside but for `explain`, a few at a time; text from
-//! outside never becomes markup; a browser loads nothing for it but itself, and on loopback answers
-//! no other name than this machine's own, so that a stranger's page cannot read it
-//! (DNS rebinding).
+//! outside never becomes markup; a browser loads nothing for it but itself, and for nobody else but
+//! who follows a link. On loopback it answers no other name than this machine's own, so that a
+//! stranger's page cannot read it (DNS rebinding). Pages are made one at a time, beside the threads
+//! that answer autoscalers, and are bounded in bytes.
 //!
 //! ```text
 //! gather (registry, journal, metrics, watches) ─▶ data ─▶ health, render (pure) ─▶ HTML
 //! ```
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderMap,
-    HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
@@ -30,6 +32,7 @@ use tokio::sync::Semaphore;
 
 use crate::api::Api;
 use crate::journal::Journal;
+use crate::telemetry::Limit;
 use data::View;
 use html::Html;
 use paths::encoded;
@@ -58,9 +61,13 @@ const EXPLANATIONS: usize = 4;
 /// Text of a filter, in characters.
 const FILTER: usize = 200;
 
-/// Whether the request comes from a page of somebody else (Fetch Metadata).
+/// Seconds until another explanation may find a place.
+const EXPLAIN_AGAIN: HeaderValue = HeaderValue::from_static("1");
+
+/// Whose page has a browser send the request, how, and for what (Fetch Metadata).
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// What the page says that nobody publishes.
 #[derive(Clone, Debug)]
@@ -76,6 +83,8 @@ pub struct Page {
     api: Arc<Api>,
     journal: Arc<Journal>,
     settings: Settings,
+    /// Whose turn it is to be shown a page.
+    rendering: Semaphore,
     explaining: Semaphore,
 }
 
@@ -83,6 +92,8 @@ pub struct Page {
 struct Answer {
     code: StatusCode,
     content_type: &'static str,
+    /// Whether its script may run.
+    renews: bool,
     body: String,
 }
 
@@ -93,6 +104,7 @@ impl Page {
             api,
             journal,
             settings,
+            rendering: Semaphore::new(1),
             explaining: Semaphore::new(EXPLANATIONS),
         }
     }
@@ -100,10 +112,13 @@ impl Page {
     /// Answers one request.
     pub async fn answer(&self, request: &Parts) -> Response<Full<Bytes>> {
         let mut response = self.route(request).await.into_response();
-        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-            let allowed = HeaderValue::from_static("GET, HEAD");
-            response.headers_mut().insert(ALLOW, allowed);
-        }
+        let allowed = HeaderValue::from_static("GET, HEAD");
+        let more = match response.status() {
+            StatusCode::METHOD_NOT_ALLOWED => Some((ALLOW, allowed)),
+            StatusCode::TOO_MANY_REQUESTS => Some((RETRY_AFTER, EXPLAIN_AGAIN)),
+            _ => None,
+        };
+        response.headers_mut().extend(more);
         response
     }
 
@@ -118,7 +133,7 @@ impl Page {
             return Answer::text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
         }
         if self.settings.address.ip().is_loopback() && !is_local(request) {
-            let text = "this page answers to localhost, 127.0.0.1 and [::1] only";
+            let text = "this page answers to localhost and to addresses of loopback only";
             return Answer::text(StatusCode::MISDIRECTED_REQUEST, text);
         }
         if is_from_elsewhere(&request.headers) {
@@ -127,11 +142,7 @@ impl Page {
         }
         let query = request.uri.query().unwrap_or_default();
         match request.uri.path() {
-            "/" => {
-                let data =
-                    gather::gather(&self.api, &self.journal, &self.settings, View::of(query));
-                Answer::html(StatusCode::OK, render::page(&data))
-            }
+            "/" => self.show(View::of(query)).await,
             "/explain" => self.explain(query, takes_json(&request.headers)).await,
             "/livez" => Answer::text(StatusCode::OK, "ok"),
             _ => Answer::html(StatusCode::NOT_FOUND, nothing_here()),
@@ -140,6 +151,26 @@ impl Page {
 }
 
 impl Page {
+    /// All there is, as of now. It takes some thousandths of a second of a thread of its own.
+    async fn show(&self, view: View) -> Answer {
+        // The semaphore is never closed: a turn always comes.
+        let _turn = self.rendering.acquire().await;
+        let (api, journal) = (Arc::clone(&self.api), Arc::clone(&self.journal));
+        let settings = self.settings.clone();
+        let renews = view.refresh.is_some();
+        let rendered = tokio::task::spawn_blocking(move || {
+            render::page(&gather::gather(&api, &journal, &settings, view))
+        });
+        match rendered.await {
+            Ok(body) => Answer {
+                renews,
+                ..Answer::html(StatusCode::OK, body)
+            },
+            // As if it had been here, where a panic is told and answered.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
     /// Why an ask is answered as it is; without one, a form.
     async fn explain(&self, query: &str, json: bool) -> Answer {
         let path = parameter(query, "path").unwrap_or_default();
@@ -151,6 +182,8 @@ impl Page {
             return Answer::text(StatusCode::URI_TOO_LONG, "the path is too long");
         }
         let Ok(_place) = self.explaining.try_acquire() else {
+            let reached = &self.api.rooms().metrics.reached;
+            reached.count(Limit::Explanations);
             let text = "too many explanations at one time; load this again";
             return Answer::text(StatusCode::TOO_MANY_REQUESTS, text);
         };
@@ -158,8 +191,7 @@ impl Page {
         match serde_json::to_string_pretty(&explanation) {
             Ok(body) if json => Answer {
                 content_type: "application/json",
-                body: format!("{body}\n"),
-                code: StatusCode::OK,
+                ..Answer::text(StatusCode::OK, &body)
             },
             _ => Answer::html(StatusCode::OK, explain::page(path, Some(&explanation))),
         }
@@ -170,12 +202,12 @@ impl View {
     /// What the query string wants to see; what cannot be read is not said.
     fn of(query: &str) -> View {
         let number = |name| parameter(query, name).and_then(|text| text.parse::<u32>().ok());
+        let page = |name| number(name).and_then(|it| usize::try_from(it).ok());
         let filter = parameter(query, "q").unwrap_or_default();
         View {
             filter: filter.trim().chars().take(FILTER).collect(),
-            page: number("page")
-                .and_then(|it| usize::try_from(it).ok())
-                .unwrap_or(1),
+            page: page("page").unwrap_or(1),
+            rules_page: page("rules").unwrap_or(1),
             refresh: number("refresh").filter(|it| REFRESH.contains(it)),
         }
     }
@@ -186,6 +218,7 @@ impl Answer {
         Answer {
             code,
             content_type: "text/plain; charset=utf-8",
+            renews: false,
             body: format!("{text}\n"),
         }
     }
@@ -194,6 +227,7 @@ impl Answer {
         Answer {
             code,
             content_type: "text/html; charset=utf-8",
+            renews: false,
             body,
         }
     }
@@ -202,7 +236,7 @@ impl Answer {
         let mut response = Response::new(Full::new(self.body.into()));
         *response.status_mut() = self.code;
         let headers = response.headers_mut();
-        let policy = HeaderValue::from_static(shell::policy());
+        let policy = HeaderValue::from_static(shell::policy(self.renews));
         for (name, value) in [
             (CONTENT_TYPE, HeaderValue::from_static(self.content_type)),
             (CONTENT_SECURITY_POLICY, policy),
@@ -238,13 +272,20 @@ fn is_local(request: &Parts) -> bool {
     // The port may be another one: `kubectl port-forward` has its own.
     let host = host.and_then(|host| host.parse::<Authority>().ok());
     let host = host.as_ref().map_or("", Authority::host);
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+    let address = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let address = address.unwrap_or(host).parse::<IpAddr>();
+    // Nobody can give an address of his own to an address.
+    host == "localhost" || address.is_ok_and(|it| it.to_canonical().is_loopback())
 }
 
-/// Whether a page of another site has its browser load this, other than by a link to follow.
+/// Whether a page of somebody else has a browser load this, other than by a link that its reader
+/// follows: as a picture, a script, or in a frame. What an explanation asks is asked also where
+/// nobody may look at it.
 fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     let is = |name: &HeaderName, value: &str| headers.get(name).is_some_and(|it| it == value);
-    is(&SITE, "cross-site") && !is(&MODE, "navigate")
+    let is_ours = is(&SITE, "same-origin") || is(&SITE, "none");
+    let is_followed = is(&MODE, "navigate") && is(&DESTINATION, "document");
+    headers.contains_key(&SITE) && !is_ours && !is_followed
 }
 
 /// Whether a program asks: a browser takes HTML as well.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 
 use crate::kinds::{GroupResource, Kind, Kinds};
 use crate::prometheus::{Backend, Backends};
@@ -60,6 +61,8 @@ pub struct Known {
     pub answered: bool,
     /// Why it could not be listed the last time.
     pub failure: Option<String>,
+    /// Since when it cannot; where there is no failure, `None`.
+    pub failing_since: Option<Timestamp>,
 }
 
 impl Known {
@@ -179,19 +182,16 @@ impl Snapshot {
             builder.disabled.extend(disabled);
             metrics
         });
-        let (custom, external) = (builder.custom, builder.external);
-        let shadowed = builder.shadowed.into_values().collect();
-        let (disabled, unlisted) = (builder.disabled, builder.unlisted);
         Snapshot {
             rules: Arc::clone(&rules),
             backends: Arc::default(),
             kinds: Arc::clone(&kinds),
-            custom,
-            external,
+            custom: builder.custom,
+            external: builder.external,
             resource,
-            shadowed,
-            disabled,
-            unlisted,
+            shadowed: builder.shadowed.into_values().collect(),
+            disabled: builder.disabled,
+            unlisted: builder.unlisted,
             listings: listings.clone(),
         }
     }
@@ -289,13 +289,21 @@ impl Snapshot {
 
     /// What is known of a rule's series.
     pub fn known(&self, rule: &Rule) -> Option<&Known> {
-        let (rules, listings) = match rule.id.list {
-            List::Custom => (&self.rules.custom, &self.listings.custom),
-            List::External => (&self.rules.external, &self.listings.external),
-        };
         // Its number is of its file.
-        let place = rules.iter().position(|it| it.id == rule.id)?;
-        listings.get(place)
+        let found = self.known_rules().find(|(it, _)| it.id == rule.id);
+        found.and_then(|(_, known)| known)
+    }
+
+    /// Each rule that is about series, `rules` before `externalRules`, with what is known of them.
+    pub fn known_rules(&self) -> impl Iterator<Item = (&Arc<Rule>, Option<&Known>)> {
+        let lists = [
+            (&self.rules.custom, &self.listings.custom),
+            (&self.rules.external, &self.listings.external),
+        ];
+        lists.into_iter().flat_map(|(rules, known)| {
+            let rules = rules.iter().enumerate();
+            rules.map(move |(place, rule)| (rule, known.get(place)))
+        })
     }
 
     /// The rules this was built from.

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -273,6 +274,7 @@ impl Relist {
                 if let Outcome::Listed(listing) = outcome {
                     known.listing = Some(Arc::new(listing));
                 }
+                known.failing_since = None;
                 if known.failure.take().is_some() {
                     tracing::info!(rule = %rule.id, line = rule.line, "the rule is listed again");
                 }
@@ -283,6 +285,7 @@ impl Relist {
                 }
                 // An answer, too: the selector is wrong, and the rule makes nothing.
                 known.answered |= error.is_bad_data();
+                known.failing_since.get_or_insert_with(Timestamp::now);
                 let text = error.to_string();
                 if known.failure.as_ref() != Some(&text) {
                     tracing::warn!(

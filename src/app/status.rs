@@ -14,8 +14,8 @@ use crate::journal::Journal;
 use crate::page::{Page, Settings};
 use crate::serve::{self, Limits, Security};
 
-/// Browsers open some six each.
-const CONNECTIONS: usize = 64;
+/// Browsers open some six each. A page is held for each of those who read slowly.
+const CONNECTIONS: usize = 16;
 
 /// Lists that were missed before that is told as a fault.
 const RELISTS_MISSED: u32 = 3;

@@ -1,6 +1,6 @@
 //! Who asks for what.
 
-use super::{MESSAGE, TEXT, cut};
+use super::{MESSAGE, TEXT, cut, is_whole};
 
 /// Who asks, as `&str` or `String`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +37,16 @@ pub struct Ask<T> {
     pub about: About<T>,
     /// By whom.
     pub asker: Asker<T>,
+}
+
+impl About<String> {
+    /// Whether all of it was kept: a part of a selector selects something else.
+    pub fn is_whole(&self) -> bool {
+        let names = [&self.resource, &self.metric, &self.namespace, &self.name];
+        let selectors = [&self.selector, &self.metric_selector];
+        names.into_iter().all(|it| is_whole(it, TEXT))
+            && selectors.into_iter().all(|it| is_whole(it, MESSAGE))
+    }
 }
 
 impl<'a> Ask<&'a str> {

@@ -21,8 +21,13 @@ pub(super) struct Slots<K, V> {
     each: usize,
 }
 
-/// By the hash of the key, so that a look needs no owned one.
-type Shard<K, V> = HashMap<u64, Slot<K, V>>;
+#[derive(Debug)]
+struct Shard<K, V> {
+    /// By the hash of the key, so that a look needs no owned one.
+    slots: HashMap<u64, Slot<K, V>>,
+    /// The last one that had to go, and when that was used.
+    forgotten: Option<Timestamp>,
+}
 
 #[derive(Clone, Debug)]
 struct Slot<K, V> {
@@ -37,7 +42,7 @@ impl<K: Clone, V: Clone> Slots<K, V> {
         let shards = SHARDS.min(max.max(1));
         Slots {
             hasher: RandomState::new(),
-            shards: (0..shards).map(|_| Mutex::default()).collect(),
+            shards: (0..shards).map(|_| Mutex::new(Shard::new())).collect(),
             each: (max / shards).max(1),
         }
     }
@@ -57,21 +62,25 @@ impl<K: Clone, V: Clone> Slots<K, V> {
         let at = usize::try_from(hash % count).unwrap_or_default();
         let mut shard = lock(&self.shards[at]);
         // Two keys of one hash are not to be expected; the later one takes the place.
-        let is_there = shard.get(&hash).is_some_and(|slot| is(&slot.key));
+        let is_there = shard.slots.get(&hash).is_some_and(|slot| is(&slot.key));
         if !is_there {
-            if shard.len() >= self.each {
-                let oldest = shard.iter().min_by_key(|(_, slot)| slot.used);
-                let oldest = oldest.map(|(hash, _)| *hash);
-                oldest.and_then(|oldest| shard.remove(&oldest));
+            if shard.slots.len() >= self.each {
+                shard.forget_oldest();
             }
             let (key, value) = new();
             let used = now;
-            shard.insert(hash, Slot { key, value, used });
+            shard.slots.insert(hash, Slot { key, value, used });
         }
-        if let Some(slot) = shard.get_mut(&hash) {
+        if let Some(slot) = shard.slots.get_mut(&hash) {
             slot.used = now;
             change(&mut slot.value);
         }
+    }
+
+    /// When the youngest of those that had to go was last used.
+    pub(super) fn forgotten(&self) -> Option<Timestamp> {
+        let shards = self.shards.iter();
+        shards.filter_map(|shard| lock(shard).forgotten).max()
     }
 
     /// All that is there, in no order.
@@ -79,12 +88,26 @@ impl<K: Clone, V: Clone> Slots<K, V> {
         let mut all = Vec::new();
         for shard in &self.shards {
             let shard = lock(shard);
-            all.extend(
-                shard
-                    .values()
-                    .map(|slot| (slot.key.clone(), slot.value.clone())),
-            );
+            let slots = shard.slots.values();
+            all.extend(slots.map(|slot| (slot.key.clone(), slot.value.clone())));
         }
         all
+    }
+}
+
+impl<K, V> Shard<K, V> {
+    fn new() -> Shard<K, V> {
+        Shard {
+            slots: HashMap::new(),
+            forgotten: None,
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.slots.iter().min_by_key(|(_, slot)| slot.used);
+        let oldest = oldest.map(|(hash, _)| *hash);
+        if let Some(slot) = oldest.and_then(|hash| self.slots.remove(&hash)) {
+            self.forgotten = Some(slot.used);
+        }
     }
 }

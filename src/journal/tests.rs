@@ -1,6 +1,7 @@
 //! Bounds, rates, and who is counted with whom.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -42,14 +43,35 @@ fn an_ask_keeps_its_last_values_through_a_failure_and_loses_the_failure_with_the
     let [(key, asked)] = &journal.asks()[..] else {
         panic!("one ask");
     };
-    assert_eq!(*key, ask("depth", "shop").owned());
+    assert_eq!(**key, ask("depth", "shop").owned());
     assert_eq!((asked.first, asked.last, asked.count), (at(0), at(15), 2));
     assert_eq!(asked.served, Some((at(0), summary(3.0))));
-    assert_eq!(asked.failure.as_ref().unwrap().message, "away");
+    let failing = asked.failing.as_ref().unwrap();
+    assert_eq!(&*failing.failure.message, "away");
+    assert_eq!((failing.since, failing.count), (at(15), 1));
     journal.answered(&ask("depth", "shop"), Ok(Some(&summary(4.0))), at(30));
     let (_, asked) = journal.asks().remove(0);
     assert_eq!(asked.served, Some((at(30), summary(4.0))));
-    assert_eq!(asked.failure, None);
+    assert_eq!(asked.failing, None);
+}
+
+#[test]
+fn failures_in_a_row_are_counted_from_the_first_one_on_with_the_last_error() {
+    let journal = Journal::new(at(0));
+    let failing = || journal.asks().remove(0).1.failing;
+    let one = ask("depth", "shop");
+    journal.answered(&one, Err((404, "no such metric")), at(0));
+    journal.answered(&one, Ok(None), at(15));
+    assert_eq!(failing(), None);
+    for (second, text) in [(30, "away"), (45, "away"), (60, "timed out")] {
+        journal.answered(&one, Err((503, text)), at(second));
+    }
+    let expected = Failing {
+        failure: Failure::new(503, "timed out"),
+        since: at(30),
+        count: 3,
+    };
+    assert_eq!(failing(), Some(expected));
 }
 
 #[test]
@@ -124,9 +146,15 @@ fn what_is_kept_is_bounded_and_the_latest_stays() {
         "{}",
         asks.len()
     );
+    let forgotten = journal.forgotten().unwrap();
+    assert!(
+        forgotten > at(10_000) && forgotten < at(19_900),
+        "{forgotten}"
+    );
+    assert_eq!(Journal::new(at(0)).forgotten(), None);
     let troubles = journal.troubles();
     assert!(troubles.len() <= ERRORS, "{}", troubles.len());
-    assert_eq!(troubles[0].failure.message, "m19999");
+    assert_eq!(&*troubles[0].failure.message, "m19999");
     let kept: BTreeSet<&str> = asks
         .iter()
         .map(|(ask, _)| ask.about.metric.as_str())
@@ -144,7 +172,8 @@ fn long_texts_are_cut_between_characters() {
     journal.failed(&Asker::default(), &long, (404, &long), at(0));
     let (key, asked) = journal.asks().remove(0);
     assert_eq!(key.about.metric.len(), TEXT);
-    assert_eq!(asked.failure.unwrap().message.len(), MESSAGE);
+    assert_eq!(asked.failing.unwrap().failure.message.len(), MESSAGE);
+    assert!(!key.about.is_whole() && !journal.troubles()[0].is_whole());
     assert_eq!(cut("aü", 2), "a");
     // What is the same after the cut is one ask.
     journal.answered(&ask(&format!("{long}x"), &long), Ok(None), at(1));
@@ -156,24 +185,39 @@ fn a_backend_keeps_its_last_half_hour_by_minutes() {
     let journal = Journal::new(at(0));
     let upstream = journal.upstream("default");
     let took = Duration::from_millis;
-    upstream.note(took(10), None, at(0));
-    upstream.note(took(30), Some(&"timed out"), at(59));
-    upstream.note(took(5), None, at(60));
+    upstream.note(took(10), Ended::Well, at(0));
+    upstream.note(took(30), Ended::Failed(&"timed out"), at(59));
+    upstream.note(took(5), Ended::Refused(&"bad_data"), at(60));
     let minutes = journal.upstream("default").minutes(at(60));
     let first = Minute {
         requests: 2,
         failed: 1,
+        refused: 0,
         took: took(40),
         longest: took(30),
     };
     assert_eq!(minutes[BACKEND_MINUTES - 2], first);
-    assert_eq!(minutes[BACKEND_MINUTES - 1].requests, 1);
+    let last = minutes[BACKEND_MINUTES - 1];
+    assert_eq!((last.requests, last.failed, last.refused), (1, 0, 1));
     assert!(
         minutes[..BACKEND_MINUTES - 2]
             .iter()
             .all(|it| *it == Minute::default())
     );
-    assert_eq!(upstream.failure(), Some((at(59), "timed out".to_owned())));
+    let mut faults = Faults {
+        failed: Some((at(59), "timed out".to_owned())),
+        refused: Some((at(60), "bad_data".to_owned())),
+        silent_since: None,
+    };
+    assert_eq!(upstream.faults(), faults, "a refusal is an answer");
+    for second in [70, 80] {
+        upstream.note(took(1), Ended::Failed(&"reset"), at(second));
+    }
+    faults.failed = Some((at(80), "reset".to_owned()));
+    faults.silent_since = Some(at(70));
+    assert_eq!(upstream.faults(), faults);
+    upstream.note(took(1), Ended::Well, at(81));
+    assert_eq!(upstream.faults().silent_since, None);
     let later = upstream.minutes(at(29 * 60));
     assert_eq!(later[0], first);
     assert_eq!(upstream.minutes(at(31 * 60))[0], Minute::default());

@@ -8,6 +8,9 @@ const HPA: &str = "system:serviceaccount:kube-system:horizontal-pod-autoscaler";
 /// What that user is where controllers have no accounts of their own.
 const CONTROLLERS: &str = "system:kube-controller-manager";
 
+/// What `metrics.k8s.io` tells of each object.
+pub(super) const USAGE: &str = "CPU and memory";
+
 const ANONYMOUS: &str = "system:anonymous";
 
 /// `HPA controller`, `kubectl/v1.36.0 as alice`, `curl/8.5.0`.
@@ -31,6 +34,18 @@ fn program(agent: &str) -> String {
     match agent.split_whitespace().next() {
         Some(product) => product.to_owned(),
         None => "somebody".to_owned(),
+    }
+}
+
+/// `depth of pods`, `lag`, `CPU and memory of pods`
+pub(super) fn metric(about: &About<String>) -> String {
+    let metric = match about.metric.as_str() {
+        "" => USAGE,
+        metric => metric,
+    };
+    match about.resource.as_str() {
+        "" => metric.to_owned(),
+        resource => format!("{metric} of {resource}"),
     }
 }
 
@@ -96,5 +111,19 @@ mod tests {
         );
         assert_eq!(about("", "", "shop", ""), "all in shop");
         assert_eq!(about("", "", "", ""), "");
+    }
+
+    #[test]
+    fn a_metric_is_told_with_its_kind_where_it_has_one() {
+        let about = |resource: &str, name: &str| {
+            metric(&About {
+                resource: resource.to_owned(),
+                metric: name.to_owned(),
+                ..About::default()
+            })
+        };
+        assert_eq!(about("pods", "depth"), "depth of pods");
+        assert_eq!(about("", "lag"), "lag");
+        assert_eq!(about("nodes", ""), "CPU and memory of nodes");
     }
 }

@@ -1,11 +1,12 @@
 //! What the page shows, as plain values: gathered in one place, rendered in another.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::health::Health;
-use crate::journal::{About, Asker, Minute, Summary, Trouble};
+use crate::journal::{Ask, Failing, Faults, Minute, Summary, Trouble};
 use crate::kubernetes::Watched;
 
 /// All of it.
@@ -17,8 +18,9 @@ pub(super) struct Data {
     pub(super) version: &'static str,
     pub(super) view: View,
     pub(super) health: Health,
+    pub(super) failing: FailingAsks,
     pub(super) files: Vec<File>,
-    pub(super) rules: Vec<Rule>,
+    pub(super) rules: Rules,
     pub(super) metrics: Metrics,
     pub(super) backends: Vec<Backend>,
     pub(super) memory: Memory,
@@ -30,10 +32,12 @@ pub(super) struct Data {
 /// What the reader wants to see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct View {
-    /// Metrics whose name or kind has this in it; empty: all.
+    /// Metrics with each of these words in their name or kind, or in who asks for what; empty: all.
     pub(super) filter: String,
     /// Which hundred of them, from 1.
     pub(super) page: usize,
+    /// Which hundred of the rules, from 1.
+    pub(super) rules_page: usize,
     /// How often the page is to come anew, in seconds.
     pub(super) refresh: Option<u32>,
 }
@@ -48,6 +52,20 @@ pub(super) struct File {
     pub(super) loaded: Option<Timestamp>,
     /// Why its newest content is not in force.
     pub(super) error: Option<String>,
+}
+
+/// Some of the rules.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    /// All there are.
+    pub(super) total: usize,
+    /// Those of them that fail or are off; they stand first.
+    pub(super) troubled: usize,
+    /// The first of those, each with how long it has been failing, where that is known.
+    pub(super) worst: Vec<(String, Option<Duration>)>,
+    /// From 1; 0 where there is none.
+    pub(super) pages: usize,
+    pub(super) shown: Vec<Rule>,
 }
 
 /// One rule.
@@ -77,8 +95,8 @@ pub(super) enum RuleState {
     Quiet,
     /// Prometheus has not answered yet.
     Waiting,
-    /// It could not be listed the last time.
-    Failing(String),
+    /// It could not be listed the last time, and how long that has been so.
+    Failing(String, Option<Duration>),
     /// The cluster lacks what it names.
     Off(String),
 }
@@ -88,8 +106,10 @@ pub(super) enum RuleState {
 pub(super) struct Metrics {
     /// All there are.
     pub(super) total: usize,
-    /// Those that the filter lets through.
+    /// Those that the filter lets through, by their names or by who asks for them.
     pub(super) found: usize,
+    /// Whether more is asked for than is remembered, so that asks are missing.
+    pub(super) crowded: bool,
     /// Those of them that somebody asks for.
     pub(super) asked: usize,
     /// From 1; 0 where there is none.
@@ -105,20 +125,27 @@ pub(super) struct Metric {
     pub(super) kind: Option<String>,
     /// The path that `explain` is asked about.
     pub(super) path: String,
-    pub(super) asks: Vec<Ask>,
+    /// Those that fail first, then by how often they are asked.
+    pub(super) asks: Vec<Asks>,
 }
 
 /// Asks of one caller for one thing.
 #[derive(Clone, Debug)]
-pub(super) struct Ask {
-    pub(super) about: About<String>,
-    pub(super) asker: Asker<String>,
-    pub(super) path: String,
+pub(super) struct Asks {
+    pub(super) ask: Arc<Ask<String>>,
     pub(super) last: Timestamp,
     pub(super) per_minute: f64,
     pub(super) served: Option<(Timestamp, Summary)>,
-    /// Code and message.
-    pub(super) failure: Option<(u16, String)>,
+    pub(super) failing: Option<Failing>,
+}
+
+/// Asks that fail time after time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FailingAsks {
+    /// All there are.
+    pub(super) total: usize,
+    /// Those that have failed longest, the longest first.
+    pub(super) shown: Vec<(Arc<Ask<String>>, Failing)>,
 }
 
 /// One backend.
@@ -129,7 +156,7 @@ pub(super) struct Backend {
     pub(super) minutes: Vec<Minute>,
     pub(super) open: i64,
     pub(super) waiting: i64,
-    pub(super) failure: Option<(Timestamp, String)>,
+    pub(super) faults: Faults,
 }
 
 /// What is remembered of the backends' answers.
@@ -147,6 +174,7 @@ impl Backend {
         last.fold(Minute::default(), |sum, minute| Minute {
             requests: sum.requests.saturating_add(minute.requests),
             failed: sum.failed.saturating_add(minute.failed),
+            refused: sum.refused.saturating_add(minute.refused),
             took: sum.took.saturating_add(minute.took),
             longest: sum.longest.max(minute.longest),
         })

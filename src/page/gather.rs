@@ -1,57 +1,64 @@
 //! What the page shows, looked up: the snapshot, the journal, our own metrics, the watches.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::Settings;
-use super::data::{Backend, Data, File, Memory, Rule, RuleState, View};
+use super::data::{Backend, Data, FailingAsks, File, Memory, View};
 use super::health::{Facts, judge};
 use super::words;
 use crate::api::Api;
-use crate::journal::{Ask, Asked, Journal};
+use crate::journal::{Heard, Journal};
 use crate::registry::Snapshot;
 use crate::reload::config::ConfigState;
-use crate::rules::{self, RuleId};
 use crate::telemetry::{BackendLabel, Metrics};
 
+mod filter;
 mod metrics;
+mod rules;
 
-/// Names of a rule that are shown.
-const NAMES: usize = 6;
+/// Metrics, or rules, of one page.
+const PAGE: usize = 100;
 
 /// What was not asked for so long counts as not asked for.
 const ASKED: Duration = Duration::from_secs(3600);
 
-/// An answer that is older says nothing about now.
-const LATELY: Duration = Duration::from_secs(600);
+/// Who has not asked for so long asks no more: what he was answered is no trouble of now.
+const LATELY: Duration = Duration::from_secs(300);
+
+/// An ask fails once it has so often, one after the other: whoever misspells a metric asks once.
+const FAILURES: u64 = 2;
+
+/// Asks that fail that are shown.
+const FAILING: usize = 50;
 
 /// All of it, as of now.
 pub(super) fn gather(api: &Api, journal: &Journal, settings: &Settings, view: View) -> Data {
     let now = Timestamp::now();
     let rooms = api.rooms();
     let snapshot = rooms.registry.snapshot();
-    let asks: Vec<(Ask<String>, Asked)> = journal
-        .asks()
-        .into_iter()
-        .filter(|(_, asked)| words::age(asked.last, now) <= ASKED)
-        .collect();
-    let failing = asks
-        .iter()
-        .filter(|(_, asked)| asked.failure.is_some() && words::age(asked.last, now) <= LATELY);
-    let failing = failing.count();
-    let metrics = metrics::metrics(&snapshot, asks, &view, now);
+    let mut asks: Vec<Heard> = journal.asks();
+    asks.retain(|(_, asked)| words::age(asked.last, now) <= ASKED);
+    let failing = failing(&asks, now);
+    let (mut metrics, page) = metrics::metrics(&snapshot, &asks, &view, now);
+    let forgotten = journal.forgotten();
+    metrics.crowded = forgotten.is_some_and(|last| words::age(last, now) <= LATELY);
+    let (rules, rules_page) = rules::rules(&snapshot, view.rules_page, now);
     let view = View {
-        page: metrics.page,
+        page,
+        rules_page,
         ..view
     };
-    let rules = rules_of(&snapshot);
     let backends = backends(&snapshot, journal, &rooms.metrics, now);
     let watches = rooms.kubernetes.watches();
     let files = files(&rooms.config.load());
     let listed = rooms.metrics.relist_timestamp.get();
     let health = judge(&Facts {
+        now,
         awaits: &api.awaits(),
         relist_age: relist_age(listed, now),
         relist_limit: settings.relist_limit,
@@ -59,8 +66,8 @@ pub(super) fn gather(api: &Api, journal: &Journal, settings: &Settings, view: Vi
         rules: &rules,
         backends: &backends,
         watches: &watches,
-        metrics: metrics.listed.total,
-        failing,
+        metrics: metrics.total,
+        failing: &failing,
     });
     Data {
         now,
@@ -68,9 +75,10 @@ pub(super) fn gather(api: &Api, journal: &Journal, settings: &Settings, view: Vi
         version: env!("CARGO_PKG_VERSION"),
         view,
         health,
+        failing,
         files,
         rules,
-        metrics: metrics.listed,
+        metrics,
         backends,
         memory: Memory {
             entries: rooms.samples.len(),
@@ -78,6 +86,28 @@ pub(super) fn gather(api: &Api, journal: &Journal, settings: &Settings, view: Vi
         },
         watches,
         errors: journal.troubles(),
+    }
+}
+
+/// Those that fail, and who still asks.
+fn failing(asks: &[Heard], now: Timestamp) -> FailingAsks {
+    let lately = asks
+        .iter()
+        .filter(|(_, asked)| words::age(asked.last, now) <= LATELY);
+    let failing = lately.filter_map(|(ask, asked)| {
+        let failing = asked.failing.as_ref()?;
+        (failing.count >= FAILURES).then_some((ask, failing))
+    });
+    let mut failing: Vec<_> = failing.collect();
+    let total = failing.len();
+    // Of those that began together the most asked one first, and always in the same order.
+    failing.sort_by_key(|(ask, failing)| (failing.since, Reverse(failing.count), *ask));
+    failing.truncate(FAILING);
+    let shown = failing.into_iter();
+    let shown = shown.map(|(ask, failing)| (Arc::clone(ask), failing.clone()));
+    FailingAsks {
+        total,
+        shown: shown.collect(),
     }
 }
 
@@ -97,88 +127,6 @@ fn files(state: &ConfigState) -> Vec<File> {
     }]
 }
 
-fn rules_of(snapshot: &Snapshot) -> Vec<Rule> {
-    let mut names: BTreeMap<RuleId, BTreeSet<&str>> = BTreeMap::new();
-    for (_, name, metric) in snapshot.metrics() {
-        names
-            .entry(metric.rule.id.clone())
-            .or_default()
-            .insert(name);
-    }
-    let rules = snapshot.rules();
-    let listed = rules.custom.iter().chain(&rules.external);
-    let listed = listed.map(|rule| {
-        let made = names.get(&rule.id);
-        let names = made.into_iter().flatten().take(NAMES);
-        let origin = rule.origin();
-        let selector = match rule.series_query.text.as_str() {
-            "" => &rule.query.source.text,
-            text => text,
-        };
-        Rule {
-            state: state_of(snapshot, rule),
-            remarks: remarks(snapshot, &rule.id),
-            id: origin.rule,
-            line: origin.line,
-            selector: selector.to_owned(),
-            backend: backend_of(snapshot, rule.backend),
-            count: made.map_or(0, BTreeSet::len),
-            names: names.map(|name| (*name).to_owned()).collect(),
-        }
-    });
-    let usage = rules.resource.iter();
-    let usage = usage.flat_map(|rules| [("CPU", &rules.cpu), ("memory", &rules.memory)]);
-    let usage = usage.map(|(what, rule)| Rule {
-        id: rule.origin.rule.clone(),
-        line: rule.origin.line,
-        selector: rule.container_query.source.text.clone(),
-        backend: backend_of(snapshot, rule.backend),
-        state: off(snapshot, &rule.origin.rule).unwrap_or(RuleState::Well),
-        count: 1,
-        names: vec![format!("{what} of pods and nodes")],
-        remarks: Vec::new(),
-    });
-    listed.chain(usage).collect()
-}
-
-fn state_of(snapshot: &Snapshot, rule: &rules::Rule) -> RuleState {
-    if let Some(off) = off(snapshot, &rule.id.to_string()) {
-        return off;
-    }
-    match snapshot.known(rule) {
-        None => RuleState::Waiting,
-        Some(known) => match &known.failure {
-            Some(failure) => RuleState::Failing(failure.clone()),
-            None if !known.answered => RuleState::Waiting,
-            None if !known.live => RuleState::Quiet,
-            None => RuleState::Well,
-        },
-    }
-}
-
-fn off(snapshot: &Snapshot, rule: &str) -> Option<RuleState> {
-    let disabled = snapshot.disabled().iter().find(|it| it.rule == rule)?;
-    Some(RuleState::Off(format!(
-        "line {}: {}",
-        disabled.line, disabled.cause
-    )))
-}
-
-/// Which of its metrics another rule makes as well.
-fn remarks(snapshot: &Snapshot, rule: &RuleId) -> Vec<String> {
-    let shadowed = snapshot.shadowed().iter();
-    let its = shadowed.filter(|it| it.loser.0 == *rule || it.winner.0 == *rule);
-    its.map(ToString::to_string).collect()
-}
-
-/// Empty for the one that everybody has.
-fn backend_of(snapshot: &Snapshot, backend: usize) -> String {
-    match backend {
-        0 => String::new(),
-        _ => snapshot.rules().backend_name(backend).to_owned(),
-    }
-}
-
 fn backends(
     snapshot: &Snapshot,
     journal: &Journal,
@@ -195,7 +143,7 @@ fn backends(
         };
         Backend {
             minutes: upstream.minutes(now).to_vec(),
-            failure: upstream.failure(),
+            faults: upstream.faults(),
             open: metrics
                 .upstream_open
                 .get(&label)
@@ -216,4 +164,10 @@ fn results(metrics: &Metrics) -> Vec<(&'static str, u64)> {
     all.into_iter()
         .map(|freshness| (freshness, count(freshness)))
         .collect()
+}
+
+/// The `page`th hundred of so many, from 1, and how many hundreds there are.
+fn leaf(page: usize, of: usize) -> (usize, usize) {
+    let pages = of.div_ceil(PAGE);
+    (page.clamp(1, pages.max(1)), pages)
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::data::{Backend, File, Rule, RuleState};
-use super::words;
+use jiff::Timestamp;
+
+use super::data::{Backend, FailingAsks, File, Rules};
+use super::{callers, words};
 use crate::kubernetes::Watched;
 
 /// How many of the last minutes say whether a backend answers.
@@ -41,6 +43,7 @@ pub(super) struct Reason {
 /// What the verdict is made of.
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
+    pub(super) now: Timestamp,
     /// What readiness waits for.
     pub(super) awaits: &'a [&'static str],
     /// Since all rules were last listed; `None` where they never were.
@@ -48,13 +51,12 @@ pub(super) struct Facts<'a> {
     /// What that may be at most.
     pub(super) relist_limit: Duration,
     pub(super) files: &'a [File],
-    pub(super) rules: &'a [Rule],
+    pub(super) rules: &'a Rules,
     pub(super) backends: &'a [Backend],
     pub(super) watches: &'a [Watched],
     /// Metrics there are.
     pub(super) metrics: usize,
-    /// Asks whose last answer was an error, lately.
-    pub(super) failing: usize,
+    pub(super) failing: &'a FailingAsks,
 }
 
 impl State {
@@ -102,7 +104,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Health {
     let overdue = facts.relist_age.filter(|age| *age > facts.relist_limit);
     if let Some(age) = overdue {
         let text = format!(
-            "The list of metrics is {} old; it should be no older than {}",
+            "All rules were last listed {} ago; it should be no longer ago than {}",
             words::span(age),
             words::span(facts.relist_limit)
         );
@@ -116,16 +118,10 @@ pub(super) fn judge(facts: &Facts<'_>) -> Health {
         }
     }
     for backend in facts.backends {
-        backend_reasons(backend, &mut add);
+        backend_reasons(backend, facts.now, &mut add);
     }
-    let troubled = facts.rules.iter().filter(|rule| rule.is_troubled()).count();
-    if troubled > 0 {
-        let of = words::count(facts.rules.len());
-        add(
-            State::Impaired,
-            "rules",
-            format!("Rules that fail or are off: {troubled} of {of}"),
-        );
+    if facts.rules.troubled > 0 {
+        add(State::Impaired, "rules", rules_in_trouble(facts.rules));
     }
     for watch in facts
         .watches
@@ -138,12 +134,8 @@ pub(super) fn judge(facts: &Facts<'_>) -> Health {
         );
         add(State::Impaired, "memory", text);
     }
-    if facts.failing > 0 {
-        let text = format!(
-            "{} answered with an error the last time",
-            words::of(facts.failing, "ask was", "asks were")
-        );
-        add(State::Impaired, "metrics", text);
+    if let Some(text) = failing_asks(facts.failing, facts.now) {
+        add(State::Impaired, "failing", text);
     }
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.state));
     let state = reasons.iter().map(|reason| reason.state).max();
@@ -155,28 +147,79 @@ pub(super) fn judge(facts: &Facts<'_>) -> Health {
     }
 }
 
-fn backend_reasons(backend: &Backend, add: &mut impl FnMut(State, &'static str, String)) {
+fn backend_reasons(
+    backend: &Backend,
+    now: Timestamp,
+    add: &mut impl FnMut(State, &'static str, String),
+) {
     let lately = backend.sum(LATELY);
-    let name = &backend.name;
-    let why = backend
-        .failure
-        .as_ref()
-        .map_or("", |(_, text)| text.as_str());
-    if lately.requests > 0 && lately.failed == lately.requests {
-        let text = format!("The backend {name} does not answer: {why}");
+    let (name, faults) = (&backend.name, &backend.faults);
+    let text = |fault: &Option<(Timestamp, String)>| match fault {
+        Some((_, text)) => text.clone(),
+        None => String::new(),
+    };
+    let (requests, failed, refused) = (lately.requests, lately.failed, lately.refused);
+    if requests > 0 && failed == requests {
+        let since = faults.silent_since.unwrap_or(now);
+        let span = words::span(words::age(since, now));
+        let why = text(&faults.failed);
+        let text = format!("The backend {name} has not answered for {span}: {why}");
         add(State::Bad, "backends", text);
-    } else if lately.failed > 0 {
+    } else if failed > 0 {
+        let why = text(&faults.failed);
         let text = format!(
-            "The backend {name} failed {} of {} requests in the last minutes: {why}",
-            lately.failed, lately.requests
+            "The backend {name} did not answer {failed} of {requests} requests in the last \
+             {LATELY} minutes: {why}"
+        );
+        add(State::Impaired, "backends", text);
+    }
+    if refused > 0 {
+        let why = text(&faults.refused);
+        let text = format!(
+            "The backend {name} refused {refused} of {requests} requests in the last {LATELY} \
+             minutes: {why}"
         );
         add(State::Impaired, "backends", text);
     }
 }
 
+/// `3 of 40 rules fail or are off: rules[7] for 12 min, rules[9] and 1 more`
+fn rules_in_trouble(rules: &Rules) -> String {
+    let named = rules.worst.iter().map(|(id, failing_for)| {
+        let how_long = failing_for.map(|it| format!(" for {}", words::span(it)));
+        format!("{id}{}", how_long.unwrap_or_default())
+    });
+    let mut text = format!(
+        "{} of {} rules fail or are off: {}",
+        words::count(rules.troubled),
+        words::count(rules.total),
+        named.collect::<Vec<_>>().join(", ")
+    );
+    let more = rules.troubled - rules.worst.len();
+    if more > 0 {
+        text.push_str(&format!(" and {} more", words::count(more)));
+    }
+    text
+}
+
+/// `2 asks fail, the longest for 12 min: HPA controller for depth of pods, app=web in shop`
+fn failing_asks(failing: &FailingAsks, now: Timestamp) -> Option<String> {
+    let (ask, longest) = failing.shown.first()?;
+    let count = words::of(failing.total, "ask fails", "asks fail");
+    let span = words::span(words::age(longest.since, now));
+    let (who, about) = (callers::name(&ask.asker), &ask.about);
+    let mut text = format!("{count}, the longest for {span}: {who}");
+    text.push_str(&format!(" for {}", callers::metric(about)));
+    match callers::what(about).as_str() {
+        "" => {}
+        what => text.push_str(&format!(", {what}")),
+    }
+    Some(text)
+}
+
 fn sentence(state: State, facts: &Facts<'_>, reasons: usize) -> String {
     let metrics = words::of(facts.metrics, "metric", "metrics");
-    let rules = words::of(facts.rules.len(), "rule", "rules");
+    let rules = words::of(facts.rules.total, "rule", "rules");
     match state {
         _ if !facts.awaits.is_empty() => "It does not serve yet, or not any more.".to_owned(),
         State::Well => format!("{metrics} of {rules} can be asked for, and nothing is wrong."),
@@ -184,12 +227,5 @@ fn sentence(state: State, facts: &Facts<'_>, reasons: usize) -> String {
             "{metrics} of {rules} can be asked for; {} a look.",
             words::of(reasons, "thing needs", "things need")
         ),
-    }
-}
-
-impl Rule {
-    /// Whether somebody must do something about it.
-    pub(super) fn is_troubled(&self) -> bool {
-        matches!(self.state, RuleState::Failing(_) | RuleState::Off(_))
     }
 }

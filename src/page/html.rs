@@ -69,6 +69,11 @@ impl Html {
         self.text(words::ago(then, now)).raw("</time>")
     }
 
+    /// How many bytes were written.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// What was written.
     pub(super) fn finish(self) -> String {
         self.0
@@ -89,7 +94,7 @@ impl Write for Escaped<'_> {
                 '\'' => self.0.push_str("&#39;"),
                 '\n' | '\t' => self.0.push(c),
                 // They make a line look like another one.
-                c if c.is_control() || is_direction(c) => self.0.push('\u{FFFD}'),
+                c if c.is_control() || is_layout(c) => self.0.push('\u{FFFD}'),
                 c => self.0.push(c),
             }
         }
@@ -97,7 +102,11 @@ impl Write for Escaped<'_> {
     }
 }
 
-/// Characters that turn the order of others around (Unicode TR 9).
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+/// Characters that turn the order of others around (Unicode TR 9), and that end a line or a
+/// paragraph.
+fn is_layout(c: char) -> bool {
+    matches!(
+        c,
+        '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}'
+    )
 }

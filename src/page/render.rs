@@ -1,13 +1,15 @@
 //! The page: [`Data`] to HTML. Pure; nothing is looked up here.
 
-use super::data::Data;
+use super::data::{Data, View};
 use super::health::Health;
 use super::html::Html;
 use super::shell::Shell;
-use super::words;
+use super::{explain, paths, words};
+use crate::journal::About;
 
 mod backends;
 mod errors;
+mod failing;
 mod metrics;
 mod rules;
 
@@ -24,6 +26,7 @@ pub(super) fn page(data: &Data) -> String {
     };
     let main = |h: &mut Html| {
         health(h, data);
+        failing::section(h, data);
         metrics::section(h, data);
         rules::section(h, data);
         backends::section(h, data);
@@ -36,11 +39,13 @@ pub(super) fn page(data: &Data) -> String {
 fn nav(h: &mut Html, data: &Data) {
     h.raw("<nav aria-label=\"Parts of this page\"><ul>");
     let counts = [
+        ("#failing", "Failing", data.failing.total),
         ("#metrics", "Metrics", data.metrics.total),
-        ("#rules", "Rules", data.rules.len()),
+        ("#rules", "Rules", data.rules.total),
         ("#backends", "Backends", data.backends.len()),
     ];
-    for (part, name, count) in counts {
+    let is_there = |part: &str| part != "#failing" || data.failing.total > 0;
+    for (part, name, count) in counts.into_iter().filter(|(part, ..)| is_there(part)) {
         h.raw("<li><a").attribute("href", part).raw(">").raw(name);
         h.raw("</a> <span class=\"soft\">")
             .text(words::count(count))
@@ -88,7 +93,12 @@ fn foot(h: &mut Html, data: &Data) {
         .raw("</time></span><span>Running for ");
     h.text(words::span(words::age(data.began, now)))
         .raw("</span><span>");
-    let to = |refresh| address(data, data.view.page, refresh);
+    let to = |refresh| {
+        address(&View {
+            refresh,
+            ..data.view.clone()
+        })
+    };
     match data.view.refresh {
         Some(seconds) => {
             h.raw("Loaded anew every ").text(seconds).raw(" s. <a");
@@ -104,16 +114,18 @@ fn foot(h: &mut Html, data: &Data) {
     h.raw("</span>");
 }
 
-/// This page with another page of metrics, or another pace.
-fn address(data: &Data, page: usize, refresh: Option<u32>) -> String {
+/// Where this is seen.
+fn address(view: &View) -> String {
     let mut parameters = Vec::new();
-    if !data.view.filter.is_empty() {
-        parameters.push(format!("q={}", super::encoded(&data.view.filter)));
+    if !view.filter.is_empty() {
+        parameters.push(format!("q={}", super::encoded(&view.filter)));
     }
-    if page > 1 {
-        parameters.push(format!("page={page}"));
+    for (name, page) in [("page", view.page), ("rules", view.rules_page)] {
+        if page > 1 {
+            parameters.push(format!("{name}={page}"));
+        }
     }
-    if let Some(seconds) = refresh {
+    if let Some(seconds) = view.refresh {
         parameters.push(format!("refresh={seconds}"));
     }
     match parameters.is_empty() {
@@ -131,8 +143,54 @@ fn badge(h: &mut Html, class: &'static str, word: &str) {
         .raw("</span>");
 }
 
-/// A link to why an ask is answered as it is.
-fn explained(h: &mut Html, path: &str, text: &str) {
+/// Links to the leaves before and after one of several.
+fn leaves(
+    h: &mut Html,
+    label: &'static str,
+    (page, pages): (usize, usize),
+    to: impl Fn(usize) -> String,
+) {
+    if pages < 2 {
+        return;
+    }
+    h.raw("<nav class=\"pages\"")
+        .attribute("aria-label", label)
+        .raw(">");
+    if page > 1 {
+        h.raw("<a rel=\"prev\"")
+            .attribute("href", to(page - 1))
+            .raw(">Previous page</a>");
+    }
+    h.raw("<span>Page ")
+        .text(page)
+        .raw(" of ")
+        .text(pages)
+        .raw("</span>");
+    if page < pages {
+        h.raw("<a rel=\"next\"")
+            .attribute("href", to(page + 1))
+            .raw(">Next page</a>");
+    }
+    h.raw("</nav>");
+}
+
+/// A link to why an ask is answered as it is. Where a part of it was not kept there is none: it
+/// would explain something else.
+fn explained(h: &mut Html, about: &About<String>, text: &str) {
+    match about.is_whole() {
+        true => explained_path(h, &paths::of(about), text),
+        false => {
+            h.raw("<span>").text(text).raw("</span>");
+        }
+    }
+}
+
+/// The same by its path, if that is short enough to be explained.
+fn explained_path(h: &mut Html, path: &str, text: &str) {
+    if path.len() > explain::PATH {
+        h.raw("<span>").text(text).raw("</span>");
+        return;
+    }
     h.raw("<a").attribute(
         "href",
         format_args!("/explain?path={}", super::encoded(path)),

@@ -5,6 +5,10 @@ use std::sync::LazyLock;
 use super::health::State;
 use super::html::Html;
 
+/// The only script there is, on a page that its reader wants anew time after time. Without it the
+/// browser loads the whole page.
+const RENEW: &str = include_str!("renew.js");
+
 /// The only style there is; no attribute has one.
 const STYLE: &str = include_str!("style.css");
 
@@ -33,8 +37,8 @@ impl Shell<'_> {
         h.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
         h.raw("<meta name=\"color-scheme\" content=\"light dark\">");
         if let Some(seconds) = self.refresh {
-            h.raw("<meta http-equiv=\"refresh\"");
-            h.attribute("content", seconds).raw(">");
+            h.raw("<noscript><meta http-equiv=\"refresh\"");
+            h.attribute("content", seconds).raw("></noscript>");
         }
         h.raw("<title>")
             .text(self.title)
@@ -46,11 +50,22 @@ impl Shell<'_> {
         h.raw("<header><p class=\"brand\"><a href=\"/\">Tidegauge</a> <span class=\"soft\">");
         h.text(self.version).raw("</span></p>");
         nav(&mut h);
-        h.raw("</header>\n<main id=\"main\" tabindex=\"-1\">\n");
+        h.raw("</header>\n");
+        if self.refresh.is_some() {
+            h.raw("<p class=\"error\" id=\"renewal\" role=\"status\"></p>\n");
+        }
+        h.raw("<main id=\"main\" tabindex=\"-1\">\n");
         main(&mut h);
         h.raw("</main>\n<footer>");
         foot(&mut h);
-        h.raw("</footer></body></html>\n");
+        h.raw("</footer>");
+        if let Some(seconds) = self.refresh {
+            h.raw("\n<script")
+                .attribute("data-seconds", seconds)
+                .raw(">");
+            h.raw(RENEW).raw("</script>");
+        }
+        h.raw("</body></html>\n");
         h.finish()
     }
 }
@@ -76,17 +91,25 @@ fn icon(state: Option<State>) -> &'static str {
 }
 
 /// `Content-Security-Policy`: our one style, by its digest, the icon, and nothing else from
-/// anywhere; forms go to us alone, and nobody puts the page into a frame.
-pub(super) fn policy() -> &'static str {
-    static POLICY: LazyLock<String> = LazyLock::new(|| {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, STYLE.as_bytes());
-        format!(
-            "default-src 'none'; style-src 'sha256-{}'; img-src data:; form-action 'self'; \
-             base-uri 'none'; frame-ancestors 'none'",
-            base64(digest.as_ref())
-        )
+/// anywhere; forms go to us alone, and nobody puts the page into a frame. A page that `renews`
+/// itself has its script, by its digest too, which may ask us.
+pub(super) fn policy(renews: bool) -> &'static str {
+    static POLICIES: LazyLock<[String; 2]> = LazyLock::new(|| {
+        let plain = format!(
+            "default-src 'none'; style-src {}; img-src data:; form-action 'self'; base-uri 'none'; \
+             frame-ancestors 'none'",
+            source(STYLE)
+        );
+        let renewing = format!("{plain}; script-src {}; connect-src 'self'", source(RENEW));
+        [plain, renewing]
     });
-    &POLICY
+    &POLICIES[usize::from(renews)]
+}
+
+/// A text that stands in the document, as CSP names it.
+fn source(text: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    format!("'sha256-{}'", base64(digest.as_ref()))
 }
 
 /// RFC 4648, 4.
@@ -127,11 +150,15 @@ mod tests {
 
     #[test]
     fn nothing_may_be_loaded_but_the_one_style_and_the_icon() {
-        let policy = policy();
-        assert!(
-            policy.starts_with("default-src 'none'; style-src 'sha256-"),
-            "{policy}"
-        );
-        assert!(!policy.contains("unsafe"), "{policy}");
+        for renews in [false, true] {
+            let policy = policy(renews);
+            assert!(
+                policy.starts_with("default-src 'none'; style-src 'sha256-"),
+                "{policy}"
+            );
+            assert!(!policy.contains("unsafe"), "{policy}");
+            assert_eq!(policy.contains("script-src 'sha256-"), renews, "{policy}");
+            assert_eq!(policy.contains("connect-src 'self'"), renews, "{policy}");
+        }
     }
 }

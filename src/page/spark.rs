@@ -11,7 +11,7 @@ const HEIGHT: f64 = 36.0;
 /// At the bottom, where failures are.
 const FOOT: f64 = 5.0;
 
-/// A bar for each minute, as high as the mean latency, and a red foot where requests failed.
+/// A bar for each minute, as high as the mean latency, and a red foot where some had no answer.
 pub(super) fn draw(h: &mut Html, backend: &Backend) {
     let minutes = &backend.minutes;
     let seconds = |minute: &Minute| mean(minute).map(|it| it.as_secs_f64());
@@ -65,7 +65,8 @@ pub(super) fn in_words(backend: &Backend) -> String {
     };
     let lately = backend.minutes.iter().rev().find_map(mean);
     format!(
-        "{}, the last 30 minutes: latency {} on average, {} lately, {} at most; {} of {} failed",
+        "{}, the last 30 minutes: latency {} on average, {} lately, {} at most; {} of {} without \
+         an answer",
         backend.name,
         words::latency(average),
         words::latency(lately.unwrap_or(average)),

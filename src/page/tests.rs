@@ -7,10 +7,14 @@ use std::time::Duration;
 use proptest::prelude::*;
 use regex::Regex;
 
-use super::data::{self, Backend, Data, File, Memory, Metric, Metrics, Rule, RuleState, View};
+use super::data::{
+    Asks, Backend, Data, FailingAsks, File, Memory, Metric, Metrics, Rule, RuleState, Rules, View,
+};
 use super::health::{Facts, State, judge};
 use super::*;
-use crate::journal::{About, Asker, Failure, Minute, Range, Summary, Trouble};
+use crate::journal::{
+    About, Ask, Asker, Failing, Failure, Faults, Minute, Range, Summary, Trouble,
+};
 use crate::kubernetes::Watched;
 
 /// The rules for documents, which the tests of the whole server use too.
@@ -31,7 +35,18 @@ fn asker(user: &str, agent: &str) -> Asker<String> {
     }
 }
 
-fn ask(selector: &str, failure: Option<&str>) -> data::Ask {
+fn failing(message: &str) -> Failing {
+    Failing {
+        failure: Failure {
+            code: 503,
+            message: message.into(),
+        },
+        since: at(-720),
+        count: 48,
+    }
+}
+
+fn ask(selector: &str, failure: Option<&str>) -> Asks {
     let about = About {
         group: "custom.metrics.k8s.io",
         resource: "pods".to_owned(),
@@ -46,17 +61,16 @@ fn ask(selector: &str, failure: Option<&str>) -> data::Ask {
         oldest: Some(at(-7)),
         memory: None,
     };
-    data::Ask {
-        path: paths::of(&about),
-        about,
-        asker: asker(
-            "system:serviceaccount:kube-system:horizontal-pod-autoscaler",
-            "kcm/1",
-        ),
+    let asker = asker(
+        "system:serviceaccount:kube-system:horizontal-pod-autoscaler",
+        "kcm/1",
+    );
+    Asks {
+        ask: Arc::new(Ask { about, asker }),
         last: at(-4),
         per_minute: 4.0,
         served: Some((at(-4), summary)),
-        failure: failure.map(|text| (503, text.to_owned())),
+        failing: failure.map(failing),
     }
 }
 
@@ -74,26 +88,31 @@ fn rule(state: RuleState) -> Rule {
 }
 
 fn backend() -> Backend {
-    let minute = |failed| Minute {
+    let minute = |failed, refused| Minute {
         requests: 4,
         failed,
+        refused,
         took: Duration::from_millis(48),
         longest: Duration::from_millis(31),
     };
     let mut minutes = vec![Minute::default(); 26];
-    minutes.extend([minute(0), minute(2), minute(0), minute(1)]);
+    minutes.extend([minute(0, 0), minute(2, 0), minute(0, 1), minute(1, 1)]);
     Backend {
         name: "default".to_owned(),
         minutes,
         open: 1,
         waiting: 0,
-        failure: Some((at(-90), "timed out".to_owned())),
+        faults: Faults {
+            failed: Some((at(-90), "timed out".to_owned())),
+            refused: Some((at(-30), "bad_data: no such function".to_owned())),
+            silent_since: None,
+        },
     }
 }
 
 /// A page with something of everything.
 fn lively() -> Data {
-    let metric = |name: &str, kind: Option<&str>, asks: Vec<data::Ask>| Metric {
+    let metric = |name: &str, kind: Option<&str>, asks: Vec<Asks>| Metric {
         name: name.to_owned(),
         kind: kind.map(str::to_owned),
         path: "/apis/x".to_owned(),
@@ -105,7 +124,7 @@ fn lively() -> Data {
     let trouble = Trouble {
         failure: Failure {
             code: 404,
-            message: "the server could not find the metric depht for pods".to_owned(),
+            message: "the server could not find the metric depht for pods".into(),
         },
         first: at(-100),
         last: at(-5),
@@ -125,16 +144,31 @@ fn lively() -> Data {
         loaded: Some(at(-7200)),
         error: Some("error: line 3\n  rules:\n  ^ what".to_owned()),
     }];
-    let rules = vec![
-        rule(RuleState::Well),
-        rule(RuleState::Quiet),
-        rule(RuleState::Waiting),
-        rule(RuleState::Failing("HTTP 400".to_owned())),
-        rule(RuleState::Off("line 3: no kind".to_owned())),
-    ];
+    let minutes = |count: u64| Some(Duration::from_secs(60 * count));
+    let rules = Rules {
+        total: 205,
+        troubled: 5,
+        worst: vec![
+            ("rules[7]".to_owned(), minutes(12)),
+            ("rules[9]".to_owned(), None),
+        ],
+        pages: 3,
+        shown: vec![
+            rule(RuleState::Failing("HTTP 400".to_owned(), minutes(12))),
+            rule(RuleState::Off("line 3: no kind".to_owned())),
+            rule(RuleState::Well),
+            rule(RuleState::Quiet),
+            rule(RuleState::Waiting),
+        ],
+    };
+    let failing = FailingAsks {
+        total: 70,
+        shown: vec![(ask("app=away", None).ask, failing("no answer"))],
+    };
     let backends = vec![backend()];
     let watches = vec![watch(true, false), watch(false, true), watch(false, false)];
     let health = judge(&Facts {
+        now: at(0),
         awaits: &[],
         relist_age: Some(Duration::from_secs(900)),
         relist_limit: Duration::from_secs(90),
@@ -143,7 +177,7 @@ fn lively() -> Data {
         backends: &backends,
         watches: &watches,
         metrics: 250,
-        failing: 1,
+        failing: &failing,
     });
     Data {
         now: at(0),
@@ -152,14 +186,17 @@ fn lively() -> Data {
         view: View {
             filter: "dep".to_owned(),
             page: 2,
+            rules_page: 1,
             refresh: Some(10),
         },
         health,
+        failing,
         files,
         rules,
         metrics: Metrics {
             total: 250,
             found: 201,
+            crowded: true,
             asked: 2,
             pages: 3,
             shown: vec![
@@ -182,18 +219,20 @@ fn lively() -> Data {
 fn empty() -> Data {
     Data {
         health: judge(&Facts {
+            now: at(0),
             awaits: &["metrics are being listed for the first time"],
             relist_age: None,
             relist_limit: Duration::from_secs(90),
             files: &[],
-            rules: &[],
+            rules: &Rules::default(),
             backends: &[],
             watches: &[],
             metrics: 0,
-            failing: 0,
+            failing: &FailingAsks::default(),
         }),
         view: View::default(),
-        rules: Vec::new(),
+        failing: FailingAsks::default(),
+        rules: Rules::default(),
         metrics: Metrics::default(),
         watches: Vec::new(),
         errors: Vec::new(),
@@ -206,22 +245,31 @@ fn the_page_tells_each_thing_where_it_is_looked_for() {
     let text = text_of(&render::page(&lively()));
     for part in [
         "Impaired",
-        "The list of metrics is 15 min old; it should be no older than 1 min",
+        "All rules were last listed 15 min ago; it should be no longer ago than 1 min",
+        "More is asked for than is remembered: of 4096 asks",
         "The new /etc/adapter/config.yaml is not in force: error: line 3",
-        "Rules that fail or are off: 2 of 5",
-        "The backend default failed 3 of 12 requests in the last minutes: timed out",
+        "5 of 205 rules fail or are off: rules[7] for 12 min, rules[9] and 3 more",
+        "The backend default did not answer 3 of 12 requests in the last 3 minutes: timed out",
+        "The backend default refused 2 of 12 requests in the last 3 minutes: bad_data: no such \
+         function",
+        "70 asks fail, the longest for 12 min: HPA controller for depth of pods, app=away in shop",
         "The watch of pods is out of step",
-        "201 metrics of 250 with \u{201C}dep\u{201D} in name or kind",
-        "depth pods 0.5 – 12.25 150 objects 7 s 200/min",
+        "70 asks whose last answers were all errors; the 1 that have had them longest",
+        "HPA controller depth of pods app=away in shop 12 min 48 503 no answer",
+        "201 metrics of 250 with \u{201C}dep\u{201D}",
+        "depth pods 0.5 – 12.25 150 values 7 s 200/min",
         "HPA controller for app=a0 in shop 4/min, 4 s ago",
         "47 more",
-        "and 7 others",
+        "and 7 others; find them by namespace or selector",
         "503: away",
         "lag external not asked for",
         "Page 2 of 3",
+        "first those that fail or are off (5), then in the order of the file",
         "rules[0] line 2 depth{pod!=\"\"} of the backend archive 2 metrics depth …",
-        "Failing HTTP 400",
-        "default Last error, 1 min ago : timed out 12 ms 31 ms 16 3 1 0",
+        "Failing for 12 min HTTP 400",
+        "Page 1 of 3",
+        "default No answer, 1 min ago : timed out Refused, 30 s ago : bad_data: no such function \
+         12 ms 31 ms 16 3 2 1 0",
         "fresh in memory, and young enough 900 90 %",
         "failed an error: there were none 1 <1 %",
         "5 s ago 1200 404 the server could not find the metric depht for pods kubectl/v1.36.0 as alice",
@@ -239,12 +287,15 @@ fn links_keep_what_the_reader_has_chosen() {
         "href=\"/?q=dep&amp;refresh=10#metrics\"",
         "href=\"/?q=dep&amp;page=3&amp;refresh=10#metrics\"",
         "href=\"/?q=dep&amp;page=2\"",
+        "href=\"/?q=dep&amp;page=2&amp;rules=2&amp;refresh=10#rules\"",
+        "href=\"/?refresh=10#metrics\"",
         "href=\"/explain?path=%2Fapis%2Fcustom.metrics.k8s.io%2Fv1beta2%2Fnamespaces%2Fshop",
     ] {
         assert!(html.contains(link), "{link}\n{html}");
     }
     assert!(html.contains("<meta http-equiv=\"refresh\" content=\"10\">"));
-    assert!(!render::page(&empty()).contains("http-equiv"));
+    let plain = render::page(&empty());
+    assert!(!plain.contains("http-equiv") && !plain.contains("<script"));
 }
 
 #[test]
@@ -332,7 +383,7 @@ fn every_text_can_be_read_in_light_and_in_dark() {
             ("warn", "warn-tint", 4.5),
             ("bad", "bad-tint", 4.5),
             // Pictures and borders of what can be used (WCAG 1.4.11).
-            ("bar", "paper", 2.5),
+            ("bar", "paper", 3.0),
             ("bad", "paper", 3.0),
             ("soft", "paper", 3.0),
         ] {
@@ -343,6 +394,17 @@ fn every_text_can_be_read_in_light_and_in_dark() {
     assert!((contrast([0; 3], [255; 3]) - 21.0).abs() < 1e-9);
 }
 
+/// All of ASCII with its control characters, those of Latin-1, and what turns a line around.
+const HOSTILE: &str = "[\u{0}-\u{9F}<>\"'&\u{61C}\u{2028}\u{202E}ü]{0,40}";
+
+/// A text as it is shown: what would change the text around it is replaced.
+fn shown(text: &str) -> String {
+    let hidden = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let hidden = |c: char| hidden(c) || matches!(c, '\u{61C}' | '\u{2028}' | '\u{202E}');
+    let text = text.replace(hidden, "\u{FFFD}");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 proptest! {
     // Each case renders and reads whole pages.
     #![proptest_config(ProptestConfig::with_cases(64))]
@@ -350,7 +412,7 @@ proptest! {
     /// Whatever stands in names, labels, agents and messages, the document has the same tags, and
     /// shows the text.
     #[test]
-    fn no_text_from_outside_becomes_markup(text in "[ -~\n<>\"'&\u{202E}ü]{0,40}") {
+    fn no_text_from_outside_becomes_markup(text in HOSTILE) {
         let hostile = |text: &str| {
             let mut data = lively();
             let owned = || text.to_owned();
@@ -358,28 +420,36 @@ proptest! {
             data.files[0].path = owned();
             data.files[0].error = Some(owned());
             data.files[0].hash = Some(owned());
-            data.rules[3] = Rule {
+            data.rules.worst[0].0 = owned();
+            data.rules.shown[3] = Rule {
                 id: owned(),
                 selector: owned(),
                 backend: owned(),
                 names: vec![owned()],
                 remarks: vec![owned()],
-                state: RuleState::Failing(owned()),
+                state: RuleState::Failing(owned(), None),
                 ..rule(RuleState::Well)
             };
             data.metrics.shown[1].name = format!("x{text}");
             data.metrics.shown[1].kind = Some(owned());
             data.metrics.shown[1].path = owned();
-            let ask = &mut data.metrics.shown[1].asks[0];
-            ask.about.selector = format!("x{text}");
-            ask.about.namespace = owned();
-            ask.asker = asker(text, text);
-            ask.path = owned();
-            ask.failure = Some((500, owned()));
+            let hostile = |ask: &Arc<Ask<String>>| {
+                let mut ask = Ask::clone(ask);
+                ask.about.metric = owned();
+                ask.about.selector = format!("x{text}");
+                ask.about.namespace = owned();
+                ask.asker = asker(text, text);
+                Arc::new(ask)
+            };
+            let asks = &mut data.metrics.shown[1].asks[0];
+            asks.ask = hostile(&asks.ask);
+            asks.failing = Some(failing(text));
+            data.failing.shown = vec![(asks.ask.clone(), failing(text))];
             data.backends[0].name = format!("x{text}");
-            data.backends[0].failure = Some((at(0), owned()));
+            data.backends[0].faults.failed = Some((at(0), owned()));
+            data.backends[0].faults.refused = Some((at(0), owned()));
             data.watches[0].objects = format!("x{text}");
-            data.errors[0].failure.message = owned();
+            data.errors[0].failure.message = text.into();
             data.errors[0].path = format!("/metrics.k8s.io/{text}");
             data.errors[0].asker = asker(text, text);
             data.health.reasons[0].text = owned();
@@ -400,6 +470,8 @@ proptest! {
         let plain = hostile(if text.trim().is_empty() { &text } else { "plain" });
         prop_assert_eq!(shape(&html), shape(&plain));
         prop_assert_eq!(faults(&html), Vec::<String>::new());
+        prop_assert!(text_of(&html).contains(&shown(&text)));
+        prop_assert!(!html.contains(|c: char| c.is_control() && c != '\n' && c != '\t'));
     }
 }
 
@@ -430,6 +502,9 @@ fn only_names_of_this_machine_are_local() {
         "127.0.0.1",
         "[::1]:80",
         "[::1]",
+        // Whoever listens at it is to be reached by it.
+        "127.0.0.2:8080",
+        "[::ffff:127.0.0.1]",
     ] {
         assert!(is_local(&request("/", &[("host", host)])), "{host}");
     }
@@ -441,7 +516,9 @@ fn only_names_of_this_machine_are_local() {
         "",
         "localhost@evil.example",
         "[::2]",
-        "127.0.0.2",
+        "128.0.0.1",
+        "127.0.0.1.",
+        "0.0.0.0",
     ] {
         assert!(!is_local(&request("/", &[("host", host)])), "{host}");
     }
@@ -458,23 +535,34 @@ fn only_names_of_this_machine_are_local() {
 
 #[test]
 fn a_page_of_somebody_else_may_link_here_and_load_nothing() {
-    let from = |site: &str, mode: &str| {
-        is_from_elsewhere(
-            &request("/", &[("sec-fetch-site", site), ("sec-fetch-mode", mode)]).headers,
-        )
+    let from = |site: &str, mode: &str, destination: &str| {
+        let headers = [
+            ("sec-fetch-site", site),
+            ("sec-fetch-mode", mode),
+            ("sec-fetch-dest", destination),
+        ];
+        is_from_elsewhere(&request("/explain?path=x", &headers).headers)
     };
-    assert!(from("cross-site", "no-cors") && from("cross-site", "cors"));
-    assert!(!from("cross-site", "navigate") && !from("same-origin", "cors"));
-    assert!(!from("none", "navigate"));
-    assert!(!is_from_elsewhere(&HeaderMap::new()));
+    for site in ["cross-site", "same-site"] {
+        assert!(from(site, "no-cors", "image") && from(site, "cors", "empty"));
+        assert!(from(site, "navigate", "iframe") && from(site, "navigate", "embed"));
+        assert!(!from(site, "navigate", "document"), "a link");
+    }
+    assert!(!from("same-origin", "cors", "empty") && !from("none", "navigate", "document"));
+    assert!(!is_from_elsewhere(&HeaderMap::new()), "a program");
 }
 
 #[test]
 fn what_the_reader_wants_is_read_from_the_query() {
-    let view = View::of("q=a%26b+c&page=3&refresh=10");
+    let view = View::of("q=a%26b+c&page=3&rules=2&refresh=10");
     assert_eq!(
-        (view.filter.as_str(), view.page, view.refresh),
-        ("a&b c", 3, Some(10))
+        (
+            view.filter.as_str(),
+            view.page,
+            view.rules_page,
+            view.refresh
+        ),
+        ("a&b c", 3, 2, Some(10))
     );
     let view = View::of("q=&page=-1&refresh=0&refresh=1&x");
     assert_eq!(
@@ -490,20 +578,23 @@ fn what_the_reader_wants_is_read_from_the_query() {
 #[test]
 fn a_backend_that_never_answers_is_bad_and_one_that_has_recovered_is_no_reason() {
     let verdict = |minutes: Vec<Minute>| {
-        let backends = [Backend {
+        let mut backend = Backend {
             minutes,
             ..backend()
-        }];
+        };
+        backend.faults.silent_since = Some(at(-300));
+        let backends = [backend];
         judge(&Facts {
+            now: at(0),
             awaits: &[],
             relist_age: Some(Duration::from_secs(5)),
             relist_limit: Duration::from_secs(90),
             files: &[],
-            rules: &[],
+            rules: &Rules::default(),
             backends: &backends,
             watches: &[],
             metrics: 7,
-            failing: 0,
+            failing: &FailingAsks::default(),
         })
     };
     let minute = |requests, failed| Minute {
@@ -519,10 +610,70 @@ fn a_backend_that_never_answers_is_bad_and_one_that_has_recovered_is_no_reason()
     assert!(
         bad.reasons[0]
             .text
-            .contains("default does not answer: timed out")
+            .contains("default has not answered for 5 min: timed out")
     );
     let impaired = verdict(vec![minute(9, 9), minute(9, 0)]);
     assert_eq!(impaired.state, State::Impaired);
+    // Whoever says that a query is wrong has answered.
+    let refused = |requests, failed, refused| {
+        verdict(vec![Minute {
+            refused,
+            ..minute(requests, failed)
+        }])
+    };
+    let wrong = refused(4, 0, 4);
+    assert_eq!((wrong.state, wrong.reasons.len()), (State::Impaired, 1));
+    let text = &wrong.reasons[0].text;
+    assert!(text.contains("refused 4 of 4 requests"), "{text}");
+    assert!(text.contains("bad_data"), "{text}");
+    assert_eq!(refused(4, 2, 2).reasons.len(), 2);
+}
+
+#[test]
+fn what_was_not_kept_whole_is_not_explained_for_it_would_be_something_else() {
+    let links = |selector: &str| {
+        let mut data = empty();
+        let mut asks = ask(selector, None);
+        Arc::get_mut(&mut asks.ask).unwrap().about.metric = "unheard".to_owned();
+        data.failing.shown = vec![(asks.ask, failing("no"))];
+        render::page(&data).matches("/explain?path=").count()
+    };
+    assert_eq!(links("app=web"), 1);
+    // As the journal cuts it.
+    assert_eq!(links(&"x".repeat(1024)), 0);
+    assert_eq!(links(&format!("{}ü", "x".repeat(1021))), 0);
+    // Whole, and longer than what is explained: each of these is three bytes in a path.
+    assert_eq!(links(&"ü".repeat(500)), 1);
+    let mut both = ask(&"=".repeat(1000), None);
+    Arc::get_mut(&mut both.ask).unwrap().about.metric_selector = "=".repeat(1000);
+    let mut data = empty();
+    data.failing.shown = vec![(both.ask, failing("no"))];
+    assert!(!render::page(&data).contains("/explain?path="));
+
+    let mut data = lively();
+    data.errors[0].path = format!("/apis/custom.metrics.k8s.io/{}", "x".repeat(1000));
+    let html = render::page(&data);
+    assert!(!html.contains("xxxx\">"), "{html}");
+}
+
+#[test]
+fn a_page_is_bounded_however_many_ask_for_however_much() {
+    let mut data = lively();
+    let long = ask(&"=".repeat(300), Some(&"x".repeat(1024)));
+    let metric = Metric {
+        asks: vec![long; 4000],
+        ..data.metrics.shown[0].clone()
+    };
+    data.metrics.shown = (0..100)
+        .map(|number| Metric {
+            kind: Some(format!("kind{number}")),
+            ..metric.clone()
+        })
+        .collect();
+    let html = render::page(&data);
+    assert_eq!(faults(&html), Vec::<String>::new());
+    assert!(html.len() < 4 << 20, "{} bytes", html.len());
+    assert!(html.contains("and 3997 others"), "{}", html.len());
 }
 
 fn explanation(text: &str) -> crate::api::Explanation {
@@ -583,7 +734,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_text_of_an_explanation_becomes_markup(text in "[ -~\n<>\"'&]{0,40}") {
+    fn no_text_of_an_explanation_becomes_markup(text in HOSTILE) {
         let html = explain::page(&text, Some(&explanation(&text)));
         prop_assert_eq!(faults(&html), Vec::<String>::new());
         let tags = |html: &str| tokens(html).iter().filter(|it| matches!(it, Token::Open(..))).count();

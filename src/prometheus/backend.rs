@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Answer, Client, Error, Notes, Partial, Refusal, Sample, Settings, SetupError};
-use crate::journal::Upstream;
+use crate::journal::{Ended, Upstream};
 use crate::telemetry::{BackendLabel, Limit, Metrics, Trouble};
 use gate::Gate;
 use parts::Parts;
@@ -315,9 +315,13 @@ impl Backend {
         self.metrics.observe_upstream(name, kind, class, took);
         self.log(outcome.as_ref().err());
         if let Some(journal) = &self.journal {
-            let error = outcome.as_ref().err();
-            let error = error.map(|it| it as &dyn fmt::Display);
-            journal.note(took, error, Timestamp::now());
+            let ended = match &outcome {
+                Ok(_) => Ended::Well,
+                Err(error) if error.is_of_server() && !error.is_trouble() => Ended::Refused(error),
+                Err(error @ Error::NotEnforced(_)) => Ended::Refused(error),
+                Err(error) => Ended::Failed(error),
+            };
+            journal.note(took, ended, Timestamp::now());
         }
         outcome.map_err(|error| self.named(error))
     }

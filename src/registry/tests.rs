@@ -50,7 +50,7 @@ fn listing(series: &[(&str, &str)]) -> Known {
         listing: Some(Arc::new(series.collect())),
         live: true,
         answered: true,
-        failure: None,
+        ..Known::default()
     }
 }
 

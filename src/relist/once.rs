@@ -45,7 +45,7 @@ async fn known(rule: &Rule, kinds: &Kinds, asking: &Asking) -> Known {
             listing: Some(Arc::new(listing)),
             live: true,
             answered: true,
-            failure: None,
+            ..Known::default()
         },
         Err(error) => Known {
             answered: error.is_bad_data(),

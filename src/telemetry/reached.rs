@@ -37,11 +37,13 @@ pub enum Limit {
     HandshakeTimeout,
     /// Requests that a client may cancel: its connection was cut.
     Cancels,
+    /// Explanations that the status page asks for at one time: one was answered 429.
+    Explanations,
 }
 
 impl Limit {
     /// Each of them.
-    const ALL: [Limit; 15] = [
+    const ALL: [Limit; 16] = [
         Limit::MaxRequestsInflight,
         Limit::MaxConnections,
         Limit::RequestTimeout,
@@ -57,6 +59,7 @@ impl Limit {
         Limit::Reviews,
         Limit::HandshakeTimeout,
         Limit::Cancels,
+        Limit::Explanations,
     ];
 
     /// The value of the label.
@@ -77,6 +80,7 @@ impl Limit {
             Limit::Reviews => "reviews",
             Limit::HandshakeTimeout => "handshake-timeout",
             Limit::Cancels => "cancels",
+            Limit::Explanations => "explanations",
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod browser;
 mod causes;
+mod trouble;
 
 use std::time::Duration;
 
@@ -137,7 +138,7 @@ async fn values_callers_rules_and_backends_are_told_as_they_are() {
         &world.page,
         &[
             "Well",
-            "depth pods 1.5 – 20 2 objects",
+            "depth pods 1.5 – 20 2 values",
             "3/min kubectl/v1.36.0 for app=web in shop 3/min",
             "Lag external 300",
             "curl/8.5.0 for all in shop",
@@ -354,7 +355,11 @@ async fn without_the_flag_nobody_listens_and_an_address_that_is_open_to_all_is_w
         "{}",
         local.stderr()
     );
-    read_until(&page, &["Not well", "The backend default does not answer"]).await;
+    read_until(
+        &page,
+        &["Not well", "The backend default has not answered for "],
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -1,38 +1,30 @@
 //! The metrics that there are, with what was asked of each.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+use super::filter::Filter;
+use super::{PAGE, leaf};
 use crate::api::route::ApiGroup;
-use crate::journal::{About, Ask, Asked};
+use crate::journal::{About, Heard};
 use crate::kinds::GroupResource;
-use crate::page::data::{self, Metric, Metrics, View};
+use crate::page::callers::USAGE;
+use crate::page::data::{Asks, Metric, Metrics, View};
 use crate::page::paths;
 use crate::registry::Snapshot;
-
-/// Metrics of one page.
-const PAGE: usize = 100;
-
-/// What `metrics.k8s.io` tells of each object.
-const USAGE: &str = "CPU and memory";
-
-/// The metrics of one page, and which page that is.
-pub(super) struct Listed {
-    pub(super) listed: Metrics,
-    pub(super) page: usize,
-}
 
 /// A metric by its kind, as discovery lists it, and its name.
 type Key = (Option<String>, String);
 
+/// The metrics of one page, and which page that is.
 pub(super) fn metrics(
     snapshot: &Snapshot,
-    asks: Vec<(Ask<String>, Asked)>,
+    asks: &[Heard],
     view: &View,
     now: Timestamp,
-) -> Listed {
-    let mut asked = by_metric(snapshot, asks, now);
+) -> (Metrics, usize) {
+    let mut asked = by_metric(snapshot, asks);
     let mut all: Vec<Key> = snapshot
         .metrics()
         .map(|(kind, name, _)| (kind.map(ToString::to_string), name.to_owned()))
@@ -42,47 +34,68 @@ pub(super) fn metrics(
         all.extend([of("nodes"), of("pods")]);
     }
     let total = all.len();
-    let filter = view.filter.to_lowercase();
-    let has = |text: &str| text.to_lowercase().contains(&filter);
-    all.retain(|(kind, name)| has(name) || has(kind.as_deref().unwrap_or("external")));
-    // A name's kinds stand together.
-    all.sort_by_cached_key(|key| {
-        let (kind, name) = key.clone();
-        (!asked.contains_key(key), name, kind)
+    let filter = Filter::new(&view.filter);
+    all.retain(|key| {
+        let (kind, name) = (key.0.as_deref().unwrap_or("external"), &key.1);
+        if filter.is_in(name, kind) {
+            return true;
+        }
+        // Only who is looked for, and what they ask for.
+        let Some(asks) = asked.get_mut(key) else {
+            return false;
+        };
+        asks.retain(|(ask, _)| filter.is_of(name, kind, ask));
+        !asks.is_empty()
+    });
+    let all = all.into_iter();
+    let mut all: Vec<(bool, Key)> = all.map(|key| (!asked.contains_key(&key), key)).collect();
+    // Those that are asked for first; a name's kinds stand together.
+    all.sort_unstable_by(|(a, (a_kind, a_name)), (b, (b_kind, b_name))| {
+        (a, a_name, a_kind).cmp(&(b, b_name, b_kind))
     });
     let found = all.len();
-    let pages = found.div_ceil(PAGE);
-    let page = view.page.clamp(1, pages.max(1));
-    let listed = Metrics {
+    let unasked = all.iter().filter(|(is_unasked, _)| *is_unasked).count();
+    let (page, pages) = leaf(view.page, found);
+    let shown = all.into_iter().skip((page - 1) * PAGE).take(PAGE);
+    let shown = shown.map(|(_, key)| metric(asked.remove(&key).unwrap_or_default(), key, now));
+    let metrics = Metrics {
         total,
         found,
-        asked: all.iter().filter(|key| asked.contains_key(*key)).count(),
+        crowded: false,
+        asked: found - unasked,
         pages,
-        shown: all
-            .into_iter()
-            .skip((page - 1) * PAGE)
-            .take(PAGE)
-            .map(|key| metric(asked.remove(&key).unwrap_or_default(), key))
-            .collect(),
+        shown: shown.collect(),
     };
-    Listed { listed, page }
+    (metrics, page)
 }
 
-fn metric(mut asks: Vec<data::Ask>, (kind, name): Key) -> Metric {
-    asks.sort_by(|a, b| {
-        let frequent = b.per_minute.total_cmp(&a.per_minute);
-        frequent.then_with(|| (&a.about, &a.asker).cmp(&(&b.about, &b.asker)))
-    });
-    let latest = asks.iter().max_by_key(|ask| ask.last);
+fn metric(heard: Vec<&Heard>, (kind, name): Key, now: Timestamp) -> Metric {
+    let latest = heard.iter().max_by_key(|(_, asked)| asked.last);
     let path = match latest {
-        Some(ask) => ask.path.clone(),
-        None => paths::of(&example(kind.as_deref(), &name)),
+        Some((ask, _)) if ask.about.is_whole() => paths::of(&ask.about),
+        _ => paths::of(&example(kind.as_deref(), &name)),
     };
+    let mut asks: Vec<Asks> = heard.into_iter().map(|it| asks(it, now)).collect();
+    asks.sort_by(|a, b| {
+        let failing = b.failing.is_some().cmp(&a.failing.is_some());
+        let frequent = || b.per_minute.total_cmp(&a.per_minute);
+        failing.then_with(frequent).then_with(|| a.ask.cmp(&b.ask))
+    });
     Metric {
         name,
         kind,
         path,
         asks,
+    }
+}
+
+fn asks((ask, asked): &Heard, now: Timestamp) -> Asks {
+    Asks {
+        ask: ask.clone(),
+        last: asked.last,
+        per_minute: asked.per_minute(now),
+        served: asked.served,
+        failing: asked.failing.clone(),
     }
 }
 
@@ -113,44 +126,36 @@ fn example(kind: Option<&str>, name: &str) -> About<String> {
 }
 
 /// What was asked, by the metric that answers it.
-fn by_metric(
-    snapshot: &Snapshot,
-    asks: Vec<(Ask<String>, Asked)>,
-    now: Timestamp,
-) -> BTreeMap<Key, Vec<data::Ask>> {
-    let mut by_metric: BTreeMap<Key, Vec<data::Ask>> = BTreeMap::new();
-    for (ask, asked) in asks {
-        let Some(key) = key(snapshot, &ask.about) else {
-            continue;
-        };
-        by_metric.entry(key).or_default().push(data::Ask {
-            path: paths::of(&ask.about),
-            about: ask.about,
-            asker: ask.asker,
-            last: asked.last,
-            per_minute: asked.per_minute(now),
-            served: asked.served,
-            failure: asked.failure.map(|it| (it.code, it.message)),
-        });
+fn by_metric<'a>(snapshot: &Snapshot, asks: &'a [Heard]) -> HashMap<Key, Vec<&'a Heard>> {
+    // Most of them spell one metric in one way: it is looked up once.
+    let mut spelled: HashMap<[&str; 3], Vec<&Heard>> = HashMap::new();
+    for heard in asks {
+        let about = &heard.0.about;
+        let spelling = [about.group, &about.resource, &about.metric];
+        spelled.entry(spelling).or_default().push(heard);
+    }
+    let mut by_metric: HashMap<Key, Vec<&Heard>> = HashMap::new();
+    for (spelling, heard) in spelled {
+        if let Some(key) = key(snapshot, spelling) {
+            by_metric.entry(key).or_default().extend(heard);
+        }
     }
     by_metric
 }
 
 /// The metric that is meant, whatever way a client spells its kind, or an external one's name.
-fn key(snapshot: &Snapshot, about: &About<String>) -> Option<Key> {
-    let group = ApiGroup::ALL
-        .into_iter()
-        .find(|it| it.name() == about.group)?;
+fn key(snapshot: &Snapshot, [group, resource, metric]: [&str; 3]) -> Option<Key> {
+    let group = ApiGroup::ALL.into_iter().find(|it| it.name() == group)?;
     match group {
-        ApiGroup::Resource => Some((Some(about.resource.clone()), USAGE.to_owned())),
+        ApiGroup::Resource => Some((Some(resource.to_owned()), USAGE.to_owned())),
         ApiGroup::Custom => {
-            let asked = GroupResource::parse(&about.resource);
+            let asked = GroupResource::parse(resource);
             let kind = snapshot.kinds().resource_for(&asked).ok()?;
             let kind = kind.group_resource().to_string();
-            Some((Some(kind), about.metric.clone()))
+            Some((Some(kind), metric.to_owned()))
         }
         ApiGroup::External => {
-            let meant = snapshot.external_name(&about.metric)?;
+            let meant = snapshot.external_name(metric)?;
             Some((None, meant.to_owned()))
         }
     }

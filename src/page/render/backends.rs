@@ -1,6 +1,7 @@
 //! The backends, what is remembered of them, and the objects that are watched.
 
 use super::badge;
+use crate::journal::Faults;
 use crate::page::data::{Backend, Data, mean};
 use crate::page::html::Html;
 use crate::page::{spark, words};
@@ -12,14 +13,15 @@ pub(super) fn section(h: &mut Html, data: &Data) {
     h.raw("<section aria-labelledby=\"backends\"><h2 id=\"backends\">Backends</h2>");
     h.table(
         "Requests of the last 30 minutes: a bar for each, as high as their latency, red below \
-         where some failed",
+         where some had no answer; refused is what was answered by an error about the query",
         &[
             "Backend",
             "Latency",
             "Now#",
             "Slowest#",
             "Requests#",
-            "Failed#",
+            "No answer#",
+            "Refused#",
             "Open#",
             "Waiting#",
         ],
@@ -34,12 +36,19 @@ fn row(h: &mut Html, backend: &Backend, data: &Data) {
     let all = backend.sum(backend.minutes.len());
     let lately = mean(&backend.sum(LATELY));
     h.raw("<tr><th scope=\"row\">").text(&backend.name);
-    if let Some((at, error)) = &backend.failure {
-        h.raw("<p class=\"small\"><span class=\"soft\">Last error, ");
-        h.time(*at, data.now)
-            .raw(":</span> <span class=\"error\">")
-            .text(error);
-        h.raw("</span></p>");
+    let Faults {
+        failed, refused, ..
+    } = &backend.faults;
+    for (what, fault) in [("No answer", failed), ("Refused", refused)] {
+        if let Some((at, error)) = fault {
+            h.raw("<p class=\"small\"><span class=\"soft\">")
+                .raw(what)
+                .raw(", ");
+            h.time(*at, data.now)
+                .raw(":</span> <span class=\"error\">")
+                .text(error);
+            h.raw("</span></p>");
+        }
     }
     h.raw("</th>");
     h.cell("Latency", "", |h| spark::draw(h, backend));
@@ -56,15 +65,17 @@ fn row(h: &mut Html, backend: &Backend, data: &Data) {
         latency((all.requests > 0).then_some(all.longest)),
     );
     number(h, "Requests", words::count(all.requests));
-    h.cell("Failed", "n", |h| {
-        match all.failed {
-            0 => h.raw("<span>0</span>"),
-            failed => h
-                .raw("<span class=\"error\">")
-                .text(words::count(failed))
-                .raw("</span>"),
-        };
-    });
+    for (label, count) in [("No answer", all.failed), ("Refused", all.refused)] {
+        h.cell(label, "n", |h| {
+            match count {
+                0 => h.raw("<span>0</span>"),
+                count => h
+                    .raw("<span class=\"error\">")
+                    .text(words::count(count))
+                    .raw("</span>"),
+            };
+        });
+    }
     number(h, "Open", words::count(backend.open));
     number(h, "Waiting", words::count(backend.waiting));
     h.raw("</tr>");

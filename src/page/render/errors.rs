@@ -1,6 +1,6 @@
 //! The errors that were answered lately.
 
-use super::explained;
+use super::explained_path;
 use crate::journal::Trouble;
 use crate::page::callers;
 use crate::page::data::Data;
@@ -16,10 +16,13 @@ pub(super) fn section(h: &mut Html, data: &Data) {
         h.raw("<p>None.</p></section>\n");
         return;
     }
-    h.table(
-        "Each text once, the latest first, with who had it last",
-        &["Last", "Times#", "Answer", "To whom", "For what"],
-    );
+    let caption = "Each text once, the latest first, with who had it last";
+    let caption = match data.errors.len() {
+        count if count > SHOWN => format!("{caption}: {SHOWN} of {}", words::count(count)),
+        _ => caption.to_owned(),
+    };
+    let columns = ["Last", "Times#", "Answer", "To whom", "For what"];
+    h.table(&caption, &columns);
     for trouble in data.errors.iter().take(SHOWN) {
         row(h, trouble, data);
     }
@@ -47,9 +50,9 @@ fn row(h: &mut Html, trouble: &Trouble, data: &Data) {
             .raw("</span>");
     });
     h.cell("For what", "mono small", |h| {
-        // What names a metric can be explained.
-        match trouble.path.contains("metrics.k8s.io/") {
-            true => explained(h, &trouble.path, &trouble.path),
+        // What names a metric can be explained, where all of it was kept.
+        match trouble.path.contains("metrics.k8s.io/") && trouble.is_whole() {
+            true => explained_path(h, &trouble.path, &trouble.path),
             false => {
                 h.raw("<span>").text(&trouble.path).raw("</span>");
             }

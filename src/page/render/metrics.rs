@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{address, explained};
-use crate::journal::{About, Range, Summary};
+use super::{address, explained, explained_path, leaves};
+use crate::journal::{ASKS, About, Range, Summary};
 use crate::page::callers;
-use crate::page::data::{Ask, Data, Metric};
+use crate::page::data::{Asks, Data, Metric, View};
 use crate::page::html::Html;
 use crate::page::words;
 
 /// Callers that are shown at once, and those that can be unfolded.
 const CALLERS: usize = 3;
 const CALLERS_MAX: usize = 40;
+
+/// No more of them are unfolded once a page is so many bytes long.
+const UNFOLDED: usize = 1 << 20;
 
 /// Values that are this much older than the newest ones are of somebody who asks no more.
 const LATELY: Duration = Duration::from_secs(300);
@@ -23,7 +26,8 @@ pub(super) fn section(h: &mut Html, data: &Data) {
     let metrics = &data.metrics;
     h.raw("<section aria-labelledby=\"metrics\"><h2 id=\"metrics\">Metrics</h2>");
     h.raw("<form action=\"/#metrics\" method=\"get\" role=\"search\">");
-    h.raw("<label for=\"q\">Name or kind</label><input type=\"search\" id=\"q\" name=\"q\"");
+    h.raw("<label for=\"q\">Find</label><input type=\"search\" id=\"q\" name=\"q\"");
+    h.raw(" aria-describedby=\"q-what\"");
     h.attribute("value", &data.view.filter).raw(">");
     if let Some(seconds) = data.view.refresh {
         h.raw("<input type=\"hidden\" name=\"refresh\"")
@@ -32,12 +36,25 @@ pub(super) fn section(h: &mut Html, data: &Data) {
     }
     h.raw("<button>Filter</button>");
     if !data.view.filter.is_empty() {
-        h.raw(" <a href=\"/#metrics\">Show all</a>");
+        let all = View {
+            refresh: data.view.refresh,
+            ..View::default()
+        };
+        h.raw(" <a")
+            .attribute("href", format_args!("{}#metrics", address(&all)))
+            .raw(">Show all</a>");
     }
-    h.raw("</form>");
+    h.raw("<span class=\"soft small\" id=\"q-what\">");
+    h.raw("words of a metric, kind, namespace, selector or caller</span></form>");
     if metrics.shown.is_empty() {
         h.raw("<p>").text(nothing(data)).raw("</p></section>\n");
         return;
+    }
+    if metrics.crowded {
+        h.raw("<p>More is asked for than is remembered: of ")
+            .text(words::count(ASKS))
+            .raw(" asks the latest are here, how often each is asked is more than is said, and ");
+        h.raw("that one fails again and again may not be seen.</p>");
     }
     let columns = [
         "Metric",
@@ -52,7 +69,15 @@ pub(super) fn section(h: &mut Html, data: &Data) {
         row(h, metric, data.now);
     }
     h.raw("</tbody></table>");
-    pages(h, data);
+    let to = |page| {
+        let view = View {
+            page,
+            ..data.view.clone()
+        };
+        format!("{}#metrics", address(&view))
+    };
+    let leaf = (data.view.page, metrics.pages);
+    leaves(h, "Pages of metrics", leaf, to);
     h.raw("</section>\n");
 }
 
@@ -62,7 +87,7 @@ fn caption(data: &Data) -> String {
     let of = match data.view.filter.as_str() {
         "" => found,
         filter => format!(
-            "{found} of {} with \u{201C}{filter}\u{201D} in name or kind",
+            "{found} of {} with \u{201C}{filter}\u{201D}",
             words::count(metrics.total)
         ),
     };
@@ -76,7 +101,7 @@ fn nothing(data: &Data) -> String {
     match data.view.filter.as_str() {
         "" => "No rule makes a metric now; the rules below say why.".to_owned(),
         filter => format!(
-            "None of {} has \u{201C}{filter}\u{201D} in name or kind.",
+            "None of {} has \u{201C}{filter}\u{201D} in its name or kind, or is asked for so.",
             words::of(data.metrics.total, "metric", "metrics")
         ),
     }
@@ -84,7 +109,7 @@ fn nothing(data: &Data) -> String {
 
 fn row(h: &mut Html, metric: &Metric, now: Timestamp) {
     h.raw("<tr><th scope=\"row\" class=\"name mono\">");
-    explained(h, &metric.path, &metric.name);
+    explained_path(h, &metric.path, &metric.name);
     h.raw("</th>");
     h.cell("Of", "", |h| {
         match &metric.kind {
@@ -94,7 +119,7 @@ fn row(h: &mut Html, metric: &Metric, now: Timestamp) {
     });
     let served = served(&metric.asks);
     h.cell("Value", "n", |h| match &served {
-        Some(summary) => value(h, summary, metric.kind.is_none()),
+        Some(summary) => value(h, summary),
         None if metric.asks.is_empty() => {
             h.raw("<span class=\"soft\">not asked for</span>");
         }
@@ -120,11 +145,11 @@ fn row(h: &mut Html, metric: &Metric, now: Timestamp) {
 }
 
 /// What was served lately, over all that was asked for; each thing once, whoever asks.
-fn served(asks: &[Ask]) -> Option<Summary> {
+fn served(asks: &[Asks]) -> Option<Summary> {
     let mut latest: BTreeMap<&About<String>, &(Timestamp, Summary)> = BTreeMap::new();
     for ask in asks {
         if let Some(served) = &ask.served {
-            let known = latest.entry(&ask.about).or_insert(served);
+            let known = latest.entry(&ask.ask.about).or_insert(served);
             if known.0 < served.0 {
                 *known = served;
             }
@@ -148,11 +173,7 @@ fn served(asks: &[Ask]) -> Option<Summary> {
     )
 }
 
-fn value(h: &mut Html, summary: &Summary, external: bool) {
-    let (one, many) = match external {
-        true => ("item", "items"),
-        false => ("object", "objects"),
-    };
+fn value(h: &mut Html, summary: &Summary) {
     let range = |range: Range, word: fn(f64) -> String| {
         let (min, max) = (word(range.min), word(range.max));
         match min == max {
@@ -178,7 +199,7 @@ fn value(h: &mut Html, summary: &Summary, external: bool) {
     }
     if summary.count != 1 {
         h.raw("<p class=\"soft small\">")
-            .text(words::of(summary.count, one, many))
+            .text(words::of(summary.count, "value", "values"))
             .raw("</p>");
     }
 }
@@ -191,26 +212,35 @@ fn callers_of(h: &mut Html, metric: &Metric, now: Timestamp) {
     h.raw("<ul>");
     first.iter().for_each(|ask| caller(h, ask, now));
     h.raw("</ul>");
-    if !rest.is_empty() {
-        h.raw("<details><summary>")
-            .text(words::count(rest.len()))
-            .raw(" more</summary><ul>");
-        rest.iter()
-            .take(CALLERS_MAX)
-            .for_each(|ask| caller(h, ask, now));
-        if rest.len() > CALLERS_MAX {
-            h.raw("<li class=\"soft\">and ");
-            h.text(words::count(rest.len() - CALLERS_MAX))
-                .raw(" others</li>");
-        }
-        h.raw("</ul></details>");
+    if rest.is_empty() {
+        return;
     }
+    let kind = metric.kind.as_deref().unwrap_or_default();
+    h.raw("<details")
+        .attribute("data-key", format_args!("{kind}/{}", metric.name));
+    h.raw("><summary>")
+        .text(words::count(rest.len()))
+        .raw(" more</summary><ul>");
+    let mut left = rest.len();
+    for ask in rest.iter().take(CALLERS_MAX) {
+        if h.len() > UNFOLDED {
+            break;
+        }
+        caller(h, ask, now);
+        left -= 1;
+    }
+    if left > 0 {
+        h.raw("<li class=\"soft\">and ")
+            .text(words::of(left, "other", "others"))
+            .raw("; find them by namespace or selector</li>");
+    }
+    h.raw("</ul></details>");
 }
 
-fn caller(h: &mut Html, ask: &Ask, now: Timestamp) {
+fn caller(h: &mut Html, ask: &Asks, now: Timestamp) {
     h.raw("<li>");
-    explained(h, &ask.path, &callers::name(&ask.asker));
-    let what = callers::what(&ask.about);
+    explained(h, &ask.ask.about, &callers::name(&ask.ask.asker));
+    let what = callers::what(&ask.ask.about);
     if !what.is_empty() {
         h.raw(" for <span class=\"mono\">")
             .text(what)
@@ -220,37 +250,9 @@ fn caller(h: &mut Html, ask: &Ask, now: Timestamp) {
         .text(words::rate(ask.per_minute))
         .raw(", ");
     h.time(ask.last, now).raw("</span>");
-    if let Some((code, message)) = &ask.failure {
-        h.raw("<p class=\"error\">")
-            .text(code)
-            .raw(": ")
-            .text(message)
-            .raw("</p>");
+    if let Some(failing) = &ask.failing {
+        h.raw("<p class=\"error\">").text(failing.failure.code);
+        h.raw(": ").text(&failing.failure.message).raw("</p>");
     }
     h.raw("</li>");
-}
-
-fn pages(h: &mut Html, data: &Data) {
-    let (page, pages) = (data.view.page, data.metrics.pages);
-    if pages < 2 {
-        return;
-    }
-    let to = |page| format!("{}#metrics", address(data, page, data.view.refresh));
-    h.raw("<nav class=\"pages\" aria-label=\"Pages of metrics\">");
-    if page > 1 {
-        h.raw("<a rel=\"prev\"")
-            .attribute("href", to(page - 1))
-            .raw(">Previous page</a>");
-    }
-    h.raw("<span>Page ")
-        .text(page)
-        .raw(" of ")
-        .text(pages)
-        .raw("</span>");
-    if page < pages {
-        h.raw("<a rel=\"next\"")
-            .attribute("href", to(page + 1))
-            .raw(">Next page</a>");
-    }
-    h.raw("</nav>");
 }

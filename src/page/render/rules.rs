@@ -1,7 +1,7 @@
 //! The rules, and the files they come from.
 
-use super::badge;
-use crate::page::data::{Data, File, Rule, RuleState};
+use super::{address, badge, leaves};
+use crate::page::data::{Data, File, Rule, RuleState, View};
 use crate::page::html::Html;
 use crate::page::words;
 
@@ -10,18 +10,33 @@ pub(super) fn section(h: &mut Html, data: &Data) {
     for file in &data.files {
         self::file(h, file, data);
     }
-    if data.rules.is_empty() {
+    if data.rules.total == 0 {
         h.raw("<p>The file has no rule: there is no metric.</p></section>\n");
         return;
     }
-    h.table(
-        "Each rule with what it makes now, in the order of the file",
-        &["Rule", "Series or query", "Makes", "State"],
-    );
-    for rule in &data.rules {
+    let caption = match data.rules.troubled {
+        0 => "Each rule with what it makes now, in the order of the file".to_owned(),
+        troubled => format!(
+            "Each rule with what it makes now: first those that fail or are off ({}), then in the \
+             order of the file",
+            words::count(troubled)
+        ),
+    };
+    h.table(&caption, &["Rule", "Series or query", "Makes", "State"]);
+    for rule in &data.rules.shown {
         self::rule(h, rule);
     }
-    h.raw("</tbody></table></section>\n");
+    h.raw("</tbody></table>");
+    let to = |rules_page| {
+        let view = View {
+            rules_page,
+            ..data.view.clone()
+        };
+        format!("{}#rules", address(&view))
+    };
+    let leaf = (data.view.rules_page, data.rules.pages);
+    leaves(h, "Pages of rules", leaf, to);
+    h.raw("</section>\n");
 }
 
 fn file(h: &mut Html, file: &File, data: &Data) {
@@ -87,8 +102,13 @@ fn state(h: &mut Html, state: &RuleState) {
             h.raw("<p class=\"small\">Prometheus holds none of its series now</p>");
         }
         RuleState::Waiting => badge(h, "none", "Not listed yet"),
-        RuleState::Failing(error) => {
+        RuleState::Failing(error, failing_for) => {
             badge(h, "bad", "Failing");
+            if let Some(failing_for) = failing_for {
+                h.raw(" <span class=\"small soft\">for ")
+                    .text(words::span(*failing_for))
+                    .raw("</span>");
+            }
             h.raw("<p class=\"small error\">").text(error).raw("</p>");
         }
         RuleState::Off(cause) => {

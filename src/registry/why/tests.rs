@@ -35,7 +35,7 @@ fn known(series: &[(&str, &[&str])]) -> Known {
         listing: Some(Arc::new(listing.collect())),
         live: true,
         answered: true,
-        failure: None,
+        ..Known::default()
     }
 }
 

@@ -1,6 +1,8 @@
 //! The page in a real Chromium: it fits, it is light and dark, nothing is loaded from elsewhere or
 //! complained about, and keyboard and screen reader reach everything.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{SHOP, World, read_until};
@@ -55,7 +57,9 @@ async fn it_fits_every_width_in_light_and_dark_and_loads_nothing_from_elsewhere(
         for (width, scheme) in [
             (320, "light"),
             (360, "dark"),
-            (768, "light"),
+            // 1280 at a zoom of 200 %.
+            (640, "light"),
+            (900, "light"),
             (1600, "dark"),
         ] {
             browser.look(width, scheme).await;
@@ -137,7 +141,7 @@ async fn a_screen_reader_is_told_parts_tables_and_pictures_by_name_at_every_widt
             ("region", "Metrics"),
             ("region", "Recent errors"),
             ("search", ""),
-            ("searchbox", "Name or kind"),
+            ("searchbox", "Find"),
             ("button", "Filter"),
             ("table", "those that are asked for first"),
             ("table", "Each rule with what it makes now"),
@@ -161,4 +165,60 @@ async fn a_screen_reader_is_told_parts_tables_and_pictures_by_name_at_every_widt
         };
         assert_eq!(tree.iter().find(nameless), None, "at {width}");
     }
+}
+
+/// Reads until an expression in the page is this.
+async fn until(browser: &mut Browser, expression: &str, wanted: Value) {
+    let mut last = Value::Null;
+    for _ in 0..RENEWALS {
+        last = browser.value(expression).await;
+        if last == wanted {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{expression}: {last}, not {wanted}");
+}
+
+/// How often is looked whether the page has come anew, in a minute.
+const RENEWALS: usize = 600;
+
+#[tokio::test]
+async fn a_page_that_comes_anew_takes_nothing_away_from_its_reader() {
+    let (mut world, mut browser) = lively().await;
+    for number in 0..5 {
+        let selector = format!("labelSelector=app%3Dweb,x!%3D{number}");
+        world
+            .ask(&format!("{SHOP}/pods/*/depth?{selector}"), "KEDA/2")
+            .await;
+    }
+    browser.look(600, "light").await;
+    let page = format!("{}/?refresh=5", world.page);
+    browser.open(&page).await;
+    assert_eq!(complaints(&browser, &world.page), Vec::<String>::new());
+    // Unfolded, focused and scrolled to by its reader; and what was there is marked.
+    browser
+        .value(
+            "document.querySelector('details').open = true; \
+             document.querySelector('details').closest('tr').querySelector('th a').focus(); \
+             window.scrollTo(0, 150); document.querySelector('main > *').dataset.old = 'yes'; 1",
+        )
+        .await;
+    let focused = "document.activeElement.getAttribute('href')";
+    let before = browser.value(focused).await;
+    assert!(before.as_str().is_some_and(|it| it.contains("depth")));
+    let is_old = "document.querySelector('main > *').dataset.old === 'yes'";
+    until(&mut browser, is_old, json!(false)).await;
+    assert_eq!(browser.value(focused).await, before);
+    assert_eq!(browser.value("window.scrollY").await, json!(150));
+    let open = "document.querySelectorAll('details[open]').length";
+    assert_eq!(browser.value(open).await, json!(1));
+    assert_eq!(complaints(&browser, &world.page), Vec::<String>::new());
+    // Where it cannot be had the old one stays, and says so.
+    world.adapter.signal("KILL");
+    world.adapter.ended().await;
+    let told =
+        "document.getElementById('renewal').textContent.includes('a newer one cannot be had')";
+    until(&mut browser, told, json!(true)).await;
+    assert_eq!(browser.value(focused).await, before);
 }
