@@ -12,6 +12,7 @@ pub mod ask;
 /// What `tidegauge autoscale` was told.
 pub mod autoscale;
 mod check;
+mod command;
 /// What `tidegauge demo` is told.
 pub mod demo;
 /// What `tidegauge explain` was told.
@@ -294,9 +295,13 @@ impl Config {
             Some(first) if *first == "version" => *first = "--version",
             _ => {}
         }
-        let (args, ignored) =
-            flags::parse(&args).map_err(|error| Stop::of(&error, "tidegauge --help"))?;
-        check::check(args, ignored, env).map_err(Stop::complain)
+        if let Some(stop) = command::mistyped(&args) {
+            return Err(stop);
+        }
+        let read = flags::parse(&args).map_err(|error| Stop::of(&error, "tidegauge --help"));
+        let config = read
+            .and_then(|(args, ignored)| check::check(args, ignored, env).map_err(Stop::complain));
+        config.map_err(|stop| command::told_of_unknown(&args, stop))
     }
 }
 
@@ -353,9 +358,10 @@ impl Stop {
                     "" => String::new(),
                     near => format!("\nDid you mean {near}?"),
                 };
-                let what = match flag.strip_prefix("--") {
-                    Some(_) => "unknown flag",
-                    None => "unknown shorthand flag",
+                let what = match flag.as_bytes() {
+                    [b'-', b'-', ..] => "unknown flag",
+                    [b'-', ..] => "unknown shorthand flag",
+                    _ => "unexpected argument",
                 };
                 format!("{what}: {flag}{hint}")
             }

@@ -1,15 +1,11 @@
 //! The `tidegauge` process: arguments, logging, exit code.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "help and what keeps us from starting"
-)]
+#![expect(clippy::print_stderr, reason = "what keeps us from starting")]
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tidegauge::config::{Config, LogFormat, Stop};
+use tidegauge::config::{Config, LogFormat};
 use tidegauge::{app, cli, telemetry};
 
 /// The configuration cannot be used.
@@ -44,13 +40,7 @@ async fn run() -> ExitCode {
     }
     let config = match Config::from_process() {
         Ok(config) => config,
-        Err(stop) => {
-            match &stop {
-                Stop::Asked(text) => print!("{text}"),
-                Stop::Wrong(text) => eprint!("{text}"),
-            }
-            return ExitCode::from(stop.code());
-        }
+        Err(stop) => return cli::stopped(&stop),
     };
     let json = config.log.format == LogFormat::Json;
     let outcome = match telemetry::start_logging(json, config.log.verbosity) {

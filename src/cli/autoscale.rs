@@ -16,9 +16,10 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::{failed, stopped};
 use crate::app::stop::told_to_stop;
+use crate::config::LogFormat;
 use crate::config::autoscale::Autoscale;
-use crate::config::{LogFormat, Stop};
 use crate::telemetry;
 use manifests::key;
 use report::{Heard, Reporter, Reports, reports};
@@ -46,21 +47,10 @@ const UNUSABLE: u8 = 2;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs it until it is told to stop, or once.
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "help and what keeps us from starting"
-)]
 pub async fn run() -> ExitCode {
     let flags = match Autoscale::from_process() {
         Ok(flags) => flags,
-        Err(stop) => {
-            match &stop {
-                Stop::Asked(text) => print!("{text}"),
-                Stop::Wrong(text) => eprint!("{text}"),
-            }
-            return ExitCode::from(stop.code());
-        }
+        Err(stop) => return stopped(&stop),
     };
     let json = flags.log.format == LogFormat::Json;
     let started = telemetry::start_logging(json, flags.log.verbosity);
@@ -71,10 +61,7 @@ pub async fn run() -> ExitCode {
             background.shutdown().await;
             ExitCode::from(if is_well { 0 } else { FAILED })
         }
-        Err(error) => {
-            eprintln!("tidegauge autoscale: {error:#}");
-            ExitCode::from(UNUSABLE)
-        }
+        Err(error) => failed("autoscale", &error, UNUSABLE),
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use super::{failed, stopped, written};
 use crate::api::explain::{Explanation, yaml};
-use crate::config::Stop;
 use crate::config::explain::{Explain, Output, What};
 use crate::telemetry;
 use manifests::Manifest;
@@ -32,40 +32,28 @@ const UNUSABLE: u8 = 2;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Explains what the arguments of this process name.
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "what it was asked for, and why it is not to be had"
-)]
 pub async fn run() -> ExitCode {
     let flags = match Explain::from_process() {
         Ok(flags) => flags,
-        Err(stop) => {
-            match &stop {
-                Stop::Asked(text) => print!("{text}"),
-                Stop::Wrong(text) => eprint!("{text}"),
-            }
-            return ExitCode::from(stop.code());
-        }
+        Err(stop) => return stopped(&stop),
     };
     if flags.verbosity > 0
         && let Err(error) = telemetry::start_logging(false, flags.verbosity)
     {
-        eprintln!("tidegauge explain: {error:#}");
+        return failed("explain", &error, UNUSABLE);
     }
     let found = match patiently(explained(&flags)).await {
         Ok(found) => found,
         Err(Trouble { unusable, error }) => {
-            eprintln!("tidegauge explain: {error:#}");
-            return ExitCode::from(if unusable { UNUSABLE } else { NOT_SERVED });
+            let code = if unusable { UNUSABLE } else { NOT_SERVED };
+            return failed("explain", &error, code);
         }
     };
-    match printed(&flags, &found) {
-        Ok(text) => print!("{text}"),
-        Err(error) => eprintln!("tidegauge explain: {error}"),
-    }
     let is_served = found.iter().all(|it| it.explanation.served);
-    ExitCode::from(if is_served { 0 } else { NOT_SERVED })
+    match printed(&flags, &found) {
+        Ok(text) => written(&text, if is_served { 0 } else { NOT_SERVED }),
+        Err(error) => failed("explain", &error.into(), NOT_SERVED),
+    }
 }
 
 /// One explanation, and what it is about where there are several.

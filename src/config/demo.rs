@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 
+use super::Stop;
+
 const ABOUT: &str = "\
 Shows the whole loop on this machine: a load that swells and ebbs, an example service whose \
 replicas follow it, and nothing lost on the way.
@@ -25,7 +27,8 @@ the run.";
 #[derive(Debug, Parser)]
 #[command(about = "Shows the whole loop on this machine", long_about = ABOUT)]
 pub struct Demo {
-    /// In about half of the time: to four replicas and back, instead of seven.
+    /// In about half of the time and with half of the load: to about four replicas and back,
+    /// instead of seven. A machine with other things to do needs more replicas, and longer.
     #[arg(long)]
     pub fast: bool,
     /// Leave all running at the end, to play with, until Ctrl-C. Prints what to ask it.
@@ -45,22 +48,23 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Reads what follows `tidegauge demo` and the environment. The error is text for the user, or
-    /// the help that was asked for.
+    /// Reads what follows `tidegauge demo` and the environment.
     pub fn read(
         arguments: &[OsString],
         env: impl Fn(&str) -> Option<String>,
-    ) -> Result<Demo, clap::Error> {
+    ) -> Result<Demo, Stop> {
         let command = Demo::command().no_binary_name(true);
         let command = command.name("tidegauge demo").bin_name("tidegauge demo");
-        let mut demo = Demo::from_arg_matches(&command.try_get_matches_from(arguments)?)?;
+        let matches = command.try_get_matches_from(arguments);
+        let demo = matches.and_then(|it| Demo::from_arg_matches(&it));
+        let mut demo = demo.map_err(|error| Stop::of(&error, "tidegauge demo --help"))?;
         let no_color = env("NO_COLOR").is_some_and(|it| !it.is_empty());
         demo.plain = no_color || env("TERM").as_deref() == Some("dumb");
         Ok(demo)
     }
 
     /// Reads what follows `tidegauge demo`, and the process's environment.
-    pub fn from_process(arguments: &[OsString]) -> Result<Demo, clap::Error> {
+    pub fn from_process(arguments: &[OsString]) -> Result<Demo, Stop> {
         Demo::read(arguments, super::environment)
     }
 }
@@ -69,7 +73,7 @@ impl Demo {
 mod tests {
     use super::*;
 
-    fn read(arguments: &[&str], env: &[(&str, &str)]) -> Result<Demo, clap::Error> {
+    fn read(arguments: &[&str], env: &[(&str, &str)]) -> Result<Demo, Stop> {
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
         Demo::read(&arguments, |name| {
             let found = env.iter().find(|(it, _)| *it == name);
@@ -93,10 +97,10 @@ mod tests {
     #[test]
     fn an_argument_that_is_not_known_is_named_and_help_names_the_command() {
         let error = read(&["--quick"], &[]).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
+        assert_eq!(error.code(), 2);
         assert!(error.to_string().contains("--quick"), "{error}");
         let help = read(&["--help"], &[]).unwrap_err();
-        assert_eq!(help.exit_code(), 0);
+        assert_eq!(help.code(), 0);
         assert!(help.to_string().contains("Usage: tidegauge demo"), "{help}");
     }
 }

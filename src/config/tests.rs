@@ -507,6 +507,37 @@ fn help_and_version_may_be_words() {
     assert_eq!(parse(&["version"]).unwrap_err(), Stop::Asked(version));
 }
 
+#[test]
+fn a_mistyped_command_is_told_and_no_flag_of_it_is_judged() {
+    for (word, meant) in [
+        ("chekc", "check"),
+        ("tset", "test"),
+        ("explian", "explain"),
+        ("autoscaler", "autoscale"),
+        ("auto", "autoscale"),
+        ("dmeo", "demo"),
+    ] {
+        for rest in [&["-n", "shop"][..], &[], &["--config=rules.yaml"]] {
+            let Err(stop @ Stop::Wrong(_)) = parse(&[&[word], rest].concat()) else {
+                panic!("{word} {rest:?}");
+            };
+            let want = format!("unknown command: {word}\nDid you mean {meant}?\n");
+            assert!(stop.to_string().starts_with(&want), "{stop}");
+            assert_eq!(stop.code(), 2);
+        }
+    }
+    let told = parse(&["serve"]).unwrap_err().to_string();
+    assert!(
+        told.starts_with("unknown command: serve (there are check, test,"),
+        "{told}"
+    );
+    assert!(told.contains("--config"), "{told}");
+    // The Go adapter takes no notice of such a word.
+    good(&[]);
+    parse(&["serve", "--config=rules.yaml"]).unwrap();
+    parse(&["/adapter", "--config=rules.yaml"]).unwrap();
+}
+
 proptest! {
     #[test]
     fn sizes_are_read_exactly(number in 1_u64..1 << 33) {

@@ -6,7 +6,7 @@
 //! and ill, `backends` about several of them, `enforced` about what one is held to; `explain` about why an answer is what
 //! it is, `reload` about rules that change, `cache` about what is remembered, `logs` about what the log says, `terms` about rules with terms of their own, `long` about queries that are too long;
 //! `readme` runs the commands of README; `resource` is about `metrics.k8s.io`, `separable` about what may be asked of many namespaces
-//! at once, `widening` about what is; `autoscale`, `check` and `rules_test` are about subcommands; `discovery` and `openapi` keep documents as clients do; `tidy`
+//! at once, `widening` about what is; `autoscale`, `check` and `rules_test` are about subcommands, `command_line` about what they have in common; `discovery` and `openapi` keep documents as clients do; `tidy`
 //! reads the sources; `page` is about what a person sees.
 
 // `clippy.toml` allows these in test functions; here the helpers beside them are tests as well.
@@ -23,6 +23,7 @@ mod backends;
 mod cache;
 mod check;
 mod cluster;
+mod command_line;
 mod discovery;
 mod enforced;
 mod explain;

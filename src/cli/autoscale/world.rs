@@ -31,6 +31,8 @@ const CUSTOM_VERSIONS: [&str; 2] = ["v1beta2", "v1beta1"];
 #[derive(Debug)]
 pub(super) struct World {
     client: Client,
+    /// What errors call whom it asks.
+    server: String,
     kinds: KnownKinds,
     version: Mutex<Option<Version>>,
     /// For how long it stays known.
@@ -62,15 +64,16 @@ impl World {
         interval: Duration,
         tasks: &mut JoinSet<()>,
     ) -> anyhow::Result<World> {
-        let unusable = "cannot use the credentials for the API server";
+        let unusable = format!("cannot use the credentials for {}", called(from));
+        let unusable = || unusable.clone();
         let connection = connection(from)?;
-        let client = Client::new(connection.clone()).context(unusable)?;
+        let client = Client::new(connection.clone()).with_context(unusable)?;
         let kinds = match from {
             From::Server(_) => KnownKinds::Fixed(kinds),
             From::Kubeconfig(_) | From::Pod { .. } => {
                 // It watches no objects here.
-                let lister = Client::new(connection.clone()).context(unusable)?;
-                let watcher = Client::for_streams(connection).context(unusable)?;
+                let lister = Client::new(connection.clone()).with_context(unusable)?;
+                let watcher = Client::for_streams(connection).with_context(unusable)?;
                 let cluster = Cluster::new(lister, watcher, Duration::ZERO, Metrics::new());
                 let cluster = Arc::new(cluster);
                 let followed = Arc::clone(&cluster);
@@ -81,6 +84,7 @@ impl World {
         let version = Mutex::new(None);
         Ok(World {
             client,
+            server: called(from),
             kinds,
             version,
             version_ttl: interval,
@@ -112,7 +116,7 @@ impl World {
     pub(super) async fn scale(&self, hpa: &HorizontalPodAutoscaler) -> Result<Scale, String> {
         let path = self.scale_path(hpa)?;
         let found = scale::get(&self.client, &path).await;
-        let found = found.map_err(|error| text(&error))?;
+        let found = found.map_err(|error| self.text(&error))?;
         let status = found.status.clone().unwrap_or_default();
         Ok(Scale {
             spec_replicas: scale::replicas(&found),
@@ -131,7 +135,7 @@ impl World {
         let path = self.scale_path(hpa)?;
         let set = scale::set(&self.client, &path, from, to).await;
         set.map_err(|error| match &error {
-            scale::SetError::Client(error) => text(error),
+            scale::SetError::Client(error) => self.text(error),
             scale::SetError::Overtaken(_) => error.to_string(),
         })
     }
@@ -143,7 +147,7 @@ impl World {
         selector: &Selector,
     ) -> Result<Vec<Pod>, String> {
         let pods = scale::pods(&self.client, namespace(hpa), selector).await;
-        pods.map_err(|error| text(&error))
+        pods.map_err(|error| self.text(&error))
     }
 
     /// The values of each metric of `hpa`, in their order, all asked for at once.
@@ -184,9 +188,9 @@ impl World {
                     // The metric, or the version.
                     *self.version.lock().await = None;
                 }
-                Err(answer::refused(api, &text(&error)))
+                Err(answer::refused(api, &self.text(&error)))
             }
-            (Err(error), None) => Err(NoValues(text(&error))),
+            (Err(error), None) => Err(NoValues(self.text(&error))),
         }
     }
 
@@ -211,11 +215,33 @@ impl World {
     async fn ask_version(&self) -> Result<String, NoValues> {
         let group = "custom.metrics.k8s.io";
         let found = scale::version_of(&self.client, group, &CUSTOM_VERSIONS).await;
-        let found = found.map_err(|error| answer::refused(Api::Custom, &text(&error)))?;
+        let found = found.map_err(|error| answer::refused(Api::Custom, &self.text(&error)))?;
         found.ok_or_else(|| {
             let why = format!("no custom metrics API ({group}) registered");
             answer::refused(Api::Custom, &why)
         })
+    }
+
+    /// What went wrong, as it should read in a condition: the same each time.
+    fn text(&self, error: &client::Error) -> String {
+        let server = &self.server;
+        match error {
+            // As client-go, which shows what the server says and nothing else.
+            client::Error::Refused { message, .. } if !message.is_empty() => message.clone(),
+            client::Error::Refused { status, .. } => format!("{server} answered {status}"),
+            // The levels between have the whole address.
+            client::Error::Unreachable(cause) => {
+                let mut last: &dyn std::error::Error = cause;
+                while let Some(next) = last.source() {
+                    last = next;
+                }
+                format!("{server} cannot be reached: {last}")
+            }
+            client::Error::Timeout => {
+                format!("{server} did not answer within {}s", DEADLINE.as_secs())
+            }
+            error => with_causes(error),
+        }
     }
 
     fn scale_path(&self, hpa: &HorizontalPodAutoscaler) -> Result<String, String> {
@@ -254,23 +280,35 @@ fn connection(from: &From) -> anyhow::Result<Connection> {
     }
 }
 
+/// What errors call whom it asks: the URL of `--server`, without what may be a secret in it.
+fn called(from: &From) -> String {
+    let From::Server(url) = from else {
+        return "the API server".to_owned();
+    };
+    let Ok(mut url) = reqwest::Url::parse(url) else {
+        return "--server".to_owned();
+    };
+    url.set_query(None);
+    // They only fail for URLs without a host, which `--server` has.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    format!("{} (--server)", url.as_str().trim_end_matches('/'))
+}
+
 fn namespace(hpa: &HorizontalPodAutoscaler) -> &str {
     hpa.metadata.namespace.as_deref().unwrap_or_default()
 }
 
-/// What went wrong, as it should read in a condition: the same each time.
-fn text(error: &client::Error) -> String {
-    match error {
-        // As client-go, which shows what the server says and nothing else.
-        client::Error::Refused { message, .. } if !message.is_empty() => message.clone(),
-        // The levels between have the whole address.
-        client::Error::Unreachable(cause) => {
-            let mut last: &dyn std::error::Error = cause;
-            while let Some(next) = last.source() {
-                last = next;
-            }
-            format!("{error}: {last}")
-        }
-        error => with_causes(error),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_whom_was_asked_and_no_secret() {
+        let from = |url: &str| From::Server(url.to_owned());
+        let named = called(&from("http://user:secret@127.0.0.1:6443/?token=secret"));
+        assert_eq!(named, "http://127.0.0.1:6443 (--server)");
+        let named = called(&From::Kubeconfig("config".into()));
+        assert_eq!(named, "the API server");
     }
 }

@@ -329,8 +329,8 @@ impl Teller<'_> {
         self.screen.say(&format!("# Prometheus\n  {prometheus}"))?;
         if let Some(replica) = self.shop.rotation.next() {
             self.screen.say(&format!(
-                "# more load, which the autoscaler follows\n  \
-                 while :; do curl -s '{replica}/burn?cpu=10ms' > /dev/null; done\n"
+                "# more load, from eight at a time, which the autoscaler follows\n  \
+                 yes '{replica}/burn?cpu=2ms' | xargs -n 1 -P 8 curl -s -o /dev/null\n"
             ))?;
         }
         let mut told = heard.record.decisions.len();

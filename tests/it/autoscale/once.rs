@@ -42,10 +42,8 @@ async fn once_decides_once_and_its_exit_code_says_how_that_went() {
 
     let (code, out, _) = run(folder.path(), &flags("--server=http://127.0.0.1:1", &once));
     assert_eq!(code, Some(1));
-    assert!(
-        out.contains("shop/web 4: ") && out.contains("Connection refused"),
-        "{out}"
-    );
+    let why = "http://127.0.0.1:1 (--server) cannot be reached: Connection refused";
+    assert!(out.contains("shop/web 4: ") && out.contains(why), "{out}");
     assert_eq!(read(), "4\n");
 }
 
