@@ -10,8 +10,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::kinds::{GroupResource, Kind, Kinds};
-use crate::registry::{Listings, Snapshot};
-use crate::rules::{Association, Code, Finding, Rule, Rules, Severity};
+use crate::registry::{Listings, ResourceMetric, Snapshot};
+use crate::rules::{
+    Association, Code, File, Finding, Findings, ResourceRules, Rule, Rules, Severity,
+};
 
 mod asks;
 mod collisions;
@@ -25,51 +27,34 @@ mod widening;
 pub use asks::probe;
 pub use widening::{Summary, summaries};
 
-/// Findings about the rules of one file, in its order; `known` are those of reading it, which are
-/// not told twice.
-pub fn lint(rules: &Arc<Rules>, text: &str, known: &[Finding]) -> Vec<Finding> {
+/// Findings about rules that were read from `files` as one, in the order of each file; `known` are
+/// those of reading them, which are not told twice.
+///
+/// # Panics
+/// Where `files` are not those that the rules were read from.
+pub fn lint(rules: &Arc<Rules>, files: &[File<'_>], known: &[Vec<Finding>]) -> Findings {
+    let mut lints = Lints::new(rules, files, known);
     let (kinds, unknown) = kinds(rules);
     let kinds = Arc::new(kinds);
-    let mut lints = Lints {
-        text,
-        hidden: &rules.hidden,
-        known,
-        found: Vec::new(),
-    };
-    for rule in rules.custom.iter().chain(&rules.external) {
-        let subject = Subject::new(rule);
-        unknown_kinds(
-            &rule.association,
-            &subject.path,
-            &unknown,
-            &kinds,
-            &mut lints,
-        );
-        series::names(&subject, &mut lints);
-        queries::of_rule(&subject, &kinds, &mut lints);
-        widening::note(&subject, &kinds, &mut lints);
+    each_rule(rules, &kinds, &unknown, &mut lints);
+    for rule in rules.series_rules() {
+        widening::note(&Subject::new(rule), &kinds, lints.of(rule.id.file.as_ref()));
     }
-    let snapshot = Snapshot::build(Arc::clone(rules), Arc::clone(&kinds), &Listings::default());
-    if let Some(metrics) = snapshot.resource() {
-        for metric in [&metrics.cpu, &metrics.memory] {
-            let path = &metric.rule.origin.rule;
-            unknown_kinds(&metric.rule.association, path, &unknown, &kinds, &mut lints);
-            resource::check(metric, &mut lints);
-        }
+    for metric in resource_metrics(rules, &kinds) {
+        resource::note(&metric, lints.of(metric.rule.file.as_ref()));
     }
+    let snapshot = Snapshot::build(Arc::clone(rules), kinds, &Listings::default());
     collisions::check(rules, &snapshot, &mut lints);
     lints.in_order()
 }
 
 /// Rules that collide in `snapshot`, which was made of `rules`, and those that collide whatever
 /// there is.
-pub fn collisions(rules: &Rules, snapshot: &Snapshot, text: &str) -> Vec<Finding> {
-    let mut lints = Lints {
-        text,
-        hidden: &rules.hidden,
-        known: &[],
-        found: Vec::new(),
-    };
+///
+/// # Panics
+/// Where `files` are not those that the rules were read from.
+pub fn collisions(rules: &Rules, snapshot: &Snapshot, files: &[File<'_>]) -> Findings {
+    let mut lints = Lints::new(rules, files, &[]);
     collisions::check(rules, snapshot, &mut lints);
     lints.in_order()
 }
@@ -79,11 +64,55 @@ pub fn kinds_of(rules: &Rules) -> Kinds {
     kinds(rules).0
 }
 
-/// What a server should log about its rules at its start. Whose names collide it sees for itself.
-pub fn warnings(rules: &Arc<Rules>, text: &str, known: &[Finding]) -> Vec<Finding> {
-    let mut findings = lint(rules, text, known);
-    findings.retain(|it| it.severity != Severity::Note && it.code != Code::NameCollision);
+/// What a server should log about its rules, beyond what reading them has told. Which kinds there
+/// are and whose names collide it sees for itself.
+///
+/// # Panics
+/// Where `files` are not those that the rules were read from.
+pub fn warnings(rules: &Rules, files: &[File<'_>], known: &[Vec<Finding>]) -> Findings {
+    let mut lints = Lints::new(rules, files, known);
+    let (kinds, unknown) = kinds(rules);
+    each_rule(rules, &Arc::new(kinds), &unknown, &mut lints);
+    let mut findings = lints.in_order();
+    for of_file in &mut findings {
+        of_file.retain(|it| it.severity == Severity::Warning && it.code != Code::UnknownKind);
+    }
     findings
+}
+
+/// What can be said about each rule by itself.
+fn each_rule(rules: &Rules, kinds: &Arc<Kinds>, unknown: &[GroupResource], lints: &mut Lints<'_>) {
+    for rule in rules.series_rules() {
+        let subject = Subject::new(rule);
+        let lints = lints.of(rule.id.file.as_ref());
+        unknown_kinds(&rule.association, &subject.path, unknown, kinds, lints);
+        series::names(&subject, lints);
+        queries::of_rule(&subject, kinds, lints);
+    }
+    for metric in resource_metrics(rules, kinds) {
+        let rule = &metric.rule;
+        let lints = lints.of(rule.file.as_ref());
+        unknown_kinds(&rule.association, rule.path, unknown, kinds, lints);
+        resource::check(&metric, lints);
+    }
+}
+
+/// Both of `resourceRules`, bound to `kinds`.
+fn resource_metrics(rules: &Rules, kinds: &Arc<Kinds>) -> Vec<ResourceMetric> {
+    let resource = rules.resource.as_ref().map(|it| ResourceRules {
+        cpu: Arc::clone(&it.cpu),
+        memory: Arc::clone(&it.memory),
+        window: it.window,
+    });
+    let alone = Rules {
+        resource,
+        ..Rules::default()
+    };
+    let snapshot = Snapshot::build(Arc::new(alone), Arc::clone(kinds), &Listings::default());
+    let metrics = snapshot.resource().into_iter();
+    metrics
+        .flat_map(|it| [it.cpu.clone(), it.memory.clone()])
+        .collect()
 }
 
 /// One rule, and what is needed to say something about it.
@@ -99,7 +128,7 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn new(rule: &'a Arc<Rule>) -> Subject<'a> {
-        let path = rule.id.to_string();
+        let path = rule.id.in_file();
         let field = match rule.metric {
             Some(_) => "query",
             None => "metricsQuery",
@@ -113,15 +142,49 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// The findings as they grow.
+/// The findings about all files as they grow.
 struct Lints<'a> {
+    files: &'a [File<'a>],
+    of_files: Vec<FileLints<'a>>,
+}
+
+impl<'a> Lints<'a> {
+    fn new(rules: &'a Rules, files: &'a [File<'a>], known: &'a [Vec<Finding>]) -> Lints<'a> {
+        let of_file = |(at, file): (usize, &File<'a>)| FileLints {
+            text: file.text,
+            hidden: rules.hidden.get(at).map(Vec::as_slice).unwrap_or_default(),
+            known: known.get(at).map(Vec::as_slice).unwrap_or_default(),
+            found: Vec::new(),
+        };
+        Lints {
+            files,
+            of_files: files.iter().enumerate().map(of_file).collect(),
+        }
+    }
+
+    /// Those about the file of a rule.
+    fn of(&mut self, file: Option<&Arc<str>>) -> &mut FileLints<'a> {
+        let mut files = self.files.iter().zip(&mut self.of_files);
+        let found = files.find(|(it, _)| it.name == file.map(|it| &**it));
+        let (_, lints) = found.expect("rules must be of the files that they were read from");
+        lints
+    }
+
+    fn in_order(self) -> Findings {
+        let lints = self.of_files.into_iter();
+        lints.map(FileLints::in_order).collect()
+    }
+}
+
+/// The findings about one file as they grow.
+struct FileLints<'a> {
     text: &'a str,
     hidden: &'a [Range<usize>],
     known: &'a [Finding],
     found: Vec<Finding>,
 }
 
-impl Lints<'_> {
+impl FileLints<'_> {
     fn add(
         &mut self,
         (severity, code): (Severity, Code),
@@ -204,7 +267,7 @@ fn unknown_kinds(
     path: &str,
     unknown: &[GroupResource],
     kinds: &Kinds,
-    lints: &mut Lints<'_>,
+    lints: &mut FileLints<'_>,
 ) {
     for named in &association.overrides {
         let asked = written(&named.group, &named.resource);

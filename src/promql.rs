@@ -18,7 +18,7 @@ pub use promql_parser::parser::Expr;
 
 pub use crate::go::quote;
 pub use enforce::{Enforcer, NotEnforced};
-pub use reads::{Matching, Read, loses, reads};
+pub use reads::{Matching, Read, loses, loses_buckets, reads};
 pub use windows::rate_windows;
 
 mod enforce;

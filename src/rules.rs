@@ -67,8 +67,8 @@ pub struct Rules {
     pub resource: Option<ResourceRules>,
     /// `backends`, in the order of the files.
     pub backends: Vec<BackendSpec>,
-    /// Bytes of the file that may be secrets, and that no code frame shows.
-    pub hidden: Vec<Range<usize>>,
+    /// Of each file the bytes that may be secrets, and that no code frame shows.
+    pub hidden: Vec<Vec<Range<usize>>>,
 }
 
 /// One entry of `rules` or `externalRules`.
@@ -180,12 +180,19 @@ pub fn decode(bytes: &[u8]) -> Result<&str, Vec<Finding>> {
     })
 }
 
+impl RuleId {
+    /// How the file itself calls it: `rules[2]`.
+    pub fn in_file(&self) -> String {
+        format!("{}[{}]", self.list, self.index)
+    }
+}
+
 impl fmt::Display for RuleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = &self.file {
             write!(f, "{file}:")?;
         }
-        write!(f, "{}[{}]", self.list, self.index)
+        f.write_str(&self.in_file())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::rules::{Code, Rule, RuleId, Rules, Severity};
 
 /// Pairs of rules that collide for certain, each told once, where the later one stands.
 pub(super) fn check(rules: &Rules, snapshot: &Snapshot, lints: &mut Lints<'_>) {
-    let all: Vec<&Arc<Rule>> = rules.custom.iter().chain(&rules.external).collect();
+    let all: Vec<&Arc<Rule>> = rules.series_rules().collect();
     let by_id = |id: &RuleId| all.iter().find(|rule| rule.id == *id);
     for Shadowed {
         loser,
@@ -46,19 +46,22 @@ fn is_alike(one: &Rule, other: &Rule) -> bool {
         };
         (template(one) && template(other)) || overrides.any(same)
     };
+    // What is cheap comes first: this is asked of each pair.
     one.id.list == other.id.list
         && one.metric.is_none()
         && other.metric.is_none()
-        && super::series::literal(one).is_none()
         && !one.series_query.text.is_empty()
         && one.series_query.text == other.series_query.text
+        && super::series::literal(one).is_none()
         && one.naming.is_like(&other.naming)
         && (one.id.list == crate::rules::List::External || share_a_kind())
 }
 
 fn tell(earlier: &Arc<Rule>, later: &Arc<Rule>, what: &str, lints: &mut Lints<'_>) {
     let (subject, line) = (Subject::new(later), earlier.line);
-    let is_renamed = earlier.series_query.text != later.series_query.text;
+    // What has a query of its own is there whatever series there are.
+    let are_of_series = earlier.metric.is_none() && later.metric.is_none();
+    let is_renamed = are_of_series && earlier.series_query.text != later.series_query.text;
     let message = format!(
         "{} (line {}) and {} (line {line}) both make {what}: {} answers, as the later one",
         later.id, later.line, earlier.id, later.id
@@ -76,5 +79,6 @@ fn tell(earlier: &Arc<Rule>, later: &Arc<Rule>, what: &str, lints: &mut Lints<'_
     };
     let code = (Severity::Warning, Code::NameCollision);
     let field = format!("{}.name", subject.path);
+    let lints = lints.of(later.id.file.as_ref());
     lints.add(code, span, &field, message, help.to_owned());
 }

@@ -1,12 +1,12 @@
 //! What the queries of a rule read, once they are filled for asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::asks::{self, Asked, NAMES};
-use super::{Lints, Subject};
+use super::{FileLints, Subject};
 use crate::kinds::Kinds;
 use crate::plan;
-use crate::promql::{self, Expr, Matching, Read, SeriesSelector, loses, reads};
+use crate::promql::{self, Expr, Matching, Read, SeriesSelector, loses, loses_buckets, reads};
 use crate::rules::{Code, List, Rule, Severity};
 
 /// Functions and aggregations that make something of a counter other than its total.
@@ -30,12 +30,14 @@ const OF_COUNTERS: &[&str] = &[
 ];
 
 /// All that is certain about the queries of one rule.
-pub(super) fn of_rule(subject: &Subject<'_>, kinds: &Kinds, lints: &mut Lints<'_>) {
+pub(super) fn of_rule(subject: &Subject<'_>, kinds: &Kinds, lints: &mut FileLints<'_>) {
     let Some(template) = &subject.rule.query.template else {
         return;
     };
-    ask_ignored(subject, lints);
     let metrics = asks::metrics(subject, kinds, false);
+    let is_at_root = |kind| kinds.resource_for(kind).is_ok_and(|it| !it.namespaced);
+    let only_at_root = metrics.iter().all(|(kind, _)| is_at_root(kind)) && !metrics.is_empty();
+    ask_ignored(subject, only_at_root, lints);
     let asked: Vec<Asked> = metrics
         .iter()
         .flat_map(|(kind, metric)| asks::asks(kind, metric, kinds))
@@ -69,11 +71,12 @@ pub(super) fn of_rule(subject: &Subject<'_>, kinds: &Kinds, lints: &mut Lints<'_
     if let Some((_, _, tree)) = trees.first() {
         ignored_matchers(subject, &reads(tree), lints);
         counters(subject, &reads(tree), lints);
+        buckets(subject, tree, lints);
     }
 }
 
 /// Asks that cannot become a query. That no label is known is told elsewhere.
-fn failing(subject: &Subject<'_>, asked: &[Asked], lints: &mut Lints<'_>) {
+fn failing(subject: &Subject<'_>, asked: &[Asked], lints: &mut FileLints<'_>) {
     for asked in asked {
         let Err(plan::Error::Template { cause, .. }) = &asked.query else {
             continue;
@@ -99,7 +102,7 @@ fn of(asked: &Asked) -> String {
 }
 
 /// Text that is no PromQL, for some ask. Where it is none for any, reading the file has told it.
-fn doubtful(subject: &Subject<'_>, asked: &Asked, promql: &str, lints: &mut Lints<'_>) {
+fn doubtful(subject: &Subject<'_>, asked: &Asked, promql: &str, lints: &mut FileLints<'_>) {
     let Some(doubt) = promql::doubt(promql) else {
         return;
     };
@@ -127,7 +130,11 @@ fn compares_to_both(tree: &Expr) -> bool {
 }
 
 /// Labels that tell whose a row is, and that no row can have.
-fn lost_labels(subject: &Subject<'_>, trees: &[(&Asked, &[String], Expr)], lints: &mut Lints<'_>) {
+fn lost_labels(
+    subject: &Subject<'_>,
+    trees: &[(&Asked, &[String], Expr)],
+    lints: &mut FileLints<'_>,
+) {
     // By the part that loses it and the label: of which kinds.
     let mut lost: BTreeMap<(String, &str), Vec<&str>> = BTreeMap::new();
     for (asked, labels, tree) in trees {
@@ -140,16 +147,20 @@ fn lost_labels(subject: &Subject<'_>, trees: &[(&Asked, &[String], Expr)], lints
             }
         }
     }
-    let all = trees.iter().map(|(asked, _, _)| asked.kind.as_str());
-    let has_others = all.clone().any(|kind| kind != "namespaces");
+    let all: BTreeSet<&str> = trees.iter().map(|(it, _, _)| it.kind.as_str()).collect();
+    let has_others = all.iter().any(|kind| *kind != "namespaces");
+    let of_lost: BTreeSet<&str> = lost.values().flatten().copied().collect();
+    let some_are_well = of_lost.len() < all.len();
     let mut told: Vec<(Vec<&str>, &str)> = Vec::new();
     for ((part, label), of) in lost {
         // The parts of queries for one object and for two are the same mistake.
         if told.contains(&(of.clone(), label)) {
             continue;
         }
-        // Who wants metrics of pods has no use for those of namespaces, which are listed anyway.
-        let severity = match has_others && of == ["namespaces"] {
+        // Who wants metrics of pods has no use for those of namespaces, which are listed anyway;
+        // and of the kinds that a template may lead to, the series need not have all.
+        let is_unwanted = has_others && of == ["namespaces"];
+        let severity = match is_unwanted || (some_are_well && !is_named(subject.rule, label)) {
             true => Severity::Note,
             false => Severity::Warning,
         };
@@ -166,8 +177,20 @@ fn lost_labels(subject: &Subject<'_>, trees: &[(&Asked, &[String], Expr)], lints
     }
 }
 
+/// Whether the rule itself names a label, rather than its template alone.
+fn is_named(rule: &Rule, label: &str) -> bool {
+    let by_override = rule
+        .association
+        .overrides
+        .iter()
+        .any(|it| it.label == label);
+    let selector = SeriesSelector::parse(&rule.series_query.text);
+    let matchers = selector.iter().flat_map(|it| it.matchers());
+    by_override || matchers.into_iter().any(|it| it.label == label)
+}
+
 /// A query that is the same whatever is asked for, though the rule is not one that says so.
-fn ask_ignored(subject: &Subject<'_>, lints: &mut Lints<'_>) {
+fn ask_ignored(subject: &Subject<'_>, only_at_root: bool, lints: &mut FileLints<'_>) {
     let rule = subject.rule;
     let reads = |field| {
         let template = rule.query.template.as_ref();
@@ -183,6 +206,12 @@ fn ask_ignored(subject: &Subject<'_>, lints: &mut Lints<'_>) {
         return;
     }
     let (severity, message, help) = match rule.id.list {
+        List::Custom if only_at_root => (
+            Severity::Note,
+            "the query takes no .LabelMatchers: it reads all there is for each ask, and the \
+             selector of a metric has no effect",
+            "put <<.LabelMatchers>> into its selectors, as <<.Series>>{<<.LabelMatchers>>}",
+        ),
         List::Custom => (
             Severity::Warning,
             "the query takes no .LabelMatchers: an object of this name in another namespace \
@@ -205,7 +234,7 @@ fn ask_ignored(subject: &Subject<'_>, lints: &mut Lints<'_>) {
 
 /// Matchers that choose which series a rule *finds*, and that do not choose which of them its query
 /// reads.
-fn ignored_matchers(subject: &Subject<'_>, reads: &[Read<'_>], lints: &mut Lints<'_>) {
+fn ignored_matchers(subject: &Subject<'_>, reads: &[Read<'_>], lints: &mut FileLints<'_>) {
     let rule = subject.rule;
     let Some(selector) = SeriesSelector::parse(&rule.series_query.text) else {
         return;
@@ -256,8 +285,20 @@ fn names_objects(rule: &Rule, label: &str) -> bool {
     by_override || template.is_some_and(|it| it.resource_of(label).is_some())
 }
 
+/// Quantiles of nothing.
+fn buckets(subject: &Subject<'_>, tree: &Expr, lints: &mut FileLints<'_>) {
+    let Some(part) = loses_buckets(tree) else {
+        return;
+    };
+    let message = "no bucket has the label `le` any more: histogram_quantile finds nothing";
+    let help = format!("keep `le`, as in `by (le, <<.GroupBy>>)`; what loses it is: {part}");
+    let span = subject.rule.query.source.span.clone();
+    let code = (Severity::Warning, Code::BucketsDropped);
+    lints.add(code, span, &subject.query_path, message.to_owned(), help);
+}
+
 /// Totals where a rate is meant. A backlog that is counted by its total is possible, if unlikely.
-fn counters(subject: &Subject<'_>, reads: &[Read<'_>], lints: &mut Lints<'_>) {
+fn counters(subject: &Subject<'_>, reads: &[Read<'_>], lints: &mut FileLints<'_>) {
     let is_total = |read: &&Read<'_>| {
         let is_named = read.name().is_some_and(|name| name.ends_with("_total"));
         let is_used = |it: &String| OF_COUNTERS.contains(&it.as_str());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Lints;
+use super::FileLints;
 use super::asks::{NAMES, NAMESPACE};
 use crate::plan;
 use crate::plan::resource::{Pods, nodes_query, pods_query};
@@ -13,9 +13,9 @@ use crate::registry::separable::Scope;
 use crate::rules::{Code, Query, Severity};
 
 /// The queries of `resourceRules.cpu` or `resourceRules.memory`.
-pub(super) fn check(metric: &ResourceMetric, lints: &mut Lints<'_>) {
+pub(super) fn check(metric: &ResourceMetric, lints: &mut FileLints<'_>) {
     let rule = &metric.rule;
-    let path = &rule.origin.rule;
+    let path = rule.path;
     let field = format!("{path}.containerQuery");
     for objects in 1..=NAMES.len() {
         let names: BTreeSet<Arc<str>> = NAMES[..objects].iter().map(|it| Arc::from(*it)).collect();
@@ -32,10 +32,15 @@ pub(super) fn check(metric: &ResourceMetric, lints: &mut Lints<'_>) {
         let query = query.map(|promql| (promql, node));
         judge(&rule.node_query, &query, "nodes", &field, lints);
     }
+}
+
+/// For how many namespaces one query for containers is asked, and if for one, why.
+pub(super) fn note(metric: &ResourceMetric, lints: &mut FileLints<'_>) {
+    let rule = &metric.rule;
     let forbids = metric.at_once.as_ref().and_then(|it| it.forbids());
     let span = rule.container_query.source.span.clone();
     let code = (Severity::Note, Code::Widening);
-    let field = format!("{path}.containerQuery");
+    let field = format!("{}.containerQuery", rule.path);
     if let Some(cause) = forbids {
         let message = format!("a list of all pods takes a query for each namespace: {cause}");
         lints.add(code, span, &field, message, None::<String>);
@@ -50,7 +55,7 @@ fn judge(
     query: &Result<(String, Vec<String>), plan::Error>,
     of: &str,
     field: &str,
-    lints: &mut Lints<'_>,
+    lints: &mut FileLints<'_>,
 ) {
     let Some(template) = &source.template else {
         return;

@@ -1,6 +1,6 @@
 //! Names: which series a rule can find, and what becomes of their names.
 
-use super::{Lints, Subject};
+use super::{FileLints, Subject};
 use crate::promql::SeriesSelector;
 use crate::rules::{Code, Rule, Severity};
 
@@ -14,7 +14,7 @@ pub(super) fn literal(rule: &Rule) -> Option<String> {
 }
 
 /// The rule's filters leave its one series out, or its metric has no name.
-pub(super) fn names(subject: &Subject<'_>, lints: &mut Lints<'_>) {
+pub(super) fn names(subject: &Subject<'_>, lints: &mut FileLints<'_>) {
     let Some(series) = &subject.literal else {
         return;
     };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
-use crate::rules::parse;
+use crate::rules::{parse, parse_files};
 
 const OBJECTS: &str =
     "resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}";
@@ -22,9 +22,15 @@ fn external(lines: &[&str]) -> String {
     format!("externalRules:\n- {resources}\n  {}\n", lines.join("\n  "))
 }
 
+/// The findings about the only file.
+fn lint_one(rules: &Arc<Rules>, text: &str, known: Vec<Finding>) -> Vec<Finding> {
+    let file = File { name: None, text };
+    lint(rules, &[file], &[known]).concat()
+}
+
 fn all(text: &str) -> Vec<Finding> {
     let (rules, known) = parse(text).unwrap_or_else(|findings| panic!("{text}: {findings:?}"));
-    lint(&Arc::new(rules), text, &known)
+    lint_one(&Arc::new(rules), text, known)
 }
 
 /// What is found, without how queries are widened.
@@ -177,6 +183,35 @@ fn an_aggregation_that_loses_the_object_finds_nothing() {
     ]));
 }
 
+/// Series need not have all labels that a template may lead to: those that the rule asks of them
+/// are sure.
+#[test]
+fn a_label_that_only_a_template_could_mean_may_be_lost() {
+    let of = |series: &str, by: &str| {
+        let series = format!("seriesQuery: '{series}'");
+        let query = format!("metricsQuery: 'sum(<<.Series>>{{<<.LabelMatchers>>}}) {by}'");
+        found(&rule(&[
+            &series,
+            "resources: {template: <<.Resource>>}",
+            &query,
+        ]))
+    };
+    let warned = |findings: &[Finding]| {
+        assert!(!findings.is_empty());
+        let mut codes = findings.iter().map(|it| it.code);
+        assert!(codes.all(|code| code == Code::ObjectLabelDropped));
+        let warned = findings
+            .iter()
+            .filter(|it| it.severity == Severity::Warning);
+        warned.count()
+    };
+    let series = "hits{namespace!=\"\",pod!=\"\"}";
+    assert_eq!(warned(&of(series, "by (namespace, pod)")), 0);
+    assert_eq!(warned(&of(series, "by (namespace)")), 1);
+    assert_eq!(warned(&of("hits", "by (namespace, pod)")), 0);
+    assert!(warned(&of("hits", "")) > 0);
+}
+
 #[test]
 fn a_plain_query_must_name_whose_its_rows_are() {
     let of = |query: &str| {
@@ -207,6 +242,11 @@ fn a_query_without_matchers_is_the_same_whatever_is_asked() {
     nothing(&of(
         "metricsQuery: 'sum(hits{pod=~\"<<.LabelValuesByName.pod>>\"}) by (<<.GroupBy>>)'",
     ));
+    // Objects at the root have no namespace.
+    let node = "resources: {overrides: {node: {resource: node}}}";
+    let query = "metricsQuery: 'sum(<<.Series>>) by (<<.GroupBy>>)'";
+    let text = rule(&["seriesQuery: load", node, query]);
+    only(&text, Severity::Note, Code::AskIgnored, "has no effect");
     let lag = external(&["seriesQuery: lag", "metricsQuery: 'sum(lag)'"]);
     only(&lag, Severity::Note, Code::AskIgnored, "in each namespace");
     let everywhere = "resources: {namespaced: false}";
@@ -269,6 +309,24 @@ fn text_that_is_promql_for_some_asks_only_is_told() {
     let (_, known) = parse(&text).unwrap();
     assert!(known.iter().any(|it| it.code == Code::Promql));
     assert!(found(&text).iter().all(|it| it.code != Code::Promql));
+}
+
+#[test]
+fn a_quantile_of_buckets_without_bounds_finds_nothing() {
+    let of = |by: &str| {
+        let query = format!(
+            "metricsQuery: 'histogram_quantile(0.9, \
+             sum(rate(<<.Series>>{{<<.LabelMatchers>>}}[2m])) by ({by}))'"
+        );
+        rule(&["seriesQuery: latency_bucket", OBJECTS, &query])
+    };
+    only(
+        &of("<<.GroupBy>>"),
+        Severity::Warning,
+        Code::BucketsDropped,
+        "histogram_quantile finds nothing",
+    );
+    nothing(&of("<<.GroupBy>>, le"));
 }
 
 #[test]
@@ -344,6 +402,13 @@ fn names_that_collide_are_told_with_both_lines() {
         code,
         "externalRules[1]",
     );
+    let help = |text: &str| found(text)[0].help.clone().unwrap();
+    assert!(help(&two(hits, named, "rules")).contains("all is well"));
+    let fixed = format!(
+        "rules:\n- {hits}\n  {OBJECTS}\n  {QUERY}\n- query: sum by (namespace, pod) (a)\n  \
+         {OBJECTS}\n  name: {{as: hits}}\n"
+    );
+    assert!(!help(&fixed).contains("all is well"), "{fixed}");
     let any = "seriesQuery: '{__name__=~\"^hits.*\"}'";
     only(
         &two(any, any, "rules"),
@@ -448,7 +513,7 @@ fn rules_are_summed_up() {
     let summaries = summaries(&rules);
     let one = |it: &Summary| {
         (
-            it.rule.clone(),
+            it.rule.to_string(),
             it.line,
             it.makes.clone(),
             it.asked_for.clone(),
@@ -486,8 +551,68 @@ fn secrets_beside_a_rule_are_in_no_frame() {
 fn a_server_hears_of_warnings_alone() {
     let hits = format!("- seriesQuery: hits_total\n  {OBJECTS}\n  {QUERY}\n");
     let text = format!("rules:\n{hits}{hits}");
-    let (rules, known) = parse(&text).unwrap();
-    assert_eq!(warnings(&Arc::new(rules), &text, &known), []);
+    let warned = |text: &str| {
+        let (rules, known) = parse(text).unwrap();
+        warnings(&rules, &[File { name: None, text }], &[known]).concat()
+    };
+    assert_eq!(warned(&text), []);
+    let mistyped = text.replace("resource: pod}", "resource: pood}");
+    assert_eq!(warned(&mistyped), []);
+    let lost = text.replace("by (<<.GroupBy>>)", "by (job)");
+    let found = warned(&lost);
+    assert!(!found.is_empty());
+    assert!(
+        found
+            .iter()
+            .all(|it| it.code == Code::ObjectLabelDropped && it.severity == Severity::Warning),
+        "{found:#?}"
+    );
+}
+
+/// Rules of several files are one set: each finding is with the file that it is about.
+#[test]
+fn findings_about_several_files_are_each_with_its_file() {
+    let hits = format!("rules:\n- seriesQuery: hits\n  {OBJECTS}\n  {QUERY}\n");
+    let secret = "backends: {a: {url: 'http://u:PASSWORD@h'}}\n";
+    let lost = hits.replace("by (<<.GroupBy>>)", "by (job)") + "  backend: a\n";
+    let texts = [
+        format!("# {}\n{secret}", "-".repeat(40)),
+        hits.clone(),
+        lost,
+    ];
+    let names = ["backends.yaml", "a.yaml", "b.yaml"];
+    let files: Vec<File<'_>> = names
+        .iter()
+        .zip(&texts)
+        .map(|(name, text)| File {
+            name: Some(name),
+            text,
+        })
+        .collect();
+    let (rules, known) = parse_files(&files).unwrap();
+    let found = lint(&Arc::new(rules), &files, &known);
+    let codes = |findings: &[Finding]| {
+        let told = findings
+            .iter()
+            .filter(|it| it.severity == Severity::Warning);
+        told.map(|it| (it.code, it.field.clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&found[0]), []);
+    assert_eq!(codes(&found[1]), []);
+    let (code, name) = (Code::NameCollision, "rules[0].name".to_owned());
+    assert!(codes(&found[2]).contains(&(code, name)), "{found:#?}");
+    let (code, query) = (Code::ObjectLabelDropped, "rules[0].metricsQuery".to_owned());
+    assert!(codes(&found[2]).contains(&(code, query)), "{found:#?}");
+    let collision = found[2].iter().find(|it| it.code == Code::NameCollision);
+    let message = &collision.unwrap().message;
+    assert!(
+        message.contains("b.yaml:rules[0] (line 2) and a.yaml:rules[0] (line 2)"),
+        "{message}"
+    );
+    // The secret is in the first file, and the others have nothing to hide.
+    let frame = crate::rules::render_findings(&found[2], &texts[2], "b.yaml", false);
+    assert!(!frame.contains('*'), "{frame}");
 }
 
 fn yaml(folder: &str) -> Vec<PathBuf> {
@@ -523,7 +648,7 @@ fn our_own_rules_are_well() {
             continue;
         }
         let (rules, known) = parse(&text).unwrap_or_else(|it| panic!("{}: {it:?}", path.display()));
-        let findings = lint(&Arc::new(rules), &text, &known);
+        let findings = lint_one(&Arc::new(rules), &text, known.clone());
         let wrong: Vec<_> = known
             .iter()
             .chain(&findings)
@@ -542,7 +667,7 @@ fn files_that_load_have_no_errors() {
     for path in yaml("tests/data/rules/good") {
         let text = std::fs::read_to_string(&path).unwrap();
         let (rules, known) = parse(&text).unwrap();
-        for finding in lint(&Arc::new(rules), &text, &known) {
+        for finding in lint_one(&Arc::new(rules), &text, known) {
             assert_ne!(finding.severity, Severity::Error);
             if finding.severity == Severity::Warning {
                 let name = path.file_stem().unwrap().to_string_lossy().into_owned();
@@ -582,7 +707,7 @@ proptest! {
         );
         if let Ok((rules, known)) = parse(&text) {
             let rules = Arc::new(rules);
-            for finding in lint(&rules, &text, &known) {
+            for finding in lint_one(&rules, &text, known) {
                 prop_assert!(finding.severity != Severity::Error, "{:?}", finding);
                 prop_assert!(text.get(finding.span.clone()).is_some());
             }
@@ -593,7 +718,7 @@ proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "\\PC{0,200}|[-a-z: \n'{}<>.]{0,200}") {
         if let Ok((rules, known)) = parse(&text) {
-            lint(&Arc::new(rules), &text, &known);
+            lint_one(&Arc::new(rules), &text, known);
         }
     }
 }

@@ -1,17 +1,17 @@
 //! For how many objects one query of a rule is asked, and what forbids more.
 
 use super::asks;
-use super::{Lints, Subject, kinds};
+use super::{FileLints, Subject, kinds};
 use crate::kinds::Kinds;
 use crate::registry::Metric;
 use crate::registry::separable::Scope;
-use crate::rules::{Code, List, Rules, Severity, Widen};
+use crate::rules::{Code, List, RuleId, Rules, Severity, Widen};
 
 /// One rule in a few words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// `rules[2]`
-    pub rule: String,
+    /// Which it is.
+    pub rule: RuleId,
     /// Where it begins, from 1.
     pub line: usize,
     /// What it finds: the `seriesQuery`, or nothing where it has a `query`.
@@ -24,10 +24,10 @@ pub struct Summary {
     pub asked_for: String,
 }
 
-/// All rules of a file in a few words, in its order.
+/// All rules in a few words, in the order of the files.
 pub fn summaries(rules: &Rules) -> Vec<Summary> {
     let (kinds, _) = kinds(rules);
-    let rules = rules.custom.iter().chain(&rules.external);
+    let rules = rules.series_rules();
     let summary = |rule| {
         let subject = Subject::new(rule);
         let metrics = asks::metrics(&subject, &kinds, true);
@@ -42,7 +42,7 @@ pub fn summaries(rules: &Rules) -> Vec<Summary> {
             (None, None) => rule.naming.template().to_owned(),
         };
         Summary {
-            rule: rule.id.to_string(),
+            rule: rule.id.clone(),
             line: rule.line,
             series: rule.series_query.text.clone(),
             makes,
@@ -60,7 +60,7 @@ pub fn summaries(rules: &Rules) -> Vec<Summary> {
 }
 
 /// What will be widened, and if not, which part of the query forbids it.
-pub(super) fn note(subject: &Subject<'_>, kinds: &Kinds, lints: &mut Lints<'_>) {
+pub(super) fn note(subject: &Subject<'_>, kinds: &Kinds, lints: &mut FileLints<'_>) {
     let rule = subject.rule;
     if rule.query.template.is_none() {
         return;

@@ -9,6 +9,8 @@ use super::{Config, KubernetesFlags, PrometheusFlags, RelistFlags, Stop, check, 
 pub struct Check {
     /// Files and folders; `-` for standard input. At least one, unless `list`.
     pub files: Vec<PathBuf>,
+    /// All of them are one set of rules, as a server with several `--config` reads them.
+    pub together: bool,
     /// Shape of the report.
     pub output: CheckOutput,
     /// Warnings fail as errors do.

@@ -121,6 +121,29 @@ fn visit<'a>(it: &'a Expr, inside: &mut Vec<String>, found: &mut Vec<Read<'a>>) 
     }
 }
 
+/// The part of the query that takes the label `le` away from all classic buckets before a quantile
+/// is made of them: there is no quantile then.
+pub fn loses_buckets(it: &Expr) -> Option<&Expr> {
+    let of_quantile = |call: &'_ Call| call.func.name == "histogram_quantile";
+    let is_bucket = |read: &Read<'_>| read.name().is_some_and(|name| name.ends_with("_bucket"));
+    match it {
+        Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => None,
+        Expr::VectorSelector(_) | Expr::MatrixSelector(_) => None,
+        Expr::Paren(paren) => loses_buckets(&paren.expr),
+        Expr::Unary(unary) => loses_buckets(&unary.expr),
+        Expr::Subquery(subquery) => loses_buckets(&subquery.expr),
+        Expr::Aggregate(aggregate) => loses_buckets(&aggregate.expr),
+        Expr::Binary(binary) => loses_buckets(&binary.lhs).or_else(|| loses_buckets(&binary.rhs)),
+        Expr::Call(call) => {
+            let buckets = call.args.args.get(1).filter(|_| of_quantile(call));
+            let buckets = buckets.filter(|it| reads(it).iter().all(is_bucket));
+            let lost = buckets.and_then(|it| loses(it, "le"));
+            let mut inner = call.args.args.iter();
+            lost.or_else(|| inner.find_map(|it| loses_buckets(it)))
+        }
+    }
+}
+
 /// The part of the query that takes `label` away from all its rows; `None` where they may have it.
 pub fn loses<'a>(it: &'a Expr, label: &str) -> Option<&'a Expr> {
     match it {
@@ -241,93 +264,4 @@ fn text(it: Option<&Expr>) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::promql::syntax;
-
-    fn lost(query: &str, label: &str) -> Option<String> {
-        let tree = syntax(query).unwrap_or_else(|error| panic!("{query}: {error}"));
-        loses(&tree, label).map(ToString::to_string)
-    }
-
-    #[test]
-    fn a_label_is_lost_where_no_row_can_have_it() {
-        for query in [
-            "sum(a)",
-            "sum by (job) (a)",
-            "sum without (pod) (a)",
-            "max(sum by (pod) (a))",
-            "scalar(a)",
-            "vector(1)",
-            "1",
-            "time()",
-            r#"a{pod=""}"#,
-            "sum(a) + sum(b)",
-            "a * on (job) b",
-            "a * ignoring (pod) b",
-            "sum(a) * on (job) group_left (node) b",
-            "sum(a) or sum(b)",
-            "sum(a) and b",
-            "rate(a[5m]) / scalar(sum(b)) + sum(c)",
-            "topk(3, sum(a))",
-            "histogram_quantile(0.9, sum by (le) (rate(a[5m])))",
-            "max_over_time(sum(a)[5m:1m])",
-            r#"label_replace(sum(a), "b", "$1", "c", "(.*)")"#,
-            "hour()",
-        ] {
-            assert!(lost(query, "pod").is_some(), "{query}");
-        }
-    }
-
-    #[test]
-    fn a_label_that_rows_may_have_is_not_lost() {
-        for query in [
-            "a",
-            "sum by (pod) (a)",
-            "sum without (job) (a)",
-            "a * 2",
-            "2 * a",
-            "a * on (pod) b",
-            "a * ignoring (job) b",
-            "a * on (job) group_left (pod) b",
-            "b * on (job) group_right (node) a",
-            "sum(a) or b",
-            "b and sum(a)",
-            "topk(3, a)",
-            "topk by (job) (3, a)",
-            "rate(a[5m])",
-            "absent(a)",
-            "clamp_min(a, scalar(b))",
-            r#"label_replace(sum(a), "pod", "$1", "c", "(.*)")"#,
-            r#"label_join(sum(a), "pod", "", "c")"#,
-            r#"count_values("pod", a)"#,
-            "histogram_quantile(0.9, sum by (le, pod) (rate(a[5m])))",
-            "a * on (job) sum by (job) (b) or a",
-        ] {
-            assert_eq!(lost(query, "pod"), None, "{query}");
-        }
-    }
-
-    #[test]
-    fn the_part_that_loses_it_is_named() {
-        let lost = lost("max by (pod) (sum by (job) (a))", "pod");
-        assert_eq!(lost.as_deref(), Some("sum by (job) (a)"));
-    }
-
-    #[test]
-    fn selectors_are_read_with_what_is_around_them() {
-        let query = r#"sum(rate(a_total{x="1",y!~"2|3"}[5m])) / {__name__="b",z=~".+"}"#;
-        let tree = syntax(query).unwrap();
-        let reads = reads(&tree);
-        let names: Vec<_> = reads.iter().map(Read::name).collect();
-        assert_eq!(names, [Some("a_total"), Some("b")]);
-        assert_eq!(reads[0].inside, ["sum", "rate"]);
-        assert!(reads[1].inside.is_empty());
-        let texts = |read: &Read<'_>| {
-            let matchers = read.matchers();
-            matchers.iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
-        assert_eq!(texts(&reads[0]), [r#"x="1""#, r#"y!~"2|3""#]);
-        assert_eq!(texts(&reads[1]), [r#"z=~".+""#]);
-    }
-}
+mod tests;

@@ -76,6 +76,8 @@ pub enum Code {
     MatcherIgnored,
     /// The query loses the label that names the object.
     ObjectLabelDropped,
+    /// A quantile of buckets without their bounds.
+    BucketsDropped,
     /// The query is the same whatever is asked for.
     AskIgnored,
     /// Several names where one can match.
@@ -265,6 +267,12 @@ impl Code {
             Code::ObjectLabelDropped,
             "object-label-dropped",
             "The query loses the label that tells whose a row is, so nothing is found.",
+        ),
+        (
+            Code::BucketsDropped,
+            "buckets-dropped",
+            "The query loses the label le of classic buckets before it makes a quantile of them, \
+             so there is none.",
         ),
         (
             Code::AskIgnored,

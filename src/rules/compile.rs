@@ -31,7 +31,7 @@ pub(super) fn all(
         external: external.into_iter().collect::<Option<_>>()?,
         resource: resource?,
         backends: backends.into_iter().collect::<Option<_>>()?,
-        hidden: reports.iter().flat_map(|it| it.hidden()).cloned().collect(),
+        hidden: reports.iter().map(|it| it.hidden().to_vec()).collect(),
     };
     let mut numbers = 1..;
     for (file, report) in files.iter().zip(reports) {

@@ -27,6 +27,10 @@ pub struct ResourceRules {
 pub struct ResourceRule {
     /// Which of the two, and where it begins.
     pub origin: Origin,
+    /// The file, where there may be several.
+    pub file: Option<Arc<str>>,
+    /// How the file itself calls it: `resourceRules.cpu`.
+    pub path: &'static str,
     /// What it says.
     pub identity: Identity,
     /// Usage of containers.
@@ -80,7 +84,7 @@ impl ResourceRule {
     fn compile(
         (raw, parent): (&RawResourceRule, &RawResourceRules),
         names: &Names<'_>,
-        (path, file): (&str, Option<&Arc<str>>),
+        (path, file): (&'static str, Option<&Arc<str>>),
         report: &mut Report<'_>,
     ) -> Option<ResourceRule> {
         let span = raw.span.clone().unwrap_or_else(|| parent.span.clone());
@@ -129,6 +133,8 @@ impl ResourceRule {
         }
         Some(ResourceRule {
             origin,
+            file: file.cloned(),
+            path,
             identity: Identity::of_resource(path, raw),
             container_query,
             node_query,

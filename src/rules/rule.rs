@@ -17,7 +17,7 @@ impl Rule {
         report: &mut Report<'_>,
     ) -> Option<Rule> {
         // The finding is shown beside its file's name.
-        let path = format!("{}[{}]", id.list, id.index);
+        let path = id.in_file();
         let missing = Located {
             span: raw.span.clone(),
             ..Located::default()

@@ -131,6 +131,155 @@ fn a_folder_is_looked_through_for_rules() {
     );
 }
 
+/// The lines of a text, further to the right.
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}\n")).collect()
+}
+
+/// As a server with `--config=DIR` reads them: backends are there for all, and names must not
+/// collide.
+#[test]
+fn files_of_a_folder_are_read_as_one_and_files_each_by_itself() {
+    let backend = "backends: {archive: {url: 'http://archive:9090'}}\n";
+    let asking = format!("{GOOD}  backend: archive\n");
+    let other = GOOD.replace("hits_total{", "visits_total{");
+    let other = other
+        .replace("^(.*)_total$", "visits")
+        .replace("${1}_per", "hits_per");
+    let files = [
+        ("d/a.yaml", asking.as_str()),
+        ("d/b.yaml", backend),
+        ("d/c.yaml", &other),
+        ("d/e/a.yaml", GOOD),
+        ("d/e/b.yaml", GOOD),
+        ("d/notes.yaml", "rules: {line-length: disable}\n"),
+    ];
+    let collision = "c.yaml:rules[0] (line 2) and a.yaml:rules[0] (line 2) both make \
+                     `namespaces/hits_per_second` and 1 more";
+    let (code, told, _) = check(&files, &["d"], None);
+    assert_eq!(code, 0, "{told}");
+    assert!(
+        told.contains(collision) && told.contains("--> d/c.yaml:2:"),
+        "{told}"
+    );
+    assert!(told.contains("5 files, 4 rules: 1 warning"), "{told}");
+    assert!(!told.contains("unknown-backend"), "{told}");
+    let (code, told, _) = check(&files, &["d/a.yaml", "d/b.yaml", "d/c.yaml"], None);
+    assert_eq!(code, 1);
+    assert!(told.contains("error[unknown-backend]"), "{told}");
+    assert!(!told.contains("name-collision"), "{told}");
+    let named = ["--together", "d/a.yaml", "d/b.yaml", "d/c.yaml"];
+    let (code, told, _) = check(&files, &named, None);
+    assert!(code == 0 && told.contains(collision), "{told}");
+    // A server reads all files of a folder, and no folder in it.
+    let (code, told, _) = check(&files, &["--together", "d"], None);
+    assert!(code == 1 && told.contains("--> d/notes.yaml:1:"), "{told}");
+    assert!(told.contains("4 files"), "{told}");
+    let twice = ["--together", "d/a.yaml", "d/a.yaml"];
+    let (code, _, error) = check(&files, &twice, None);
+    assert!(
+        code == 2 && error.contains("d/a.yaml is given twice"),
+        "{error}"
+    );
+}
+
+/// As a pod sees it that mounts it: all keys are one set.
+#[test]
+fn keys_of_a_config_map_are_read_as_one() {
+    let map = |name: &str, data: &str| {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n{data}")
+    };
+    let rules = indented(GOOD);
+    let both = map("a", &format!("  a.yaml: |\n{rules}  b.yaml: |\n{rules}"));
+    let other = map("b", &format!("  a.yaml: |\n{rules}"));
+    let files = [("maps.yaml", format!("{both}---\n{other}"))];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let (code, told, _) = check(&files, &["maps.yaml"], None);
+    assert_eq!(code, 0, "{told}");
+    assert!(
+        told.contains("b.yaml:rules[0] (line 14) and a.yaml:rules[0] (line 8)"),
+        "{told}"
+    );
+    assert_eq!(told.matches("warning[").count(), 1, "{told}");
+    let (_, told, _) = check(&files, &["--together", "maps.yaml"], None);
+    assert!(
+        told.contains("b/a.yaml:rules[0] (line 26) and b.yaml:rules[0] (line 14)"),
+        "{told}"
+    );
+}
+
+/// kube-prometheus writes keys in quotes, and kubectl a text with a blank at the end of a line.
+#[test]
+fn config_maps_in_quotes_are_checked_as_well() {
+    let rules = GOOD.replace("rules:", "\"rules\":");
+    let map = format!(
+        "apiVersion: v1\ndata:\n  config.yaml: |-\n{}kind: ConfigMap\n",
+        indented(&rules)
+    );
+    let (code, told, _) = check(&[("map.yaml", &map)], &["map.yaml"], None);
+    assert_eq!(
+        (code, told.starts_with("1 file, 1 rule: nothing wrong")),
+        (0, true),
+        "{told}"
+    );
+    let secret = "backends: {a: {url: 'http://u:PASSWORD@h'}}\n";
+    let broken = format!("{secret}{} \n", GOOD.replace("(.*)", "(.*"));
+    let map = serde_json::json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "data": {"config.yaml": broken},
+    });
+    let map = format!("{map:#}");
+    let (code, told, _) = check(&[], &["-"], Some(&map));
+    assert_eq!(code, 1, "{told}");
+    assert!(
+        told.contains("error[regex]: line 5 of config.yaml: not a regular"),
+        "{told}"
+    );
+    assert!(
+        told.contains("--> <stdin>:4:5") && !told.contains("PASSWORD"),
+        "{told}"
+    );
+}
+
+/// As CI would have it of this repository.
+#[test]
+fn our_own_manifests_are_well() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["check", "--strict", "manifests"]);
+    let output = command.output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+}
+
+/// Where most rules of prometheus-adapter are kept.
+#[test]
+fn values_of_the_helm_chart_are_checked_where_they_stand() {
+    let values = format!(
+        "prometheus:\n  url: http://a\nrules:\n  default: false\n  custom:\n{}",
+        indented(GOOD.strip_prefix("rules:\n").unwrap())
+    );
+    let broken = values.replace("(.*)", "(.*");
+    let files = [
+        ("d/values.yaml", broken.as_str()),
+        ("d/other.yaml", "rules: {default: true}\n"),
+        ("d/good.yaml", &values),
+    ];
+    let (code, told, _) = check(&files, &["d/good.yaml"], None);
+    assert_eq!(
+        (code, told.starts_with("1 file, 1 rule: nothing wrong")),
+        (0, true),
+        "{told}"
+    );
+    let (code, told, _) = check(&files, &["d"], None);
+    assert!(
+        code == 1 && told.contains("--> d/values.yaml:8:23"),
+        "{told}"
+    );
+    assert!(told.contains("matches: ^(.*_total$"), "{told}");
+    assert!(told.contains("2 files, 1 rule: 1 error"), "{told}");
+}
+
 #[test]
 fn standard_input_is_read_and_reports_are_for_programs_too() {
     let doubtful = GOOD.replace("by (<<.GroupBy>>)", "");

@@ -10,8 +10,20 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-/// What a file of rules begins with.
-const TOP: [&str; 4] = ["rules:", "externalRules:", "resourceRules:", "backends:"];
+/// What a file of rules has at its top.
+const TOP: [&str; 4] = ["rules", "externalRules", "resourceRules", "backends"];
+
+/// Of rules and backends each has one of these. Files of other programs begin with `rules`, too.
+const WORDS: [&str; 3] = ["Query", "query", "url"];
+
+/// The texts of rules in one ConfigMap.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ConfigMap {
+    /// Its name, where it has one.
+    pub(super) name: String,
+    /// By their keys.
+    pub(super) texts: Vec<(String, Embedded)>,
+}
 
 /// One text of rules in a manifest.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,10 +32,10 @@ pub(super) enum Embedded {
     Exact { masked: String },
     /// They are there, but not line by line.
     Moved {
-        /// Where they stand.
+        /// Where they stand in the manifest.
         at: Range<usize>,
-        /// How to get them out.
-        how: String,
+        /// The rules themselves.
+        text: String,
     },
 }
 
@@ -46,11 +58,19 @@ struct Metadata {
     name: Option<String>,
 }
 
-/// Whether a text begins like a file of rules, and is no manifest.
+/// Whether a text has the top of a file of rules and some rule or backend, and is no manifest.
 pub(super) fn looks_like_rules(text: &str) -> bool {
-    let mut lines = text.lines();
-    let is_manifest = text.lines().any(|line| line.starts_with("apiVersion:"));
-    !is_manifest && lines.any(|line| TOP.iter().any(|top| line.starts_with(top)))
+    let is_json = text.trim_start().starts_with('{');
+    // In JSON, and as jsonnet writes YAML, keys are quoted.
+    let key = |line: &'_ str| {
+        let line = if is_json { line.trim_start() } else { line };
+        let (key, _) = line.trim_start_matches('{').split_once(':')?;
+        Some(key.trim_matches(['"', '\'', ' ']).to_owned())
+    };
+    let keys: Vec<String> = text.lines().filter_map(key).collect();
+    let has = |wanted: &str| keys.iter().any(|key| key == wanted);
+    let is_rules = TOP.iter().any(|top| has(top)) && WORDS.iter().any(|word| text.contains(word));
+    is_rules && !has("apiVersion")
 }
 
 /// Whether a text is a manifest with rules in it.
@@ -58,8 +78,8 @@ pub(super) fn has_rules(text: &str) -> bool {
     !find(text).is_empty()
 }
 
-/// The rules in the ConfigMaps of a manifest; none where it is no manifest, or one without.
-pub(super) fn find(text: &str) -> Vec<Embedded> {
+/// The ConfigMaps of a manifest that hold rules; none where it is no manifest, or one without.
+pub(super) fn find(text: &str) -> Vec<ConfigMap> {
     if !text.contains("ConfigMap") {
         return Vec::new();
     }
@@ -75,36 +95,32 @@ pub(super) fn find(text: &str) -> Vec<Embedded> {
     found
 }
 
-fn of_manifest(manifest: &Manifest, text: &str, found: &mut Vec<Embedded>) {
+fn of_manifest(manifest: &Manifest, text: &str, found: &mut Vec<ConfigMap>) {
     for item in manifest.items.iter().flatten() {
         of_manifest(item, text, found);
     }
     if manifest.kind != "ConfigMap" {
         return;
     }
-    for (key, value) in manifest.data.iter().flatten() {
-        let Some(value) = value else { continue };
-        if !looks_like_rules(&value.value) {
-            continue;
-        }
+    let data = manifest.data.iter().flatten();
+    let filled = data.filter_map(|(key, value)| Some((key, value.as_ref()?)));
+    let of_rules = filled.filter(|(_, value)| looks_like_rules(&value.value));
+    let embedded = |(key, value): (&String, &Spanned<String>)| {
         let line = usize::try_from(value.referenced.line()).unwrap_or(usize::MAX);
-        let masked = masked(text, line, &value.value);
-        found.push(masked.map_or_else(
-            || Embedded::Moved {
+        let embedded = match masked(text, line, &value.value) {
+            Some(masked) => Embedded::Exact { masked },
+            None => Embedded::Moved {
                 at: line_span(text, line),
-                how: extraction(manifest.metadata.name.as_deref(), key),
+                text: value.value.clone(),
             },
-            |masked| Embedded::Exact { masked },
-        ));
+        };
+        (key.clone(), embedded)
+    };
+    let texts: Vec<_> = of_rules.map(embedded).collect();
+    if !texts.is_empty() {
+        let name = manifest.metadata.name.clone().unwrap_or_default();
+        found.push(ConfigMap { name, texts });
     }
-}
-
-fn extraction(name: Option<&str>, key: &str) -> String {
-    let (name, key) = (name.unwrap_or("NAME"), key.replace('.', "\\."));
-    format!(
-        "write them as a block, or check them alone: kubectl get configmap {name} -o \
-         jsonpath='{{.data.{key}}}' | tidegauge check -"
-    )
 }
 
 /// Blanks for all but the block that begins at `line` or below it, from 1; `None` unless its lines
@@ -183,12 +199,22 @@ mod tests {
         )
     }
 
+    /// The only text of a manifest.
+    fn one(manifest: &str) -> Embedded {
+        let mut found = find(manifest);
+        assert!(
+            found.len() == 1 && found[0].texts.len() == 1,
+            "{manifest}: {found:?}"
+        );
+        found.remove(0).texts.remove(0).1
+    }
+
     #[test]
     fn a_block_keeps_its_places_and_all_else_is_blank() {
         for (header, indent) in [("|", 4), ("|-", 6), ("|+ # rules", 4), ("|2", 4)] {
             let text = manifest(header, indent);
-            let found = find(&text);
-            let [Embedded::Exact { masked }] = found.as_slice() else {
+            let found = one(&text);
+            let Embedded::Exact { masked } = &found else {
                 panic!("{header}: {found:?}");
             };
             assert_eq!(masked.len(), text.len());
@@ -202,15 +228,39 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_are_told_how_to_be_extracted() {
+    fn other_forms_are_taken_out() {
         let json = RULES.replace('\n', "\\n").replace('"', "\\\"");
-        let text = format!("kind: ConfigMap\nmetadata: {{name: a}}\ndata:\n  c.yaml: \"{json}\"\n");
-        let found = find(&text);
-        let [Embedded::Moved { how, .. }] = found.as_slice() else {
-            panic!("{text}: {found:?}");
+        let manifest = "kind: ConfigMap\nmetadata: {name: a}\ndata:\n  c.yaml: ";
+        let line = format!("\"{json}\"");
+        let found = one(&format!("{manifest}{line}\n"));
+        let Embedded::Moved { at, text } = &found else {
+            panic!("{found:?}");
         };
-        let expected = "kubectl get configmap a -o jsonpath='{.data.c\\.yaml}'";
-        assert!(how.contains(expected), "{how}");
+        assert_eq!(text, RULES);
+        let whole = format!("{manifest}{line}\n");
+        assert_eq!(whole.get(at.clone()), Some(&*format!("  c.yaml: {line}")));
+    }
+
+    #[test]
+    fn rules_are_told_from_what_other_programs_call_rules() {
+        for text in [
+            RULES,
+            "externalRules: [{query: up}]\n",
+            // As kube-prometheus writes it.
+            "\"resourceRules\":\n  \"cpu\":\n    \"containerQuery\": up\n",
+            "{\n  \"rules\": [{\"seriesQuery\": \"up\"}]\n}\n",
+            "backends: {a: {url: 'http://a'}}\n",
+        ] {
+            assert!(looks_like_rules(text), "{text}");
+        }
+        for text in [
+            "rules: {line-length: disable}\n",
+            "groups:\n- rules:\n  - {record: a, expr: query}\n",
+            "apiVersion: v1\nkind: Role\nrules:\n- {resources: [queries]}\n",
+            "apiVersion: v1\nkind: X\nspec:\n  rules: [{query: a}]\n",
+        ] {
+            assert!(!looks_like_rules(text), "{text}");
+        }
     }
 
     #[test]
@@ -221,9 +271,13 @@ mod tests {
         let indented: String = one.lines().map(|line| format!("  {line}\n")).collect();
         let list = format!("kind: List\nitems:\n- x: y\n{indented}");
         let found = find(&list);
+        let [ConfigMap { name, texts }] = found.as_slice() else {
+            panic!("{found:?}");
+        };
+        assert_eq!(name, "a");
         assert!(
-            matches!(found.as_slice(), [Embedded::Exact { .. }]),
-            "{found:?}"
+            matches!(texts.as_slice(), [(key, Embedded::Exact { .. })] if key == "config.yaml"),
+            "{texts:?}"
         );
         assert!(find("kind: ConfigMap\ndata: {a: b}\n").is_empty());
         assert!(find("rules: [] # ConfigMap\n").is_empty());

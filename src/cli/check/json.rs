@@ -27,7 +27,7 @@ fn file(checked: &Checked) -> Value {
     let rules = checked.summaries.iter().map(|it| {
         let found = checked.found.iter().find(|found| found.rule == it.rule);
         json!({
-            "rule": it.rule,
+            "rule": it.rule.in_file(),
             "line": it.line,
             "seriesQuery": it.series,
             "makes": it.makes,
@@ -38,7 +38,7 @@ fn file(checked: &Checked) -> Value {
     });
     json!({
         "file": checked.name,
-        "loads": checked.rules.is_some(),
+        "loads": checked.loads,
         "findings": findings,
         "rules": rules.collect::<Vec<_>>(),
     })

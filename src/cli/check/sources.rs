@@ -1,12 +1,15 @@
-//! The texts that are to be checked: files, folders of them, standard input.
+//! The texts that are to be checked: files, folders of them, standard input; and which of them a
+//! server would read as one.
 
 use std::io::Read as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
 use super::embedded::{self, Embedded};
-use crate::rules::{self, Code, Finding, Severity};
+use super::values;
+use crate::rules::{self, Finding};
 
 /// No file of rules is larger.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -20,16 +23,34 @@ pub(super) struct Source {
     pub(super) name: String,
     /// The whole file.
     pub(super) text: String,
-    /// Its rules, all at their places in `text`; or why they cannot be looked at.
-    pub(super) rules: Result<String, Vec<Finding>>,
+    /// Name and key of the ConfigMap that it is in.
+    pub(super) config_map: Option<(String, String)>,
+    /// Its rules.
+    pub(super) rules: Text,
 }
 
-/// Reads what is named.
+/// Where the rules of a file are.
+pub(super) enum Text {
+    /// Each byte where it is in the file; all else is blank.
+    InPlace(String),
+    /// Each line where it is in the file, if perhaps not each byte.
+    InLines(String),
+    /// Their places are not those in the file, where all of them are at `at`.
+    Moved { text: String, at: Range<usize> },
+    /// The file is no text.
+    Unreadable(Vec<Finding>),
+}
+
+/// Reads what is named: the texts by what is read as one. Each file is one by itself, as is each
+/// ConfigMap in a manifest, with all its keys, and the values of a Helm chart. The rules files of a
+/// folder that is named are one, as `--config` takes a folder; those of folders in it, which a
+/// server does not read, are each by itself again. With `together`, all that is named is one, as
+/// `--config` takes several.
 ///
 /// # Errors
 /// A file cannot be read, or a folder holds no rules.
-pub(super) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
-    let mut sources = Vec::new();
+pub(super) fn read(paths: &[PathBuf], together: bool) -> anyhow::Result<Vec<Vec<Source>>> {
+    let mut sets = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
             let mut bytes = Vec::new();
@@ -38,22 +59,26 @@ pub(super) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
                 .read_to_end(&mut bytes)
                 .context("reading standard input")?;
             check_size("standard input", bytes.len().try_into().unwrap_or(u64::MAX))?;
-            sources.extend(of_bytes("<stdin>", &bytes));
+            sets.extend(of_bytes("<stdin>", &bytes));
         } else if path.is_dir() {
-            let before = sources.len();
-            folder(path, DEPTH_MAX, &mut sources)?;
-            if sources.len() == before {
+            let before = sets.len();
+            folder(path, together, 0, &mut sets)?;
+            if sets.len() == before {
                 bail!(
-                    "{}: no rules in this folder: none of its .yaml and .yml files begins with \
-                     `rules`, `externalRules` or `resourceRules`, or is a ConfigMap with them",
+                    "{}: no rules in this folder: none of its .yaml and .yml files has `rules`, \
+                     `externalRules` or `resourceRules` with queries at its top, or is a ConfigMap \
+                     with such a text",
                     path.display()
                 );
             }
         } else {
-            sources.extend(of_bytes(&path.display().to_string(), &file(path)?));
+            sets.extend(of_bytes(&path.display().to_string(), &file(path)?));
         }
     }
-    Ok(sources)
+    if together {
+        sets = vec![sets.into_iter().flatten().collect()];
+    }
+    Ok(sets)
 }
 
 fn file(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -72,10 +97,16 @@ fn check_size(name: &str, bytes: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Files of a folder that hold rules, by name; what begins with a dot is passed over, as are the
-/// versions that a kubelet keeps beside a mounted ConfigMap.
-fn folder(path: &Path, depth: usize, sources: &mut Vec<Source>) -> anyhow::Result<()> {
-    if depth == 0 {
+/// Files of a folder that hold rules, by name, and those of the folders in it. As a server reads
+/// it, `together`, it is all its files, and no folder. What begins with a dot is passed over, as
+/// are the versions that a kubelet keeps beside a mounted ConfigMap.
+fn folder(
+    path: &Path,
+    together: bool,
+    depth: usize,
+    sets: &mut Vec<Vec<Source>>,
+) -> anyhow::Result<()> {
+    if depth > DEPTH_MAX {
         bail!(
             "{}: more than {DEPTH_MAX} folders in each other",
             path.display()
@@ -92,53 +123,72 @@ fn folder(path: &Path, depth: usize, sources: &mut Vec<Source>) -> anyhow::Resul
         );
     }
     paths.sort();
+    let (mut plain, mut of_manifests) = (Vec::new(), Vec::new());
+    let mut folders = Vec::new();
     for path in paths {
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default();
         let extension = path.extension().unwrap_or_default();
-        if name.starts_with('.') {
+        if name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
         if path.is_dir() {
-            folder(&path, depth - 1, sources)?;
+            folders.push(path);
         } else if extension == "yaml" || extension == "yml" {
             let bytes = file(&path)?;
             let text = String::from_utf8_lossy(&bytes);
-            if embedded::looks_like_rules(&text) || embedded::has_rules(&text) {
-                sources.extend(of_bytes(&path.display().to_string(), &bytes));
+            let name = path.display().to_string();
+            let values = values::find(&text);
+            let is_values = values.is_some_and(|it| embedded::looks_like_rules(&it));
+            if embedded::has_rules(&text) || is_values {
+                of_manifests.extend(of_bytes(&name, &bytes));
+            } else if together || embedded::looks_like_rules(&text) {
+                plain.extend(of_bytes(&name, &bytes).into_iter().flatten());
             }
         }
+    }
+    match depth {
+        0 if plain.is_empty() => {}
+        0 => sets.push(plain),
+        _ => sets.extend(plain.into_iter().map(|it| vec![it])),
+    }
+    sets.extend(of_manifests);
+    for inner in folders.iter().filter(|_| !together) {
+        folder(inner, together, depth + 1, sets)?;
     }
     Ok(())
 }
 
 /// The rules of one file; of a manifest those of each ConfigMap in it.
-fn of_bytes(name: &str, bytes: &[u8]) -> Vec<Source> {
-    let source = |text: &str, rules| Source {
+fn of_bytes(name: &str, bytes: &[u8]) -> Vec<Vec<Source>> {
+    let source = |text: &str, config_map, rules| Source {
         name: name.to_owned(),
         text: text.to_owned(),
+        config_map,
         rules,
     };
     let text = match rules::decode(bytes) {
         Ok(text) => text,
-        Err(findings) => return vec![source(&String::from_utf8_lossy(bytes), Err(findings))],
-    };
-    let found = embedded::find(text);
-    if found.is_empty() {
-        return vec![source(text, Ok(text.to_owned()))];
-    }
-    let one = |embedded: Embedded| match embedded {
-        Embedded::Exact { masked } => source(text, Ok(masked)),
-        Embedded::Moved { at, how } => {
-            let message = "the rules of this ConfigMap are not written as a block (`|`), so that \
-                           their places cannot be told";
-            let code = Code::NotRules;
-            let finding = Finding::new(Severity::Error, code, text, at, "data", message);
-            source(text, Err(vec![finding.with_help(how)]))
+        Err(findings) => {
+            let text = String::from_utf8_lossy(bytes);
+            return vec![vec![source(&text, None, Text::Unreadable(findings))]];
         }
     };
-    found.into_iter().map(one).collect()
+    let maps = embedded::find(text);
+    if maps.is_empty() {
+        let of_values = values::find(text).map(Text::InLines);
+        let rules = of_values.unwrap_or_else(|| Text::InPlace(text.to_owned()));
+        return vec![vec![source(text, None, rules)]];
+    }
+    let of_map = |map: embedded::ConfigMap| {
+        let embedded = map.texts.into_iter();
+        let one = |(key, embedded): (String, Embedded)| {
+            let rules = match embedded {
+                Embedded::Exact { masked } => Text::InPlace(masked),
+                Embedded::Moved { at, text } => Text::Moved { text, at },
+            };
+            source(text, Some((map.name.clone(), key)), rules)
+        };
+        embedded.map(one).collect()
+    };
+    maps.into_iter().map(of_map).collect()
 }

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::sources::{Source, Text};
 use super::*;
+use crate::rules::Finding;
 
 const RULES: &str = "\
 rules:
@@ -13,11 +15,17 @@ rules:
 ";
 
 fn checked(text: &str) -> Vec<Checked> {
-    vec![Checked::new(Source {
-        name: "a b.yaml".to_owned(),
+    named("a b.yaml", text)
+}
+
+fn named(name: &str, text: &str) -> Vec<Checked> {
+    let source = Source {
+        name: name.to_owned(),
         text: text.to_owned(),
-        rules: Ok(text.to_owned()),
-    })]
+        config_map: None,
+        rules: Text::InPlace(text.to_owned()),
+    };
+    Set::new(vec![source]).unwrap().into_files()
 }
 
 fn counts(all: &[Checked]) -> (usize, usize, usize) {
@@ -77,37 +85,75 @@ fn programs_get_the_findings_with_their_places() {
     assert_eq!(report["files"][0]["loads"], true);
 }
 
-/// What `sarif-schema-2.1.0.json` demands of the objects that are used.
+/// Fails unless an object has these members and no others.
+fn members(object: &Value, required: &[&str], optional: &[&str]) {
+    let keys: Vec<&str> = object.as_object().unwrap().keys().map(|it| &**it).collect();
+    for key in required {
+        assert!(keys.contains(key), "{key}: {object}");
+    }
+    for key in keys {
+        assert!(
+            required.contains(&key) || optional.contains(&key),
+            "{key}: {object}"
+        );
+    }
+}
+
+/// What `sarif-schema-2.1.0.json` demands of the objects that are used: `required`, and
+/// `additionalProperties: false`.
+fn is_sarif(report: &str) {
+    let log: Value = serde_json::from_str(report).unwrap();
+    members(&log, &["version", "runs"], &["$schema"]);
+    assert_eq!(log["version"], "2.1.0");
+    let schema = log["$schema"].as_str().unwrap();
+    assert!(schema.ends_with("sarif-schema-2.1.0.json"));
+    assert_eq!(log["runs"].as_array().unwrap().len(), 1);
+    let run = &log["runs"][0];
+    members(run, &["tool"], &["results", "columnKind"]);
+    assert_eq!(run["columnKind"], "unicodeCodePoints");
+    members(&run["tool"], &["driver"], &[]);
+    let driver = &run["tool"]["driver"];
+    members(driver, &["name"], &["version", "semanticVersion", "rules"]);
+    assert!(driver["name"].is_string() && driver["semanticVersion"].is_string());
+    let rules = driver["rules"].as_array().unwrap();
+    for (at, rule) in rules.iter().enumerate() {
+        members(rule, &["id"], &["shortDescription"]);
+        members(&rule["shortDescription"], &["text"], &[]);
+        assert!(rule["id"].is_string() && rule["shortDescription"]["text"].is_string());
+        assert!(!rules[..at].contains(rule), "uniqueItems");
+    }
+    for result in run["results"].as_array().unwrap() {
+        members(
+            result,
+            &["message"],
+            &["ruleId", "ruleIndex", "level", "locations"],
+        );
+        let at = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[at]["id"], result["ruleId"]);
+        assert!(["error", "warning", "note"].contains(&result["level"].as_str().unwrap()));
+        members(&result["message"], &["text"], &[]);
+        assert!(!result["message"]["text"].as_str().unwrap().is_empty());
+        let place = &result["locations"][0]["physicalLocation"];
+        members(place, &["artifactLocation", "region"], &[]);
+        members(&place["artifactLocation"], &["uri"], &[]);
+        let uri = place["artifactLocation"]["uri"].as_str().unwrap();
+        let is_of_uris = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=@/%:".contains(c);
+        assert!(uri.chars().all(is_of_uris), "{uri}");
+        let of = |name: &str| place["region"][name].as_u64().unwrap();
+        assert!(of("startLine") >= 1 && of("startColumn") >= 1);
+        assert!((of("endLine"), of("endColumn")) > (of("startLine"), of("startColumn")));
+    }
+}
+
 #[test]
 fn sarif_has_what_its_standard_demands() {
     for text in [RULES, "rules:\n- seriesQuery: 'a\n", "", "rules: [~]\n"] {
-        let log: Value = serde_json::from_str(&sarif::report(&checked(text))).unwrap();
-        assert_eq!(log["version"], "2.1.0");
-        assert!(
-            log["$schema"]
-                .as_str()
-                .unwrap()
-                .ends_with("sarif-schema-2.1.0.json")
-        );
-        let run = &log["runs"][0];
-        assert_eq!(log["runs"].as_array().unwrap().len(), 1);
-        assert_eq!(run["columnKind"], "unicodeCodePoints");
-        let driver = &run["tool"]["driver"];
-        assert!(driver["name"].is_string() && driver["semanticVersion"].is_string());
-        let rules = driver["rules"].as_array().unwrap();
-        for rule in rules {
-            assert!(rule["id"].is_string() && rule["shortDescription"]["text"].is_string());
-        }
-        for result in run["results"].as_array().unwrap() {
-            let at = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
-            assert_eq!(rules[at]["id"], result["ruleId"]);
-            assert!(["error", "warning", "note"].contains(&result["level"].as_str().unwrap()));
-            assert!(!result["message"]["text"].as_str().unwrap().is_empty());
+        let report = sarif::report(&checked(text));
+        is_sarif(&report);
+        let log: Value = serde_json::from_str(&report).unwrap();
+        for result in log["runs"][0]["results"].as_array().unwrap() {
             let place = &result["locations"][0]["physicalLocation"];
             assert_eq!(place["artifactLocation"]["uri"], "a%20b.yaml");
-            let of = |name: &str| place["region"][name].as_u64().unwrap();
-            assert!(of("startLine") >= 1 && of("startColumn") >= 1);
-            assert!((of("endLine"), of("endColumn")) > (of("startLine"), of("startColumn")));
         }
     }
 }
@@ -125,6 +171,27 @@ fn annotations_of_a_workflow_are_one_line_each() {
         );
     }
     assert!(report.contains("%0A"), "{report}");
+}
+
+/// The properties and the data of a workflow command, as the runner reads them
+/// (`actions/runner`, `ActionCommand.cs`).
+fn command(line: &str) -> (std::collections::BTreeMap<String, String>, String) {
+    let (head, data) = line.strip_prefix("::").unwrap().split_once("::").unwrap();
+    let (_, properties) = head.split_once(' ').unwrap();
+    let unescaped = |text: &str| {
+        let text = text.replace("%3A", ":").replace("%2C", ",");
+        let text = text.replace("%0D", "\r").replace("%0A", "\n");
+        text.replace("%25", "%")
+    };
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap();
+        (name.to_owned(), unescaped(value))
+    };
+    let data = data.replace("%0D", "\r").replace("%0A", "\n");
+    (
+        properties.split(',').map(pair).collect(),
+        data.replace("%25", "%"),
+    )
 }
 
 #[test]
@@ -158,8 +225,31 @@ proptest! {
         text::report(&all, counts, true, true);
         github::report(&all, counts, true);
         let _: Value = serde_json::from_str(&json::report(&all, counts)).unwrap();
-        let _: Value = serde_json::from_str(&sarif::report(&all)).unwrap();
+        is_sarif(&sarif::report(&all));
         // What loads has warnings at most.
-        prop_assert_eq!(all[0].rules.is_none(), counts.errors > 0);
+        prop_assert_eq!(!all[0].loads, counts.errors > 0);
+    }
+
+    #[test]
+    fn what_a_workflow_reads_is_what_was_found(
+        name in "[a-z%:,=;\\[\\]\r\n ü/]{1,12}",
+        text in "rules:\n- \\PC{0,30}|\\PC{0,30}",
+        help in "[a-z%:,;\r\n ü]{0,12}",
+    ) {
+        let mut all = named(&name, &text);
+        for finding in &mut all[0].findings {
+            finding.help = Some(help.clone());
+        }
+        let report = github::report(&all, Counts::of(&all), true);
+        let mut lines = report.lines();
+        for Finding { line, column, message, code, .. } in &all[0].findings {
+            let (properties, data) = command(lines.next().unwrap());
+            prop_assert_eq!(&properties["file"], &name);
+            prop_assert_eq!(&properties["line"], &line.to_string());
+            prop_assert_eq!(&properties["col"], &column.to_string());
+            prop_assert_eq!(&properties["title"], code.slug());
+            prop_assert_eq!(data, format!("{message}\n{help}"));
+        }
+        prop_assert_eq!(lines.count(), 1);
     }
 }

@@ -16,9 +16,10 @@ pub(super) fn report(all: &[Checked], counts: Counts, verbose: bool, color: bool
         }
         let found = found(&checked.found);
         if !found.is_empty() {
-            report += &format!("{}, as Prometheus has it now:\n{found}\n", checked.name);
+            let title = checked.title();
+            report += &format!("{title}, as Prometheus has it now:\n{found}\n");
         } else if verbose && !checked.summaries.is_empty() {
-            report += &format!("{}:\n{}\n", checked.name, table(&checked.summaries));
+            report += &format!("{}:\n{}\n", checked.title(), table(&checked.summaries));
         }
     }
     report + &summary(counts) + "\n"
@@ -53,7 +54,7 @@ fn table(summaries: &[Summary]) -> String {
             true => "-".to_owned(),
             false => it.kinds.join(","),
         };
-        let (rule, asked_for) = (it.rule.clone(), it.asked_for.clone());
+        let (rule, asked_for) = (it.rule.in_file(), it.asked_for.clone());
         [
             rule,
             it.line.to_string(),
@@ -81,7 +82,7 @@ fn found(found: &[Found]) -> String {
             Some(failure) => failure.clone(),
             None => it.samples(),
         };
-        let (rule, line) = (it.rule.clone(), it.line.to_string());
+        let (rule, line) = (it.rule.in_file(), it.line.to_string());
         [
             rule,
             line,

@@ -1,11 +1,13 @@
 //! What Prometheus says of rules now: which names they find, and whether it takes their queries.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 
-use super::Checked;
+use super::set::Set;
 use crate::app::backends;
 use crate::check;
 use crate::config::rules::Upstream;
@@ -13,16 +15,19 @@ use crate::prometheus::backend::Question;
 use crate::prometheus::{Backends, Partial};
 use crate::registry::{Known, Snapshot};
 use crate::relist;
-use crate::rules::{Code, Finding, Located, Rule, Severity};
+use crate::rules::{Code, Finding, Rule, RuleId, Severity};
 use crate::telemetry::Metrics;
 
 /// Names that a report for people shows of one rule.
 const SHOWN_MAX: usize = 5;
 
+/// Queries that are asked at one time.
+const AT_ONCE: usize = 8;
+
 /// What one rule finds.
 pub(super) struct Found {
-    /// `rules[2]`
-    pub(super) rule: String,
+    /// Which it is.
+    pub(super) rule: RuleId,
     pub(super) line: usize,
     /// Names of series.
     pub(super) series: usize,
@@ -51,12 +56,22 @@ impl Found {
     }
 }
 
-/// Asks what the rules of `checked` find, and adds that to what is found about them.
+/// What Prometheus makes one say about a rule.
+struct Told {
+    severity: Severity,
+    code: Code,
+    span: Range<usize>,
+    field: String,
+    message: String,
+    help: String,
+}
+
+/// Asks what the rules of a set find, and adds that to what is found about them.
 ///
 /// # Errors
-/// The flags or a backend of the file cannot be used.
-pub(super) async fn ask(checked: &mut Checked, from: &Upstream) -> anyhow::Result<()> {
-    let Some(rules) = checked.rules.clone() else {
+/// The flags or a backend of the files cannot be used.
+pub(super) async fn ask(set: &mut Set, from: &Upstream) -> anyhow::Result<()> {
+    let Some(rules) = set.rules.clone() else {
         return Ok(());
     };
     let backends = backends::backends(
@@ -74,33 +89,41 @@ pub(super) async fn ask(checked: &mut Checked, from: &Upstream) -> anyhow::Resul
     };
     let listings = relist::once(&rules, &backends, &kinds, settings).await;
     let snapshot = Snapshot::build(Arc::clone(&rules), kinds, &listings);
-    let mut found = Vec::new();
-    for (rule, known) in
-        pairs(&rules.custom, &listings.custom).chain(pairs(&rules.external, &listings.external))
-    {
-        found.push(of_rule(rule, known, &snapshot));
-        if let Some(finding) = finding(rule, known, checked) {
-            checked.findings.push(finding);
-        } else if let Some(finding) = refused(rule, known, &backends, checked).await {
-            checked.findings.push(finding);
+    let known = listings.custom.iter().chain(&listings.external);
+    let asked = rules.series_rules().zip(known).map(async |(rule, known)| {
+        let told = match of_listing(rule, known) {
+            Some(told) => Some(told),
+            None => refused(rule, known, &backends).await,
+        };
+        (rule, of_rule(rule, known, &snapshot), told)
+    });
+    let asked: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+    for (rule, found, told) in asked {
+        let hidden = set.hidden(&rule.id);
+        let checked = set.of(&rule.id);
+        checked.found.push(found);
+        if let Some(told) = told {
+            let finding = told.finding(checked.rules(), hidden);
+            checked.tell(finding);
         }
     }
-    checked.found = found;
-    // Whose names collide is known now.
-    checked.findings.retain(|it| it.code != Code::NameCollision);
-    let collisions = check::collisions(&rules, &snapshot, &checked.text);
-    checked.findings.extend(collisions);
-    checked
-        .findings
-        .sort_by_key(|it| (it.span.start, it.severity));
+    set.collisions(|files| check::collisions(&rules, &snapshot, files));
     Ok(())
 }
 
-fn pairs<'a>(
-    rules: &'a [Arc<Rule>],
-    known: &'a [Known],
-) -> impl Iterator<Item = (&'a Arc<Rule>, &'a Known)> {
-    rules.iter().zip(known)
+impl Told {
+    fn finding(self, text: &str, hidden: Vec<Range<usize>>) -> Finding {
+        let Told {
+            severity,
+            code,
+            span,
+            field,
+            message,
+            help,
+        } = self;
+        let finding = Finding::new(severity, code, text, span, field, message);
+        Finding { hidden, ..finding }.with_help(help)
+    }
 }
 
 fn of_rule(rule: &Rule, known: &Known, snapshot: &Snapshot) -> Found {
@@ -120,7 +143,7 @@ fn of_rule(rule: &Rule, known: &Known, snapshot: &Snapshot) -> Found {
         }
     }
     Found {
-        rule: rule.id.to_string(),
+        rule: rule.id.clone(),
         line: rule.line,
         series: known.listing.as_ref().map_or(0, |listing| listing.len()),
         metrics: metrics.into_iter().collect(),
@@ -130,17 +153,21 @@ fn of_rule(rule: &Rule, known: &Known, snapshot: &Snapshot) -> Found {
 }
 
 /// A rule that cannot be listed, or that finds nothing.
-fn finding(rule: &Rule, known: &Known, checked: &Checked) -> Option<Finding> {
-    let field = format!("{}.seriesQuery", rule.id);
-    let tell = |severity, code, message: String, help: &str| {
-        let at = &rule.series_query;
-        let finding = new(severity, code, at, &field, message, checked);
-        Some(finding.with_help(help))
+fn of_listing(rule: &Rule, known: &Known) -> Option<Told> {
+    let told = |severity, code, message: String, help: &str| {
+        Some(Told {
+            severity,
+            code,
+            span: rule.series_query.span.clone(),
+            field: format!("{}.seriesQuery", rule.id.in_file()),
+            message,
+            help: help.to_owned(),
+        })
     };
     if let Some(failure) = &known.failure {
         let message = format!("the rule cannot be listed: {failure}");
         let help = "what is not listed is not served, but for literal names";
-        return tell(Severity::Error, Code::Prometheus, message, help);
+        return told(Severity::Error, Code::Prometheus, message, help);
     }
     let is_empty = known
         .listing
@@ -150,18 +177,13 @@ fn finding(rule: &Rule, known: &Known, checked: &Checked) -> Option<Finding> {
         let message = "Prometheus holds no series for this now".to_owned();
         let help = "is the name right, and do the series have the labels that `resources` names? \
                     Paste the selector into Prometheus' own page";
-        return tell(Severity::Warning, Code::FindsNothing, message, help);
+        return told(Severity::Warning, Code::FindsNothing, message, help);
     }
     None
 }
 
 /// A query that Prometheus calls wrong, asked for an object that nobody has.
-async fn refused(
-    rule: &Arc<Rule>,
-    known: &Known,
-    backends: &Backends,
-    checked: &Checked,
-) -> Option<Finding> {
+async fn refused(rule: &Arc<Rule>, known: &Known, backends: &Backends) -> Option<Told> {
     let listing = known.listing.as_ref();
     let series = listing.and_then(|listing| listing.keys().next().cloned());
     let promql = check::probe(rule, series.as_deref())?;
@@ -176,45 +198,19 @@ async fn refused(
     let answer = backend.query(question, (), |(), _| Ok(())).await;
     let error = answer.err()?;
     let field = match rule.metric {
-        Some(_) => format!("{}.query", rule.id),
-        None => format!("{}.metricsQuery", rule.id),
+        Some(_) => "query",
+        None => "metricsQuery",
     };
-    let severity = match error.is_bad_data() {
-        true => Severity::Error,
-        // It may be well the next time.
-        false => Severity::Warning,
-    };
-    let message = format!("Prometheus does not answer the query: {error}");
-    let finding = new(
-        severity,
-        Code::Prometheus,
-        &rule.query.source,
-        &field,
-        message,
-        checked,
-    );
-    Some(finding.with_help(format!("it was asked: {promql}")))
-}
-
-fn new(
-    severity: Severity,
-    code: Code,
-    at: &Located,
-    field: &str,
-    message: String,
-    checked: &Checked,
-) -> Finding {
-    let finding = Finding::new(
-        severity,
-        code,
-        &checked.text,
-        at.span.clone(),
-        field,
-        message,
-    );
-    let hidden = checked.rules.as_ref().map(|rules| rules.hidden.clone());
-    Finding {
-        hidden: hidden.unwrap_or_default(),
-        ..finding
-    }
+    Some(Told {
+        severity: match error.is_bad_data() {
+            true => Severity::Error,
+            // It may be well the next time.
+            false => Severity::Warning,
+        },
+        code: Code::Prometheus,
+        span: rule.query.source.span.clone(),
+        field: format!("{}.{field}", rule.id.in_file()),
+        message: format!("Prometheus does not answer the query: {error}"),
+        help: format!("it was asked: {promql}"),
+    })
 }

@@ -45,6 +45,7 @@ pub(in crate::config) fn check(
     match complaints.is_empty() {
         true => Ok(Check {
             files: args.files.iter().map(PathBuf::from).collect(),
+            together: args.together,
             output: args.output,
             strict: args.strict,
             verbose: args.verbose,

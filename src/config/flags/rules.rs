@@ -13,11 +13,18 @@ const ABOUT_CHECK: &str = "\
 Checks rules without a cluster: all that can be known from the file, each finding with its place \
 and what to write instead.
 
-A FILE is a rules file, a Kubernetes manifest with a ConfigMap that holds one, or a folder in \
-which both are looked for; - is standard input. Errors keep a file from being loaded. Warnings \
-are what is certain to disappoint: metrics that nobody can make or find, queries that are no \
-PromQL once they are filled, matchers that have no effect. --verbose adds notes, such as for how \
-many objects one query is asked and what forbids more.
+A FILE is a rules file, a Kubernetes manifest with a ConfigMap that holds one, the values of \
+prometheus-adapter's Helm chart, or a folder in which all of them are looked for, also in the \
+folders in it; - is standard input. What a server reads as one is one set: its names must not \
+collide, and its backends are there for all its rules. Each FILE is a set by itself, as is each \
+ConfigMap with all its keys; the rules files of a folder that is named are a set, as --config \
+takes a folder, and those of folders in it are each by itself. With --together, all that is named \
+is one.
+
+Errors keep a file from being loaded. Warnings are what is certain to disappoint: metrics that \
+nobody can make or find, queries that are no PromQL once they are filled, matchers that have no \
+effect. --verbose adds notes, such as for how many objects one query is asked and what forbids \
+more.
 
 With --prometheus-url, it also asks Prometheus: which names each rule finds now and which metrics \
 they make, which rules find nothing, whose metrics collide, and whether the queries are accepted.
@@ -29,6 +36,7 @@ const EXAMPLES_CHECK: &str = "\
 Examples:
   tidegauge check rules.yaml
   tidegauge check --strict -o github manifests/
+  tidegauge check --together /etc/tidegauge/rules team-a.yaml team-b.yaml
   kubectl get configmap -n monitoring adapter-config -o yaml | tidegauge check -
   tidegauge check --prometheus-url=http://localhost:9090 --verbose rules.yaml";
 
@@ -46,7 +54,7 @@ usable.";
 const EXAMPLES_TEST: &str = "\
 A whole example, rules.test.yaml:
 
-  rule_files: [rules.yaml]          # one or more, relative to this file
+  rule_files: [rules.yaml]          # files and folders, read as one; relative to this file
   tests:
   - name: requests a second
     interval: 15s                   # between two values; 1m if it is left out
@@ -98,6 +106,10 @@ pub(in crate::config) struct Check {
         hide_possible_values = true
     )]
     pub(in crate::config) output: CheckOutput,
+    /// All that is named is one set of rules, as a server reads what several --config name: of a
+    /// folder all its *.yaml and *.yml, and none in folders in it.
+    #[arg(long)]
+    pub(in crate::config) together: bool,
     /// Fail for warnings as for errors.
     #[arg(long)]
     pub(in crate::config) strict: bool,

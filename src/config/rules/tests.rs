@@ -39,7 +39,8 @@ fn nobody_is_asked_unless_the_url_of_prometheus_is_given() {
     let upstream = flags.upstream.unwrap();
     assert_eq!(upstream.prometheus.url, "http://p:9090");
     assert_eq!(upstream.prometheus.headers.len(), 1);
-    assert!(flags.strict && flags.output == CheckOutput::Sarif);
+    assert!(flags.strict && flags.output == CheckOutput::Sarif && !flags.together);
+    assert!(check(&["--together", "a.yaml", "b.yaml"]).unwrap().together);
 }
 
 #[test]
