@@ -40,7 +40,8 @@ mod cluster;
 /// The API within a process.
 pub(crate) mod local;
 mod metrics;
-mod rules;
+/// The rules files of a server.
+pub(crate) mod rules;
 /// When to stop.
 pub mod stop;
 mod status;

@@ -1,7 +1,6 @@
 //! The rules of the server: read at the start, followed while it runs, and put into force whole or
 //! not at all.
 
-use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::sync::Arc;
 
@@ -18,12 +17,15 @@ use crate::prometheus::Backends;
 use crate::relist::{Changes, Configuration};
 use crate::reload::config::{self, ConfigFile, ConfigState};
 use crate::reload::{self, Change, Failure, Followed};
-use crate::rules::{self, Finding, Rules, Severity};
+use crate::rules::{Findings, Rules};
 use crate::samples::Samples;
 use crate::telemetry::{Metrics, with_causes};
 
-/// Findings of all files that are written out, at most.
-const FRAMES_MAX: usize = 100;
+mod compile;
+mod warnings;
+
+pub(crate) use compile::{Mistakes, compile};
+use warnings::{Warning, note_warnings};
 
 /// What the files say, and what came of it at the start.
 pub(super) struct Files {
@@ -36,8 +38,10 @@ pub(super) struct Files {
     pub(super) configuration: Configuration,
     /// The same, for people.
     pub(super) state: Arc<ArcSwap<ConfigState>>,
-    /// The warnings about it.
-    warnings: String,
+    /// The warnings about it that are told.
+    warnings: Vec<Warning>,
+    /// What it was read from and what was found then, until its rules were tried.
+    untried: Option<(Vec<ConfigFile>, Findings)>,
     /// Whether what was refused last may be good the next time, although no rules file changes.
     may_heal: bool,
 }
@@ -46,21 +50,16 @@ pub(super) struct Files {
 pub(super) struct Loaded {
     pub(super) configuration: Configuration,
     pub(super) state: ConfigState,
-    /// As code frames.
-    warnings: String,
+    /// The warnings of reading the files.
+    findings: Findings,
 }
 
 /// Why rules cannot be put into force.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     /// They have mistakes.
-    #[error("{first}")]
-    Mistakes {
-        /// The first of them, on one line.
-        first: String,
-        /// All of them, as code frames.
-        frames: String,
-    },
+    #[error(transparent)]
+    Mistakes(#[from] Mistakes),
     /// A backend cannot be made of what its files hold.
     #[error("{0}")]
     Backend(String),
@@ -85,7 +84,7 @@ impl Files {
         let Loaded {
             configuration,
             state,
-            warnings,
+            findings,
         } = loaded;
         metrics.config.succeeded(&state.hash, state.loaded_at);
         let paths = config.rules.clone();
@@ -93,11 +92,12 @@ impl Files {
             config: Arc::clone(config),
             metrics: Arc::clone(metrics),
             journal: journal.cloned(),
+            warnings: warnings::of_reading(&files, &findings),
+            untried: Some((files.clone(), findings)),
             followed: Followed::new(move || config::read(&paths), files),
             hangup,
             configuration,
             state: Arc::new(ArcSwap::from_pointee(state)),
-            warnings,
             may_heal: false,
         })
     }
@@ -106,6 +106,7 @@ impl Files {
     /// now, and to tell what comes of it.
     pub(super) async fn follow(mut self, changes: Changes, samples: Arc<Samples>) {
         let mut tick = reload::ticks(FOLLOW_EVERY).await;
+        self.try_rules().await;
         loop {
             let told = tokio::select! {
                 _ = tick.tick() => false,
@@ -119,6 +120,24 @@ impl Files {
         }
     }
 
+    /// Tells what the rules in force cannot do, once that has been looked at: nobody waits for it.
+    async fn try_rules(&mut self) {
+        let Some((files, findings)) = self.untried.take() else {
+            return;
+        };
+        let rules = Arc::clone(&self.configuration.rules);
+        let read = warnings::of_reading(&files, &findings);
+        let tried = move || warnings::of_trying(&rules, &files, &findings);
+        match tokio::task::spawn_blocking(tried).await {
+            Ok(tried) => {
+                let all = [read, tried].concat();
+                note_warnings(&all, &self.warnings);
+                self.warnings = all;
+            }
+            Err(error) => tracing::error!(%error, "trying the rules failed"),
+        }
+    }
+
     async fn look(&mut self, told: bool, changes: &Changes, samples: &Samples) {
         if self.may_heal {
             self.followed.retry();
@@ -129,7 +148,10 @@ impl Files {
         // Thousands of rules take their time, and backends read files: not on a thread that answers
         // requests.
         let parse = async |files: Vec<ConfigFile>| {
-            let load = move || load(&files, &config, (&metrics, journal.as_ref()), &former);
+            let load = move || {
+                let loaded = load(&files, &config, (&metrics, journal.as_ref()), &former)?;
+                Ok((loaded, files))
+            };
             let loaded = tokio::task::spawn_blocking(load).await;
             loaded.unwrap_or_else(|error| Err(Error::Internal(error)))
         };
@@ -139,9 +161,11 @@ impl Files {
                 self.succeeded();
             }
             Change::None => {}
-            Change::Published(loaded) => {
+            Change::Published((loaded, files)) => {
                 self.may_heal = false;
+                self.untried = Some((files, loaded.findings.clone()));
                 self.apply(loaded, changes, samples).await;
+                self.try_rules().await;
             }
             Change::Refused(failure) => self.refused(&failure),
             Change::Restored => {
@@ -156,7 +180,7 @@ impl Files {
         let Loaded {
             configuration,
             state,
-            warnings,
+            ..
         } = loaded;
         changes.apply(configuration.clone()).await;
         let former = std::mem::replace(&mut self.configuration, configuration);
@@ -165,10 +189,6 @@ impl Files {
             samples.forget(backend);
         }
         backends::forget(gone, stay, &self.metrics);
-        if warnings != self.warnings {
-            note_warnings(&warnings);
-        }
-        self.warnings = warnings;
         note_rules("rules reloaded", &self.configuration.rules, &state);
         self.state.store(Arc::new(state));
         self.succeeded();
@@ -192,7 +212,7 @@ impl Files {
     fn refused(&mut self, failure: &Failure<Error>) {
         let error = with_causes(failure);
         match failure {
-            Failure::Parse(Error::Mistakes { frames, .. }) => tracing::error!(
+            Failure::Parse(Error::Mistakes(Mistakes { frames, .. })) => tracing::error!(
                 %error,
                 "the rules files have mistakes, the rules in force stay\n{frames}"
             ),
@@ -221,11 +241,13 @@ pub(super) fn read(
     let files = config::read(&config.rules)?;
     let loaded = match load(&files, config, (metrics, journal), &Backends::default()) {
         Ok(loaded) => loaded,
-        Err(Error::Mistakes { frames, .. }) => bail!("the rules file cannot be used\n{frames}"),
+        Err(Error::Mistakes(Mistakes { frames, .. })) => {
+            bail!("the rules file cannot be used\n{frames}")
+        }
         Err(error) => bail!(with_causes(&error)),
     };
     let rules = &loaded.configuration.rules;
-    note_warnings(&loaded.warnings);
+    note_warnings(&warnings::of_reading(&files, &loaded.findings), &[]);
     note_rules("rules loaded", rules, &loaded.state);
     note_groups(&config.api.groups, rules);
     Ok((files, loaded))
@@ -238,7 +260,7 @@ fn load(
     (metrics, journal): (&Arc<Metrics>, Option<&Arc<Journal>>),
     former: &Backends,
 ) -> Result<Loaded, Error> {
-    let (mut rules, warnings) = compile(files)?;
+    let (mut rules, findings) = compile(files, std::io::stderr().is_terminal())?;
     switch_off(&mut rules, &config.api.groups);
     let backends = backends::backends(config.upstream(), &rules, metrics, journal, former);
     let backends = backends.map_err(|error| Error::Backend(format!("{error:#}")))?;
@@ -248,7 +270,7 @@ fn load(
             backends: Arc::new(backends),
         },
         state: ConfigState::new(files, Timestamp::now()),
-        warnings,
+        findings,
     })
 }
 
@@ -261,95 +283,6 @@ fn switch_off(rules: &mut Rules, groups: &[ApiGroup]) {
             ApiGroup::External => rules.external.clear(),
             ApiGroup::Resource => rules.resource = None,
         }
-    }
-}
-
-/// The findings about one file.
-struct Found<'a> {
-    path: &'a str,
-    text: Cow<'a, str>,
-    findings: Vec<Finding>,
-}
-
-fn found((file, findings): (&ConfigFile, Vec<Finding>)) -> Found<'_> {
-    Found {
-        path: &file.path,
-        text: String::from_utf8_lossy(&file.bytes),
-        findings,
-    }
-}
-
-/// The rules of the files, and the warnings about them as code frames.
-fn compile(files: &[ConfigFile]) -> Result<(Rules, String), Error> {
-    let (mut texts, mut unreadable) = (Vec::new(), Vec::new());
-    for file in files {
-        match rules::decode(&file.bytes) {
-            Ok(text) => texts.push(rules::File {
-                name: file.name.as_deref(),
-                text,
-            }),
-            Err(findings) => unreadable.push(found((file, findings))),
-        }
-    }
-    if !unreadable.is_empty() {
-        return Err(mistakes(&unreadable));
-    }
-    let parsed = rules::parse_files(&texts);
-    let (rules, findings) = match parsed {
-        Ok((rules, findings)) => (Some(rules), findings),
-        Err(findings) => (None, findings),
-    };
-    let found: Vec<Found<'_>> = files.iter().zip(findings).map(found).collect();
-    let rules = rules.ok_or_else(|| mistakes(&found))?;
-    Ok((rules, frames(&found)))
-}
-
-fn mistakes(found: &[Found<'_>]) -> Error {
-    let errors = found.iter().flat_map(|file| {
-        let errors = file.findings.iter();
-        let errors = errors.filter(|it| it.severity == Severity::Error);
-        errors.map(move |it| (file.path, it))
-    });
-    let errors: Vec<(&str, &Finding)> = errors.collect();
-    let first = errors.first().map(|(path, it)| {
-        let place = format!("{path}:{}:{}", it.line, it.column);
-        match it.field.as_str() {
-            "" => format!("{place}: {}", it.message),
-            field => format!("{place}: {field}: {}", it.message),
-        }
-    });
-    let mut first = first.unwrap_or_default();
-    if errors.len() > 1 {
-        first.push_str(&format!(" (and {} more)", errors.len() - 1));
-    }
-    Error::Mistakes {
-        first,
-        frames: frames(found),
-    }
-}
-
-/// Findings as code frames, the first of them where there are very many.
-fn frames(found: &[Found<'_>]) -> String {
-    let color = std::io::stderr().is_terminal();
-    let mut left = FRAMES_MAX;
-    let mut shown = Vec::new();
-    for file in found.iter().filter(|it| !it.findings.is_empty()) {
-        let some = &file.findings[..file.findings.len().min(left)];
-        left -= some.len();
-        if !some.is_empty() {
-            shown.push(rules::render_findings(some, &file.text, file.path, color));
-        }
-    }
-    let all: usize = found.iter().map(|it| it.findings.len()).sum();
-    if all > FRAMES_MAX {
-        shown.push(format!("and {} more findings, not shown", all - FRAMES_MAX));
-    }
-    shown.join("\n\n")
-}
-
-fn note_warnings(frames: &str) {
-    if !frames.is_empty() {
-        tracing::warn!("rules file: warnings\n{frames}");
     }
 }
 

@@ -5,7 +5,7 @@
 //! `report` tells.
 
 use std::io::{IsTerminal, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,14 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use tokio::time::Instant;
 
-use super::check::{stopped, written};
 use super::processes::Group;
+use super::{failed, stopped, written};
 use crate::app::local::Local;
+use crate::app::rules::{Mistakes, compile};
 use crate::app::stop::told_to_stop;
 use crate::config::rules::{Test as Flags, TestOutput, Upstream};
-use crate::rules::{self, Finding, Rules, render_findings};
+use crate::reload::config;
+use crate::rules::{Rules, render_findings};
 use expected::{Answer, Difference};
 use file::{Test, TestFile};
 use storage::Storage;
@@ -42,7 +44,7 @@ const STOPPED: u8 = 130;
 /// After so long a terminal is told what is being done.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// No file of tests or rules is larger.
+/// No file of tests is larger.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// What came of one test.
@@ -97,10 +99,7 @@ pub async fn run() -> ExitCode {
             let is_well = outcomes.iter().all(Outcome::is_well);
             written(&report, if is_well { 0 } else { FAILED })
         }
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "tidegauge test: {error:#}");
-            ExitCode::from(UNUSABLE)
-        }
+        Err(error) => failed("test", &error, UNUSABLE),
     }
 }
 
@@ -175,26 +174,15 @@ fn load(path: &Path, color: bool) -> anyhow::Result<Loaded> {
         let frames = render_findings(&findings, &text, &name, color);
         anyhow!("the tests cannot be used\n{frames}")
     })?;
-    let rules = load_rules(&file.rule_files, color)?;
+    let files = config::read(&file.rule_files).context("rule_files")?;
+    let compiled = compile(&files, color);
+    let (rules, _) = compiled
+        .map_err(|Mistakes { frames, .. }| anyhow!("the rules cannot be used\n{frames}"))?;
     Ok(Loaded {
         name,
         file,
         rules: Arc::new(rules),
     })
-}
-
-fn load_rules(paths: &[PathBuf], color: bool) -> anyhow::Result<Rules> {
-    let [path] = paths else {
-        bail!("rule_files: name one file of rules");
-    };
-    let name = path.display().to_string();
-    let text = text_of(path)?;
-    let refused = |findings: Vec<Finding>| {
-        let frames = render_findings(&findings, &text, &name, color);
-        anyhow!("the rules cannot be used\n{frames}")
-    };
-    let (rules, _) = rules::parse(&text).map_err(refused)?;
-    Ok(rules)
 }
 
 fn text_of(path: &Path) -> anyhow::Result<String> {

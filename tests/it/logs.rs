@@ -339,6 +339,58 @@ async fn an_hour_of_normal_traffic_is_ten_lines_at_most() {
     assert!(at_start <= 40, "{at_start} lines:\n{}", adapter.stderr());
 }
 
+/// Nobody may have run `tidegauge check`: rules that can never give a value are told by the server.
+#[tokio::test]
+async fn rules_that_cannot_do_what_they_seem_to_are_told_once_each() {
+    let prometheus = prometheus().await;
+    let lost = RULES.replacen("by (<<.GroupBy>>)", "by (job)", 1);
+    let flags = ["--log-format=json"];
+    let started = Adapter::standalone(OBJECTS, &lost, &prometheus.url, &flags).await;
+    let adapter = started.unwrap();
+    let told = |log: &str| {
+        let lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        let about = |it: &Value| it["message"].as_str().unwrap().starts_with("rules: ");
+        let about: Vec<Value> = lines.filter(about).collect();
+        let of = |it: &Value, field: &str| it[field].as_str().unwrap().to_owned();
+        about
+            .iter()
+            .map(|it| (of(it, "place"), of(it, "field"), of(it, "code")))
+            .collect::<Vec<_>>()
+    };
+    let warning = |place: &str, field: &str, code: &str| {
+        (place.to_owned(), field.to_owned(), code.to_owned())
+    };
+    let code = "object-label-dropped";
+    let first = warning("rules.yaml:5:17", "rules[0].metricsQuery", code);
+    poll::until("it is told", Duration::from_secs(60), async || {
+        let log = adapter.stderr();
+        let is_told = told(&log) == std::slice::from_ref(&first);
+        is_told.then_some(()).ok_or(log)
+    })
+    .await;
+    // On another line, it is the same; what is new is told.
+    let more = lost.replace(
+        "externalRules:",
+        "- seriesQuery: other\n  name: {matches: ^no_such}\n  resources: {template: \
+         <<.Resource>>}\n  metricsQuery: sum(<<.Series>>{<<.LabelMatchers>>}) by \
+         (<<.GroupBy>>)\nexternalRules:",
+    );
+    adapter.replace("rules.yaml", &format!("# more\n{more}"));
+    adapter.signal("HUP");
+    let second = warning("rules.yaml:7:16", "rules[1].name", "name-unmatched");
+    poll::until("the new one is told", Duration::from_secs(60), async || {
+        let log = adapter.stderr();
+        let is_over = log.contains("rules reloaded");
+        match told(&log) {
+            told if is_over && told == [first.clone(), second.clone()] => Ok(()),
+            _ => Err(log),
+        }
+    })
+    .await;
+}
+
 /// One line when it begins and one when it ends, whatever there is in between.
 #[tokio::test]
 async fn a_prometheus_that_fails_is_told_once_and_once_that_it_is_back() {

@@ -148,6 +148,28 @@ fn what_cannot_be_run_is_told_apart_from_what_fails() {
         error.contains("a.test.yaml:7:") && error.contains("tests[0].input_series[0].values"),
         "{error}"
     );
+    // Rules of several files are read as one, as a server reads them.
+    let (rules, external) = RULES.split_once("externalRules:").unwrap();
+    std::fs::create_dir(good.path().join("parts")).unwrap();
+    for (name, text) in [
+        ("parts/a.yaml", rules.to_owned()),
+        ("parts/b.yaml", format!("externalRules:{external}")),
+    ] {
+        std::fs::write(good.path().join(name), text).unwrap();
+    }
+    let of = |files: &str| {
+        let tests = TESTS.replace("[rules.yaml]", files);
+        std::fs::write(good.path().join("b.test.yaml"), tests).unwrap();
+        test(good.path(), &["b.test.yaml"])
+    };
+    for files in ["[parts/a.yaml, parts/b.yaml]", "[parts]"] {
+        let (code, told, error) = of(files);
+        assert_eq!(code, 0, "{files}: {told}{error}");
+    }
+    let (code, _, error) = of("[parts, parts/a.yaml]");
+    assert!(code == 2 && error.contains("given twice"), "{error}");
+    let (code, _, error) = of("[parts, nowhere.yaml]");
+    assert!(code == 2 && error.contains("nowhere.yaml"), "{error}");
     std::fs::write(good.path().join("rules.yaml"), "rules: 1\n").unwrap();
     let (code, _, error) = test(good.path(), &["a.test.yaml"]);
     assert!(code == 2 && error.contains("rules.yaml:1:"), "{error}");
