@@ -136,6 +136,8 @@ pub struct Snapshot {
     unlisted: Vec<Unlisted>,
     /// What it was made of.
     listings: Listings,
+    /// Why metrics are not there, as far as somebody has asked.
+    kept: why::Kept,
 }
 
 type CustomMetrics = BTreeMap<GroupResource, BTreeMap<String, Metric>>;
@@ -193,6 +195,7 @@ impl Snapshot {
             disabled: builder.disabled,
             unlisted: builder.unlisted,
             listings: listings.clone(),
+            kept: why::Kept::default(),
         }
     }
 
@@ -336,16 +339,6 @@ impl Snapshot {
         let of_list = self.unlisted.iter().filter(|it| it.rule.list == list);
         // What may yet be listed comes before what is broken.
         of_list.filter(may_make).min_by_key(|it| it.answered)
-    }
-
-    /// Rules that make the same metrics, each pair once.
-    pub fn shadowed(&self) -> &[Shadowed] {
-        &self.shadowed
-    }
-
-    /// Rules that cannot serve on this cluster.
-    pub fn disabled(&self) -> &[Disabled] {
-        &self.disabled
     }
 }
 

@@ -2,8 +2,21 @@
 
 use std::fmt;
 
+use super::Snapshot;
 use crate::kinds::NoMatch;
 use crate::rules::RuleId;
+
+impl Snapshot {
+    /// Rules that make the same metrics, each pair once.
+    pub fn shadowed(&self) -> &[Shadowed] {
+        &self.shadowed
+    }
+
+    /// Rules that cannot serve on this cluster.
+    pub fn disabled(&self) -> &[Disabled] {
+        &self.disabled
+    }
+}
 
 /// Two rules that make the same metrics: the later one answers, as in the Go adapter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,22 +5,21 @@
 //! by their text.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Disabled, LabelError, Metric, Snapshot};
 use crate::kinds::{GroupResource, Kind};
 use crate::rules::{List, Origin, Rule};
 
+mod kept;
 mod look;
+mod nearest;
 #[cfg(test)]
 mod tests;
 
+pub(super) use kept::Kept;
 pub use look::{Look, Seen};
-
-/// Names that are told because they are like the one that is asked for.
-const SIMILAR_MAX: usize = 3;
-
-/// Letters that may be wrong: one in so many, and one in any case.
-const LETTERS_FOR_ONE_WRONG: usize = 4;
+pub use nearest::nearest;
 
 /// Names that are compared, at most.
 const COMPARED_MAX: usize = 20_000;
@@ -107,11 +106,12 @@ pub enum Unmade {
 impl Snapshot {
     /// Why no rule of `list` makes `metric`: for objects of the kind `resource`, which is `None`
     /// for an external one.
-    pub fn why(&self, list: List, resource: Option<&GroupResource>, metric: &str) -> Why {
-        Why {
+    pub fn why(&self, list: List, resource: Option<&GroupResource>, metric: &str) -> Arc<Why> {
+        let ask = (list, resource.cloned(), metric.to_owned());
+        self.kept.why(ask, || Why {
             reason: self.unmade(list, resource, metric),
             similar: self.similar(list, resource, metric),
-        }
+        })
     }
 
     fn unmade(&self, list: List, resource: Option<&GroupResource>, metric: &str) -> Unmade {
@@ -223,28 +223,6 @@ impl Snapshot {
         };
         nearest(metric, names.into_iter().map(String::as_str))
     }
-}
-
-/// Those of `names` that are like `name`, the nearest first. Equal ones are none of them.
-pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let lower = name.to_lowercase();
-    let alike = |other: &str| {
-        let other = other.to_lowercase();
-        let (short, long) = (lower.len().min(other.len()), lower.len().max(other.len()));
-        let contains = short >= 4 && (other.contains(&lower) || lower.contains(&other));
-        // So unlike in length that no letters could make up for it.
-        if !contains && short * 2 < long {
-            return None;
-        }
-        let wrong = strsim::damerau_levenshtein(&lower, &other);
-        let few = short >= 3 && wrong <= (long / LETTERS_FOR_ONE_WRONG).max(1);
-        (few || contains).then_some(wrong)
-    };
-    let found = names.filter(|other| *other != name);
-    let mut found: Vec<(usize, &str)> = found.filter_map(|it| Some((alike(it)?, it))).collect();
-    found.sort_unstable();
-    let nearest = found.into_iter().take(SIMILAR_MAX);
-    nearest.map(|(_, name)| name.to_owned()).collect()
 }
 
 /// Which of `labels` seem to hold what the label `expected` of a kind should: `exported_pod`,

@@ -91,26 +91,32 @@ impl Snapshot {
         };
         let listings = known.iter().filter_map(|known| known.listing.as_ref());
         let is_series = listings.into_iter().any(|it| it.contains_key(metric));
-        let rules = rules.iter().enumerate();
+        let selectors = self.kept.selectors(&self.rules, list);
+        let rules = rules.iter().zip(selectors).enumerate();
         rules
-            .map(|(at, rule)| {
+            .map(|(at, (rule, selector))| {
                 let known = known.get(at);
+                let of = (rule.as_ref(), selector.as_ref());
                 Look {
                     rule,
                     known,
-                    seen: self.seen(rule, known, metric, is_series),
+                    seen: self.seen(of, known, metric, is_series),
                 }
             })
             .collect()
     }
 
     /// `is_series`: whether there are series of this very name.
-    fn seen(&self, rule: &Rule, known: Option<&Known>, metric: &str, is_series: bool) -> Seen {
+    fn seen(
+        &self,
+        (rule, selector): (&Rule, Option<&SeriesSelector>),
+        known: Option<&Known>,
+        metric: &str,
+        is_series: bool,
+    ) -> Seen {
         if let Some(made) = self.makes(rule, metric) {
             return made;
         }
-        let selector = SeriesSelector::parse(&rule.series_query.text);
-        let selector = selector.as_ref();
         let literal = selector.and_then(SeriesSelector::literal_name);
         let may_be = |name: &str| match (&rule.metric, selector) {
             (Some(own), _) => own == metric,

@@ -139,7 +139,7 @@ fn each_reason_is_told_in_words() {
 #[test]
 fn names_that_are_alike_are_told() {
     let snapshot = snapshot();
-    let of = |metric: &str| snapshot.why(List::External, None, metric).similar;
+    let of = |metric: &str| snapshot.why(List::External, None, metric).similar.clone();
     assert_eq!(of("queue_lenght"), ["queue_length"]);
     assert_eq!(of("queue_lagg"), ["queue_lag"]);
     assert_eq!(of("length"), ["queue_length"]);
