@@ -32,8 +32,6 @@ use crate::telemetry::Metrics;
 use crate::widening::Widening;
 use status::StatusPage;
 
-/// The same without a server, for commands that ask by themselves.
-pub mod aside;
 pub(crate) mod backends;
 mod certificates;
 mod cluster;

@@ -32,7 +32,6 @@ use tokio::sync::Semaphore;
 
 use crate::api::Api;
 use crate::journal::Journal;
-use crate::telemetry::Limit;
 use data::View;
 use html::Html;
 use paths::encoded;
@@ -54,9 +53,6 @@ mod words;
 
 /// How often a browser may load it anew, in seconds.
 const REFRESH: std::ops::RangeInclusive<u32> = 5..=3600;
-
-/// Explanations at one time: each asks Prometheus a few questions.
-const EXPLANATIONS: usize = 4;
 
 /// Text of a filter, in characters.
 const FILTER: usize = 200;
@@ -85,7 +81,6 @@ pub struct Page {
     settings: Settings,
     /// Whose turn it is to be shown a page.
     rendering: Semaphore,
-    explaining: Semaphore,
 }
 
 /// An answer on its way to HTTP.
@@ -105,7 +100,6 @@ impl Page {
             journal,
             settings,
             rendering: Semaphore::new(1),
-            explaining: Semaphore::new(EXPLANATIONS),
         }
     }
 
@@ -181,13 +175,12 @@ impl Page {
         if path.len() > explain::PATH {
             return Answer::text(StatusCode::URI_TOO_LONG, "the path is too long");
         }
-        let Ok(_place) = self.explaining.try_acquire() else {
-            let reached = &self.api.rooms().metrics.reached;
-            reached.count(Limit::Explanations);
-            let text = "too many explanations at one time; load this again";
-            return Answer::text(StatusCode::TOO_MANY_REQUESTS, text);
+        let explanation = match self.api.explain(path).await {
+            Ok(explanation) => explanation,
+            Err(busy) => {
+                return Answer::text(StatusCode::TOO_MANY_REQUESTS, &busy.to_string());
+            }
         };
-        let explanation = self.api.explain(path).await;
         match serde_json::to_string_pretty(&explanation) {
             Ok(body) if json => Answer {
                 content_type: "application/json",

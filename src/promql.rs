@@ -6,7 +6,6 @@
 //! Prometheus may accept, the answer is "unknown", never a guess.
 
 mod alternatives;
-mod windows;
 
 use std::fmt::Write as _;
 
@@ -19,7 +18,6 @@ pub use promql_parser::parser::Expr;
 pub use crate::go::quote;
 pub use enforce::{Enforcer, NotEnforced};
 pub use reads::{Matching, Read, loses, loses_buckets, reads};
-pub use windows::rate_windows;
 
 mod enforce;
 mod reads;

@@ -90,6 +90,8 @@ causes! {
     SeveralRows = "several-rows",
     /// The query is longer than it may be, and cannot be asked in parts.
     QueryTooLong = "query-too-long",
+    /// There is usage of the pods, and not of the container that the autoscaler names.
+    NoContainer = "no-container",
     /// The API group is switched off, or the rules file has no `resourceRules`.
     GroupOff = "group-off",
     /// There is no such path.
@@ -104,7 +106,7 @@ causes! {
     PrometheusUnreachable = "prometheus-unreachable",
     /// Prometheus does not answer in time, or has too much to do.
     PrometheusTimeout = "prometheus-timeout",
-    /// Prometheus refuses the query.
+    /// Prometheus refuses the query, or does not let us in.
     PrometheusRefused = "prometheus-refused",
     /// Prometheus answers what cannot be used.
     PrometheusFailed = "prometheus-failed",

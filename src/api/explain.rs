@@ -3,9 +3,11 @@
 //! The steps are those of `custom`, `external` and `resource` themselves, called in their order, so
 //! an explanation cannot disagree with an answer. Only the question to Prometheus is asked aside:
 //! explaining notes no ask, fills no cache and widens nothing. Where the answer holds nothing, some
-//! more questions are asked to find out why; they are few, and each has the time of a query.
+//! more questions are asked to find out why; they are few, and each has the time of a query. Few
+//! explanations are made at one time, whoever asks for them.
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use super::cause::Cause;
@@ -13,6 +15,7 @@ use super::route::{Parsed, Route};
 use super::status::Failure;
 use super::{Api, Deadline};
 use crate::registry::Snapshot;
+use crate::telemetry::Limit;
 
 /// What to do next.
 mod advice;
@@ -31,10 +34,26 @@ mod resource;
 mod rows;
 /// What each rule has to do with it.
 mod rules;
+/// What a query reads.
+mod series;
 /// Why there is no such metric.
 mod unmade;
+/// What CPU and memory lack.
+mod usage;
 
 use chain::Chain;
+pub use usage::Usage;
+
+/// Explanations at one time: each asks Prometheus several questions.
+pub(super) const AT_ONCE: usize = 4;
+
+/// As many are being made as may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} explanations are being made, as many as may be at one time: ask again in a second",
+    AT_ONCE
+)]
+pub struct Busy;
 
 /// Why an ask is answered as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +69,9 @@ pub struct Explanation {
     pub message: String,
     /// Why no value is served; `None` where one is.
     pub cause: Option<Cause>,
+    /// Of whose containers there are CPU and memory; `None` where not of pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// What happens on the way, in its order.
     pub steps: Vec<Step>,
     /// What to do next, the likeliest first.
@@ -111,13 +133,24 @@ impl Api {
     /// Why the answer to a path and query, such as
     /// `/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/http_requests`, is what it is.
     /// It takes as long as a request may, and asks Prometheus a few questions.
-    pub async fn explain(&self, path_and_query: &str) -> Explanation {
+    ///
+    /// # Errors
+    /// [`Busy`], which is counted.
+    pub async fn explain(&self, path_and_query: &str) -> Result<Explanation, Busy> {
+        let place = self.place_to_explain();
+        let _place =
+            place.inspect_err(|Busy| self.rooms.metrics.reached.count(Limit::Explanations))?;
         let deadline = Deadline(Instant::now() + self.limits.timeout);
-        self.explained(&self.snapshot(), path_and_query, deadline)
-            .await
+        let snapshot = self.snapshot();
+        Ok(self.explained(&snapshot, path_and_query, deadline).await)
     }
 
-    /// The same, as of one snapshot.
+    /// A place among the explanations that are made at one time.
+    pub(super) fn place_to_explain(&self) -> Result<SemaphorePermit<'_>, Busy> {
+        self.explaining.try_acquire().map_err(|_| Busy)
+    }
+
+    /// The same as of one snapshot, for one who has a place.
     pub(super) async fn explained(
         &self,
         snapshot: &Snapshot,
@@ -131,6 +164,7 @@ impl Api {
             deadline: Deadline(until),
         };
         let mut chain = Chain::default();
+        walk.tell_refused_rules(&mut chain);
         let outcome = timeout_at(until, walk.walk(asked, &mut chain)).await;
         let outcome = outcome.unwrap_or_else(|_| {
             chain.wrong("Time", "the time of the request ran out at this step");
@@ -146,6 +180,23 @@ pub fn yaml(value: &serde_json::Value) -> String {
 }
 
 impl Walk<'_> {
+    /// Tells where the files say other rules than those that are in force.
+    fn tell_refused_rules(&self, chain: &mut Chain) {
+        let state = self.api.rooms.config.load();
+        let Some(error) = &state.last_error else {
+            return;
+        };
+        let since = state.loaded_at.strftime("%F %T UTC");
+        let text = format!(
+            "those in force are older than the files, of {since}: what stands in the files now is \
+             refused"
+        );
+        chain.note("Rules files", &text).lines([error.clone()]);
+        chain.advise(format!(
+            "mend the rules files, for all of this is about older rules: {error}"
+        ));
+    }
+
     /// Goes the way of an answer; how many values it has.
     async fn walk(&self, asked: &str, chain: &mut Chain) -> Result<usize, Failure> {
         let parsed = parsed(asked);

@@ -83,12 +83,7 @@ impl<'a> Asked<'a> {
     }
 
     /// The query of one of the two rules, whose rows are kept by these labels.
-    pub(super) fn wanted(
-        &self,
-        metric: &ResourceMetric,
-        promql: String,
-        labels: Vec<String>,
-    ) -> Query {
+    fn wanted(&self, metric: &ResourceMetric, promql: String, labels: Vec<String>) -> Query {
         let wanted = Wanted::by_resource(self.snapshot, &metric.rule, promql, Labels::Keys(labels));
         self.api.query(wanted)
     }
@@ -199,16 +194,7 @@ impl Asked<'_> {
         metric: &ResourceMetric,
         pods: &Arc<Pods>,
     ) -> Result<Samples, Failure> {
-        let widest = self
-            .api
-            .rooms
-            .widening
-            .widest(metric.proven(), metric.rule.terms.widen);
-        let asks = match widest {
-            Scope::Cluster => vec![Arc::clone(pods)],
-            Scope::Exact | Scope::Namespace => pods.iter().map(alone).collect(),
-        };
-        stream::iter(asks.into_iter().filter(|pods| !pods.is_empty()))
+        stream::iter(self.asks(metric, pods))
             .map(async |pods| {
                 let (query, rows) = self.rows_of_pods(metric, &pods).await?;
                 self.told(metric, Samples::of_pods(&rows, &query, &pods))
@@ -221,12 +207,22 @@ impl Asked<'_> {
             .await
     }
 
+    /// What is asked for at once of these pods: all, or those of each namespace.
+    pub(super) fn asks(&self, metric: &ResourceMetric, pods: &Arc<Pods>) -> Vec<Arc<Pods>> {
+        let widening = &self.api.rooms.widening;
+        let widest = widening.widest(metric.proven(), metric.rule.terms.widen);
+        let mut asks = match widest {
+            Scope::Cluster => vec![Arc::clone(pods)],
+            Scope::Exact | Scope::Namespace => pods.iter().map(alone).collect(),
+        };
+        asks.retain(|pods| !pods.is_empty());
+        asks
+    }
+
     async fn node_samples(&self, names: &[String]) -> Result<Both, Failure> {
         let samples = async |metric: &ResourceMetric| {
-            let query = nodes_query(metric, names).map_err(|error| Failure::plan(&error))?;
-            self.check_length(metric, &query)?;
-            let label = metric.labels.node.clone().unwrap_or_default();
-            let rows = self.rows_of_nodes(metric, query, label).await?;
+            let wanted = self.plan_nodes(metric, names)?;
+            let rows = self.rows_of_nodes(wanted).await?;
             self.told(metric, Samples::of_nodes(&rows, names))
         };
         tokio::try_join!(samples(&self.rules.cpu), samples(&self.rules.memory))
@@ -238,6 +234,17 @@ impl Asked<'_> {
         metric: &ResourceMetric,
         pods: &Pods,
     ) -> Result<(PodsQuery, Arc<Rows>), Failure> {
+        let plan = |scope| self.plan_pods(metric, pods, scope);
+        let holds = |scope, query: &PodsQuery, rows: &Rows| {
+            scope == Scope::Exact || query.holds(rows, pods)
+        };
+        self.api
+            .rows_of_objects(&self.alike(metric, pods), plan, holds, self.deadline)
+            .await
+    }
+
+    /// The ask for `pods` as one of its kind.
+    pub(super) fn alike<'p>(&'p self, metric: &'p ResourceMetric, pods: &'p Pods) -> Ask<'p> {
         let names = pods.iter().flat_map(|(namespace, names)| {
             let names = names.iter().map(AsRef::as_ref);
             iter::once(namespace.as_ref()).chain(names)
@@ -247,7 +254,7 @@ impl Asked<'_> {
             (Some(namespace), None) => Place::Namespace(namespace),
             _ => Place::Namespaces,
         };
-        let ask = Ask {
+        Ask {
             family: Family {
                 backend: self.snapshot.backend(metric.rule.backend),
                 rule: &metric.rule.identity,
@@ -261,20 +268,33 @@ impl Asked<'_> {
             proven: metric.proven(),
             widen: metric.rule.terms.widen,
             ttl: self.api.policy(&metric.rule.terms).ttl,
-        };
-        let plan = |scope| {
-            let query = pods_query(metric, scope, pods, self.api.asking.bytes_max);
-            let query = query.map_err(|error| Failure::plan(&error))?;
-            self.check_length(metric, &query.promql)?;
-            let wanted = self.wanted(metric, query.promql.clone(), query.labels.clone());
-            Ok((query, wanted))
-        };
-        let holds = |scope, query: &PodsQuery, rows: &Rows| {
-            scope == Scope::Exact || query.holds(rows, pods)
-        };
-        self.api
-            .rows_of_objects(&ask, plan, holds, self.deadline)
-            .await
+        }
+    }
+
+    /// The query for `pods` of a scope.
+    pub(super) fn plan_pods(
+        &self,
+        metric: &ResourceMetric,
+        pods: &Pods,
+        scope: Scope,
+    ) -> Result<(PodsQuery, Query), Failure> {
+        let query = pods_query(metric, scope, pods, self.api.asking.bytes_max);
+        let query = query.map_err(|error| Failure::plan(&error))?;
+        self.check_length(metric, &query.promql)?;
+        let wanted = self.wanted(metric, query.promql.clone(), query.labels.clone());
+        Ok((query, wanted))
+    }
+
+    /// The query for the nodes `names`.
+    pub(super) fn plan_nodes(
+        &self,
+        metric: &ResourceMetric,
+        names: &[String],
+    ) -> Result<Query, Failure> {
+        let query = nodes_query(metric, names).map_err(|error| Failure::plan(&error))?;
+        self.check_length(metric, &query)?;
+        let label = metric.labels.node.clone().unwrap_or_default();
+        Ok(self.wanted(metric, query, vec![label]))
     }
 
     fn check_length(&self, metric: &ResourceMetric, promql: &str) -> Result<(), Failure> {
@@ -282,13 +302,7 @@ impl Asked<'_> {
         check_length(&metric.rule.origin, promql, bytes_max).map_err(|error| Failure::plan(&error))
     }
 
-    async fn rows_of_nodes(
-        &self,
-        metric: &ResourceMetric,
-        promql: String,
-        label: String,
-    ) -> Result<Arc<Rows>, Failure> {
-        let wanted = self.wanted(metric, promql, vec![label]);
+    async fn rows_of_nodes(&self, wanted: Query) -> Result<Arc<Rows>, Failure> {
         let rows = self.api.rows(wanted, self.deadline).await?;
         match rows.head().kind {
             prometheus::Kind::Scalar => Err(Failure::scalar()),
@@ -298,11 +312,7 @@ impl Asked<'_> {
 
     /// These samples, if they can be told.
     fn told(&self, metric: &ResourceMetric, samples: Samples) -> Result<Samples, Failure> {
-        if samples.is_without_namespace() {
-            let cause = "the query for all namespaces gives a row that does not name its own";
-            let message = format!("unable to fetch metrics: {cause}");
-            return Err(Failure::internal(&message, cause).caused(Cause::RowsWithoutLabel));
-        }
+        let samples = told_apart(samples)?;
         let origin = &metric.rule.origin;
         let is_empty = samples.is_empty();
         self.api.count_dropped(origin, samples.dropped(), is_empty);
@@ -345,6 +355,16 @@ pub(super) fn checked(list: &ListQuery) -> Result<Selector, Failure> {
     let selector = selector.map_err(|error| Failure::bad_request(error.to_string()))?;
     list.check().map_err(Failure::from)?;
     Ok(selector)
+}
+
+/// These samples, if each row says of which namespace it is.
+pub(super) fn told_apart(samples: Samples) -> Result<Samples, Failure> {
+    if samples.is_without_namespace() {
+        let cause = "the query for all namespaces gives a row that does not name its own";
+        let message = format!("unable to fetch metrics: {cause}");
+        return Err(Failure::internal(&message, cause).caused(Cause::RowsWithoutLabel));
+    }
+    Ok(samples)
 }
 
 /// The pods of one namespace.

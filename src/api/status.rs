@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, Status
 
 use super::accept::NotAcceptable;
 use super::cause::Cause;
+use super::explain::Busy;
 use super::route;
 use crate::auth::{Attributes, Refusal};
 use crate::kubernetes;
@@ -162,7 +163,10 @@ impl Failure {
 
     /// 429: too many requests at once.
     pub(super) fn too_many_requests() -> Failure {
-        let text = "Too many requests, please try again later.";
+        Failure::later("Too many requests, please try again later.")
+    }
+
+    fn later(text: &str) -> Failure {
         let failure = Failure::new(429, Some("TooManyRequests"), text).caused(Cause::Busy);
         failure.with_details(StatusDetails {
             retry_after_seconds: Some(1),
@@ -281,6 +285,13 @@ fn forbidden_details(attributes: &Attributes) -> StatusDetails {
         group: given(&resource.group),
         kind: given(&resource.resource),
         ..StatusDetails::default()
+    }
+}
+
+/// 429: too many explanations at once.
+impl From<Busy> for Failure {
+    fn from(busy: Busy) -> Failure {
+        Failure::later(&busy.to_string()).because_of_limit(Limit::Explanations)
     }
 }
 

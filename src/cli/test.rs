@@ -150,7 +150,7 @@ async fn run_in(group: &Group, flags: &Flags, loaded: &[Loaded]) -> anyhow::Resu
 
 async fn asks(test: &Test, rules: &Arc<Rules>, storage: &Storage) -> anyhow::Result<Vec<Asked>> {
     let upstream = Upstream::at(&storage.url).map_err(|stop| anyhow!("{stop}"))?;
-    let local = Local::open(rules, &test.objects, upstream.flags()).await?;
+    let local = Local::listed(rules, &test.objects, upstream.flags()).await?;
     let mut asked = Vec::new();
     for question in &test.asks {
         let (code, body) = local.get(&question.path, question.at).await?;

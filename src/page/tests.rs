@@ -691,6 +691,7 @@ fn explanation(text: &str) -> crate::api::Explanation {
         code: 404,
         message: format!("x{text}"),
         cause: Some(crate::api::Cause::NoRule),
+        usage: None,
         steps: [State::Well, State::Note, State::Wrong, State::Skipped]
             .map(step)
             .into(),

@@ -3,16 +3,31 @@
 //! (Semantics: `promql/engine.go` of Prometheus: `resultMetric` for operators, `aggregation` for
 //! aggregations, `promql/functions.go` for the functions that make rows of their own.)
 
+use std::time::Duration;
+
 use promql_parser::label::{METRIC_NAME, MatchOp, Matcher};
 use promql_parser::parser::token::T_LOR;
 use promql_parser::parser::{
     AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality, VectorSelector,
 };
 
+/// Functions that give nothing for a series with less than two samples in their window
+/// (`promql/functions.go`).
+const OF_TWO: [&str; 7] = [
+    "rate",
+    "irate",
+    "increase",
+    "delta",
+    "idelta",
+    "deriv",
+    "predict_linear",
+];
+
 /// One selector of a query.
 #[derive(Clone, Debug)]
 pub struct Read<'a> {
     selector: &'a VectorSelector,
+    range: Option<Duration>,
     /// The functions and aggregations around it, the outermost first.
     pub inside: Vec<String>,
 }
@@ -36,6 +51,13 @@ impl Read<'_> {
             .filter(|it| it.name == METRIC_NAME && it.op == MatchOp::Equal)
             .map(|it| it.value.as_str());
         self.selector.name.as_deref().or_else(|| named.next_back())
+    }
+
+    /// The window in which a series must have two samples, or it gives nothing.
+    pub fn window_of_two(&self) -> Option<Duration> {
+        let wants_two = |function: &String| OF_TWO.contains(&function.as_str());
+        self.range
+            .filter(|_| self.inside.last().is_some_and(wants_two))
     }
 
     /// Its matchers, without those on the name.
@@ -86,16 +108,17 @@ pub fn reads(query: &Expr) -> Vec<Read<'_>> {
 
 /// Recursive: [`syntax`](super::syntax) bounds the levels of the tree.
 fn visit<'a>(it: &'a Expr, inside: &mut Vec<String>, found: &mut Vec<Read<'a>>) {
-    let mut read = |selector| {
+    let mut read = |selector, range| {
         found.push(Read {
             selector,
+            range,
             inside: inside.clone(),
         });
     };
     match it {
         Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => {}
-        Expr::VectorSelector(selector) => read(selector),
-        Expr::MatrixSelector(matrix) => read(&matrix.vs),
+        Expr::VectorSelector(selector) => read(selector, None),
+        Expr::MatrixSelector(matrix) => read(&matrix.vs, Some(matrix.range)),
         Expr::Paren(paren) => visit(&paren.expr, inside, found),
         Expr::Unary(unary) => visit(&unary.expr, inside, found),
         Expr::Subquery(subquery) => visit(&subquery.expr, inside, found),

@@ -37,7 +37,7 @@ pub enum Limit {
     HandshakeTimeout,
     /// Requests that a client may cancel: its connection was cut.
     Cancels,
-    /// Explanations that the status page asks for at one time: one was answered 429.
+    /// Explanations at one time, of the page and of `/explain`: one was answered 429.
     Explanations,
 }
 

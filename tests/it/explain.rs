@@ -1,7 +1,9 @@
 //! `explain`, over a real Prometheus: each cause by name, what the answer itself says of it, and the
 //! command.
 
+mod beside;
 mod command;
+mod resource;
 /// One case for each cause, for whoever shows them.
 pub mod table;
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::kinds::GroupResource;
-use crate::rules::Origin;
 
 /// Where paths of metrics begin.
 pub(super) fn paths() -> String {
@@ -26,7 +25,7 @@ pub(super) fn did_you_mean(names: &[String]) -> String {
 }
 
 /// A label that seems to hold what the expected one should.
-pub(super) fn add_override(rule: &Origin, sibling: &str, kind: &GroupResource) -> String {
+pub(super) fn add_override(rule: &str, sibling: &str, kind: &GroupResource) -> String {
     let resource = match kind.group.as_str() {
         "" => format!("{{resource: {}}}", kind.resource),
         group => format!("{{group: {group}, resource: {}}}", kind.resource),
@@ -61,11 +60,20 @@ fn rounded(duration: Duration) -> Duration {
     Duration::from_secs((duration + half).as_secs().max(1))
 }
 
-/// As PromQL writes durations, of whole seconds.
+/// Where series may be that are not in Prometheus.
+pub(super) fn look_for(series: &str) -> String {
+    format!(
+        "look in Prometheus whether {series} is scraped: its target may be down, or the name \
+         another one"
+    )
+}
+
+/// As PromQL writes durations, to the millisecond.
 pub(super) fn shown(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
-        0 => format!("{}ms", duration.as_millis()),
+        _ if duration.subsec_millis() > 0 => format!("{}ms", duration.as_millis()),
+        0 => "0s".to_owned(),
         _ if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
         _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
         _ => format!("{seconds}s"),
@@ -96,5 +104,7 @@ mod tests {
         assert!(text.contains("[2m]"), "{text}");
         assert_eq!(shown(Duration::from_secs(5400)), "90m");
         assert_eq!(shown(Duration::from_secs(7200)), "2h");
+        assert_eq!(shown(Duration::from_millis(1500)), "1500ms");
+        assert_eq!(shown(Duration::ZERO), "0s");
     }
 }

@@ -1,6 +1,6 @@
 //! The steps as they are told.
 
-use super::{Explanation, State, Step};
+use super::{Explanation, State, Step, Usage};
 use crate::api::cause::Cause;
 use crate::api::status::Failure;
 
@@ -14,6 +14,7 @@ pub(super) struct Chain {
     advice: Vec<String>,
     /// What was found out beyond what the answer says.
     cause: Option<Cause>,
+    usage: Option<Usage>,
 }
 
 impl Chain {
@@ -62,6 +63,11 @@ impl Chain {
         self.cause = Some(cause);
     }
 
+    /// Tells of whose containers there are CPU and memory.
+    pub(super) fn use_of(&mut self, usage: Usage) {
+        self.usage = Some(usage);
+    }
+
     /// The explanation of an answer with so many values, or of a failure.
     pub(super) fn concluded(self, asked: &str, outcome: Result<usize, Failure>) -> Explanation {
         let (code, message, cause) = match &outcome {
@@ -83,6 +89,7 @@ impl Chain {
             code,
             message,
             cause,
+            usage: self.usage,
             steps: self.steps,
             advice: self.advice,
         }

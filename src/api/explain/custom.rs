@@ -1,24 +1,20 @@
 //! The way of a metric of objects.
 
-use std::sync::Arc;
-
 use super::Walk;
-use super::advice::some;
 use super::chain::Chain;
-use super::nothing::Nothing;
-use super::rows::{Given, tell_dropped, tell_widening};
+use super::nothing::{Nothing, Objects};
+use super::rows::{Given, Wants, tell_dropped, tell_widening};
 use super::{objects, rules, unmade};
 use crate::api::cause::Cause;
 use crate::api::custom::{self, Asked, Selectors};
-use crate::api::route::{CustomAsk, Objects};
+use crate::api::route::{self, CustomAsk};
 use crate::api::status::Failure;
 use crate::kinds::{GroupResource, Kind};
 use crate::plan::{Found, ObjectValues, ObjectsQuery, Value, number_word};
-use crate::prometheus;
 use crate::registry::separable::Scope;
 use crate::registry::{Metric, NotFound};
 use crate::rules::List;
-use crate::samples::{Labels, Query, Rows};
+use crate::samples::Query;
 use crate::selector::Selector;
 
 /// Goes the way of one ask; how many values it has.
@@ -62,9 +58,9 @@ fn request(ask: &CustomAsk) -> String {
         text += &format!(" in {namespace}");
     }
     match &ask.objects {
-        Objects::Named(name) => text += &format!(", of the one called {name}"),
-        Objects::Selected if ask.list.label_selector.is_empty() => {}
-        Objects::Selected => text += &format!(" with {}", ask.list.label_selector),
+        route::Objects::Named(name) => text += &format!(", of the one called {name}"),
+        route::Objects::Selected if ask.list.label_selector.is_empty() => {}
+        route::Objects::Selected => text += &format!(" with {}", ask.list.label_selector),
     }
     if !ask.metric_label_selector.is_empty() {
         text += &format!(", of series with {}", ask.metric_label_selector);
@@ -128,37 +124,57 @@ async fn values(
     tell_widening(walk, verdict, (&alike, scope), wide.as_deref(), chain);
 
     let given = Given::ask(walk, &exact_query, &now_query).await;
-    given.tell("custom", chain);
+    let terms = &metric.rule.terms;
+    given.tell(terms, Wants::Vector, chain);
     let lists_names = scope == Scope::Exact && now.choice.is_none();
     let remembered = given.remembered(|rows| lists_names || now.holds(rows, asked.names));
-    let outcome = answered(remembered, (&now, &exact), &given);
+    let outcome = given.answered(remembered, &now, (&exact, &exact.labels));
     let outcome = outcome.and_then(|(query, rows)| asked.values(&origin, query, &rows));
     let told = told(asked, &outcome, &given, chain);
     let is_nothing = match &told {
         Ok(count) => *count == 0,
         Err(failure) => failure.cause() == Cause::NoRows,
     };
-    let is_empty = given.whole.as_ref().is_ok_and(|rows| rows.is_empty());
-    if is_nothing && is_empty {
-        if !tell_selector(walk, asked, &selectors.series, chain).await {
-            let nothing = Nothing {
-                metric,
-                promql: &exact.promql,
-                namespace: asked.namespace,
-                names: asked.names,
-                kind: Some((kind.group_resource(), kind.singular.clone())),
-            };
-            nothing.find_out(walk, chain).await;
-        }
+    let is_made_up = told.is_ok() && given.tell_made_up(terms, &origin, chain);
+    if given.is_empty() && (is_nothing || is_made_up) {
+        let nothing = nothing(walk, asked, (kind, selectors), exact_query);
+        nothing.find_out(walk, chain).await;
     } else if is_nothing && let Ok(values) = &outcome {
-        let is_number = |it: &Found| !matches!(it, Found::NotANumber(_));
-        chain.because(match values.found().iter().all(is_number) {
-            true => Cause::OtherObjects,
-            false => Cause::NotANumber,
+        chain.because(match values.dropped().not_a_number {
+            0 => Cause::OtherObjects,
+            _ => Cause::NotANumber,
         });
     }
     given.tell_cache(alike.ttl, chain);
     told
+}
+
+/// What to find out where there is nothing.
+fn nothing<'a>(
+    walk: &Walk<'_>,
+    asked: &'a Asked<'_>,
+    (kind, selectors): (&'a Kind, &'a Selectors),
+    exact: Query,
+) -> Nothing<'a> {
+    let labels = &asked.metric.labels;
+    let object = labels.object.as_ref().and_then(|it| it.as_deref().ok());
+    let namespace = labels.namespace.as_deref().ok();
+    let all = asked.plan_selecting(walk.api, Scope::Exact, &Selector::default());
+    Nothing {
+        query: all.map_or(exact, |(_, query)| query),
+        selector: &selectors.series,
+        rule: asked.metric.rule.origin().to_string(),
+        // Of a namespace that is the object.
+        namespace: namespace
+            .filter(|it| object != Some(*it))
+            .zip(asked.namespace),
+        objects: object.map(|label| Objects {
+            label,
+            names: asked.names,
+            kind: kind.group_resource(),
+            singular: &kind.singular,
+        }),
+    }
 }
 
 /// Tells the values; how many would be served.
@@ -211,26 +227,6 @@ fn unplanned(failure: &Failure, rule: &str) -> String {
     }
 }
 
-/// The rows that the answer would be made of, and their query.
-fn answered<'q>(
-    remembered: Option<Arc<Rows>>,
-    (now, exact): (&'q ObjectsQuery, &'q ObjectsQuery),
-    given: &Given,
-) -> Result<(&'q ObjectsQuery, Arc<Rows>), Failure> {
-    let (query, rows) = match (remembered, &given.whole) {
-        (Some(rows), _) => (now, rows),
-        (None, Ok(rows)) if rows.head().kind == prometheus::Kind::Scalar => {
-            return Err(Failure::scalar());
-        }
-        (None, Ok(rows)) => (exact, Arc::new(rows.by(exact.labels.clone()))),
-        (None, Err(error)) => return Err(Failure::upstream(error)),
-    };
-    match rows.head().kind {
-        prometheus::Kind::Scalar => Err(Failure::scalar()),
-        prometheus::Kind::Vector => Ok((query, rows)),
-    }
-}
-
 fn tell_values(asked: &Asked<'_>, values: &ObjectValues, chain: &mut Chain) {
     tell_dropped(values.dropped(), chain);
     let found = asked.names.iter().zip(values.found());
@@ -260,44 +256,4 @@ fn tell_values(asked: &Asked<'_>, values: &ObjectValues, chain: &mut Chain) {
             "some are negative, and an autoscaler takes them as they are",
         );
     }
-}
-
-/// Whether it is the metric selector that leaves nothing; says so.
-async fn tell_selector(
-    walk: &Walk<'_>,
-    asked: &Asked<'_>,
-    selector: &Selector,
-    chain: &mut Chain,
-) -> bool {
-    if selector.is_empty() {
-        return false;
-    }
-    let plan = asked.plan_selecting(walk.api, Scope::Exact, &Selector::default());
-    let Ok((query, wanted)) = plan else {
-        return false;
-    };
-    let wanted = Query {
-        labels: Labels::All,
-        ..wanted
-    };
-    let Ok(rows) = walk.api.rooms.samples.aside(wanted).await else {
-        return false;
-    };
-    if rows.is_empty() {
-        return false;
-    }
-    let text = format!("without {selector} there are {} series", rows.len());
-    chain.wrong("Metric selector", &text).asks(&query.promql);
-    chain.because(Cause::MetricSelector);
-    let keys: Vec<&str> = selector
-        .requirements()
-        .iter()
-        .map(|it| it.key.as_str())
-        .collect();
-    chain.advise(format!(
-        "change the metric selector: look which values {} has on the series of {}",
-        some(&keys),
-        asked.metric.series
-    ));
-    true
 }

@@ -1,18 +1,18 @@
 //! The way of an external metric.
 
 use super::Walk;
-use super::advice::some;
 use super::chain::Chain;
 use super::nothing::Nothing;
-use super::rows::{Given, tell_dropped};
+use super::rows::{Given, Wants, tell_dropped};
 use super::{rules, unmade};
 use crate::api::cause::Cause;
 use crate::api::external::{self, plan};
 use crate::api::route::ExternalAsk;
 use crate::api::status::Failure;
-use crate::plan::ExternalValues;
+use crate::plan::{ExternalValue, ExternalValues};
 use crate::registry::Metric;
 use crate::rules::List;
+use crate::samples::Query;
 use crate::selector::Selector;
 
 /// Goes the way of one ask; how many values it has.
@@ -56,7 +56,7 @@ async fn values(
     };
     chain.well("Query", text).asks(&query.promql);
     let given = Given::ask(walk, &wanted, &wanted).await;
-    given.tell("external", chain);
+    given.tell(&rule.terms, Wants::Any, chain);
     let rows = match (given.remembered(|_| true), &given.whole) {
         (Some(rows), _) => rows,
         (None, Ok(rows)) => std::sync::Arc::clone(rows),
@@ -66,79 +66,53 @@ async fn values(
     let values = values.map_err(|error| chain.failed("Values", Failure::plan(&error)))?;
     tell_dropped(values.dropped(), chain);
     let items = values.items();
-    if items.is_empty() {
-        chain.wrong("Values", "none");
-        let is_empty = given.whole.as_ref().is_ok_and(|rows| rows.is_empty());
-        match is_empty {
-            true if tell_selector(walk, metric, ask, selector, chain).await => {}
-            true => {
-                nothing(metric, ask, &query.promql)
-                    .find_out(walk, chain)
-                    .await
-            }
-            false => chain.because(Cause::NotANumber),
-        }
-    } else {
-        let text = match items.len() {
-            1 => "1, which an autoscaler takes".to_owned(),
-            count => format!("{count}, which an autoscaler adds up"),
-        };
-        let told = items.iter().map(|item| {
-            let labels = item
-                .labels
-                .iter()
-                .map(|(name, value)| format!("{name}={value:?}"));
-            let labels: Vec<String> = labels.collect();
-            format!("{{{}}} {}", labels.join(", "), item.value.quantity)
-        });
-        chain.well("Values", &text).lines(told);
+    let is_made_up = given.tell_made_up(&rule.terms, &rule.origin(), chain);
+    tell_items(items, chain);
+    if given.is_empty() && (items.is_empty() || is_made_up) {
+        let nothing = nothing(walk, metric, (ask, selector), wanted);
+        nothing.find_out(walk, chain).await;
+    } else if items.is_empty() {
+        chain.because(Cause::NotANumber);
     }
     given.tell_cache(api.policy(&rule.terms).ttl, chain);
     Ok(items.len())
 }
 
-fn nothing<'a>(metric: &'a Metric, ask: &'a ExternalAsk, promql: &'a str) -> Nothing<'a> {
-    let is_namespaced = metric.rule.association.namespaced && !ask.namespace.is_empty();
-    Nothing {
-        metric,
-        promql,
-        namespace: is_namespaced.then_some(ask.namespace.as_str()),
-        names: &[],
-        kind: None,
-    }
+fn tell_items(items: &[ExternalValue], chain: &mut Chain) {
+    let text = match items.len() {
+        0 => {
+            chain.wrong("Values", "none");
+            return;
+        }
+        1 => "1, which an autoscaler takes".to_owned(),
+        count => format!("{count}, which an autoscaler adds up"),
+    };
+    let told = items.iter().map(|item| {
+        let labels = item
+            .labels
+            .iter()
+            .map(|(name, value)| format!("{name}={value:?}"));
+        let labels: Vec<String> = labels.collect();
+        format!("{{{}}} {}", labels.join(", "), item.value.quantity)
+    });
+    chain.well("Values", &text).lines(told);
 }
 
-/// Whether it is the metric selector that leaves nothing; says so.
-async fn tell_selector(
+/// What to find out where there is nothing.
+fn nothing<'a>(
     walk: &Walk<'_>,
-    metric: &Metric,
-    ask: &ExternalAsk,
-    selector: &Selector,
-    chain: &mut Chain,
-) -> bool {
-    if selector.is_empty() || metric.rule.is_fixed() {
-        return false;
+    metric: &'a Metric,
+    (ask, selector): (&'a ExternalAsk, &'a Selector),
+    wanted: Query,
+) -> Nothing<'a> {
+    let all = plan(walk.api, (walk.snapshot, metric), ask, &Selector::default());
+    let label = metric.labels.namespace.as_deref().ok();
+    let namespace = Some(ask.namespace.as_str()).filter(|it| !it.is_empty());
+    Nothing {
+        query: all.map_or(wanted, |(_, query)| query),
+        selector,
+        rule: metric.rule.origin().to_string(),
+        namespace: label.zip(namespace),
+        objects: None,
     }
-    let Ok((query, wanted)) = plan(walk.api, (walk.snapshot, metric), ask, &Selector::default())
-    else {
-        return false;
-    };
-    let rows = walk.api.rooms.samples.aside(wanted).await;
-    let Some(rows) = rows.ok().filter(|rows| !rows.is_empty()) else {
-        return false;
-    };
-    let text = format!("without {selector} there are {} series", rows.len());
-    chain.wrong("Metric selector", &text).asks(&query.promql);
-    chain.because(Cause::MetricSelector);
-    let keys: Vec<&str> = selector
-        .requirements()
-        .iter()
-        .map(|it| it.key.as_str())
-        .collect();
-    chain.advise(format!(
-        "change the metric selector: look which values {} has on the series of {}",
-        some(&keys),
-        metric.series
-    ));
-    true
 }

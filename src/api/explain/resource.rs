@@ -1,26 +1,28 @@
 //! The way of CPU and memory.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Walk;
 use super::advice::some;
 use super::chain::Chain;
-use super::rows::{Given, tell_dropped};
+use super::nothing::{Nothing, Objects};
+use super::rows::{Given, Wants, tell_dropped};
+use super::usage::{self, Whose};
 use crate::api::cause::Cause;
-use crate::api::resource::{Asked, by_name, checked};
+use crate::api::resource::{Asked, checked, told_apart};
 use crate::api::route::{ResourceAsk, UsageOf};
 use crate::api::status::Failure;
+use crate::kinds::GroupResource;
 use crate::kubernetes::Object;
-use crate::plan::resource::{
-    Missing, Pods, Samples, node_usage, nodes_query, pod_usage, pods_query,
-};
+use crate::plan::resource::{Pods, Samples};
+use crate::prometheus::Sample;
 use crate::registry::ResourceMetric;
 use crate::registry::separable::Scope;
-use crate::samples::{Labels, Query, Rows};
+use crate::samples::Query;
 use crate::selector::Selector;
 
-/// Namespaces of one explanation.
+/// Queries for the pods of one ask: where one cannot be asked for all namespaces at once, those of
+/// the first ones are explained.
 const NAMESPACES_MAX: usize = 3;
 
 /// Goes the way of one ask; how many objects have a usage.
@@ -34,87 +36,117 @@ pub(super) async fn walk(
         .resource()
         .ok_or_else(Failure::no_such_route)?;
     let asked = Asked::new(walk.api, walk.snapshot, rules, ask.version, walk.deadline);
-    let (of_pods, objects) = objects(&asked, &ask.objects, chain).await?;
+    let mut objects = objects(walk, &asked, &ask.objects, chain).await?;
     if objects.is_empty() {
         chain.because(Cause::NoObjects);
         return Ok(0);
     }
-    let mut objects = objects;
-    of_some_namespaces(&mut objects, chain);
+    let whose = Whose::of(&ask.objects);
+    let metrics = [("CPU", &rules.cpu), ("memory", &rules.memory)];
+    if whose == Whose::Pods {
+        let pods = pods_of(&objects);
+        let asks = metrics.map(|(_, metric)| asked.asks(metric, &pods).len());
+        if asks.into_iter().any(|asks| asks > NAMESPACES_MAX) {
+            of_some_namespaces(&mut objects, chain);
+        }
+    }
     let mut both = Vec::new();
-    for (what, metric) in [("cpu", &rules.cpu), ("memory", &rules.memory)] {
-        let samples = match of_pods {
-            true => of_containers(walk, &asked, (what, metric), &objects, chain).await,
-            false => of_nodes(walk, &asked, (what, metric), &objects, chain).await,
-        };
-        both.push(samples?);
+    for of in metrics {
+        both.push(match whose {
+            Whose::Pods => of_containers(walk, &asked, of, &pods_of(&objects), chain).await?,
+            Whose::Nodes => of_nodes(walk, &asked, of, &objects, chain).await?,
+        });
     }
     let [cpu, memory] = both.as_slice() else {
         return Err(Failure::no_such_route());
     };
-    let usage = |object: &Arc<Object>| match of_pods {
-        true => pod_usage(cpu, memory, &object.namespace, &object.name).map(drop),
-        false => node_usage(cpu, memory, &object.name).map(drop),
-    };
-    tell_usages(&ask.objects, &objects, usage, chain)
+    usage::tell(&ask.objects, &objects, (cpu, memory), chain)
 }
 
 /// The pods or nodes that are asked about, as the answer finds them.
 async fn objects(
+    walk: &Walk<'_>,
     asked: &Asked<'_>,
     of: &UsageOf,
     chain: &mut Chain,
-) -> Result<(bool, Vec<Arc<Object>>), Failure> {
-    let all = Selector::default();
-    let found = match of {
-        UsageOf::Nodes(list) => {
-            let selector = checked(list).map_err(|failure| chain.failed("Request", failure))?;
-            asked.objects("nodes", None, &selector, None).await
-        }
-        UsageOf::Node { name } => asked.objects("nodes", None, &all, Some(name)).await,
-        UsageOf::Pods { namespace, list } => {
-            let selector = checked(list).map_err(|failure| chain.failed("Request", failure))?;
-            let namespace = namespace.as_deref();
-            asked.objects("pods", namespace, &selector, None).await
-        }
+) -> Result<Vec<Arc<Object>>, Failure> {
+    let (resource, namespace, name, list) = match of {
+        UsageOf::Nodes(list) => ("nodes", None, None, Some(list)),
+        UsageOf::Node { name } => ("nodes", None, Some(name.as_str()), None),
+        UsageOf::Pods { namespace, list } => ("pods", namespace.as_deref(), None, Some(list)),
         UsageOf::Pod { namespace, name } => {
-            asked
-                .objects("pods", Some(namespace), &all, Some(name))
-                .await
+            ("pods", Some(namespace.as_str()), Some(name.as_str()), None)
         }
     };
+    let place = namespace.map_or(String::new(), |namespace| format!(" in {namespace}"));
+    let text = match (name, list.map(|list| list.label_selector.as_str())) {
+        (Some(name), _) => format!("CPU and memory of {resource} {name}{place}"),
+        (None, Some("") | None) => format!("CPU and memory of {resource}{place}"),
+        (None, Some(selector)) => format!("CPU and memory of {resource}{place} with {selector}"),
+    };
+    chain.well("Request", &text);
+    let selector = list.map_or_else(|| Ok(Selector::default()), checked);
+    let selector = selector.map_err(|failure| chain.failed("Request", failure))?;
+    let found = asked.objects(resource, namespace, &selector, name).await;
     let mut found = found.map_err(|failure| chain.failed("Objects", failure))?;
-    match of {
-        UsageOf::Nodes(list) | UsageOf::Pods { list, .. } => {
-            found.retain(|object| list.selects(&object.namespace, &object.name));
-        }
-        UsageOf::Node { name } if found.is_empty() => {
-            return Err(chain.failed("Objects", Failure::no_such_object("node", name)));
-        }
-        UsageOf::Pod { name, .. } if found.is_empty() => {
-            return Err(chain.failed("Objects", Failure::no_such_object("pods", name)));
-        }
-        UsageOf::Node { .. } | UsageOf::Pod { .. } => {}
+    if let Some(list) = list {
+        found.retain(|object| list.selects(&object.namespace, &object.name));
     }
-    let of_pods = matches!(of, UsageOf::Pods { .. } | UsageOf::Pod { .. });
-    let what = if of_pods { "running pods" } else { "nodes" };
     let names: Vec<String> = found.iter().map(|it| it.name.to_string()).collect();
+    let what = match of {
+        UsageOf::Pods { .. } | UsageOf::Pod { .. } => "running pods",
+        UsageOf::Nodes(_) | UsageOf::Node { .. } => "nodes",
+    };
     let text = format!("{} {what}", found.len());
-    match found.is_empty() {
-        true => {
-            chain.wrong("Objects", &text);
-            chain.advise(format!(
-                "look whether there are {what} that the request selects"
-            ));
-        }
-        false => {
-            chain.well("Objects", &text).lines([some(&names)]);
-        }
+    if !found.is_empty() {
+        chain.well("Objects", &text).lines([some(&names)]);
+        return Ok(found);
     }
-    Ok((of_pods, found))
+    chain.wrong("Objects", &text);
+    let Some(name) = name else {
+        chain.advise(format!(
+            "look whether there are {what} that the request selects"
+        ));
+        return Ok(found);
+    };
+    tell_absent(walk, (resource, namespace, name), chain).await;
+    let kind = if resource == "nodes" { "node" } else { "pods" };
+    Err(Failure::no_such_object(kind, name))
 }
 
-/// Objects of the first namespaces alone: each takes two queries.
+/// Why an object that is asked for by its name has no usage.
+async fn tell_absent(
+    walk: &Walk<'_>,
+    (resource, namespace, name): (&str, Option<&str>, &str),
+    chain: &mut Chain,
+) {
+    let kinds = walk.snapshot.kinds();
+    let Ok(kind) = kinds.resource_for(&GroupResource::core(resource)) else {
+        return;
+    };
+    let all = walk.api.rooms.kubernetes.all(kind, namespace).await;
+    let is_there = all.is_ok_and(|all| all.iter().any(|it| *it.name == *name));
+    chain.advise(match is_there {
+        true => format!(
+            "{name} is there and does not run: CPU and memory are told of running {resource} alone"
+        ),
+        false => format!(
+            "look at the name: there is no {name} among the {resource}{}",
+            namespace.map_or(String::new(), |namespace| format!(" in {namespace}"))
+        ),
+    });
+}
+
+fn pods_of(objects: &[Arc<Object>]) -> Arc<Pods> {
+    let mut pods = Pods::new();
+    for object in objects {
+        let names = pods.entry(Arc::clone(&object.namespace)).or_default();
+        names.insert(Arc::clone(&object.name));
+    }
+    Arc::new(pods)
+}
+
+/// Objects of the first namespaces alone.
 fn of_some_namespaces(objects: &mut Vec<Arc<Object>>, chain: &mut Chain) {
     let mut namespaces: Vec<Arc<str>> = Vec::new();
     for object in objects.iter() {
@@ -122,12 +154,10 @@ fn of_some_namespaces(objects: &mut Vec<Arc<Object>>, chain: &mut Chain) {
             namespaces.push(Arc::clone(&object.namespace));
         }
     }
-    if namespaces.len() > NAMESPACES_MAX {
-        namespaces.truncate(NAMESPACES_MAX);
-        let text = format!("of {} alone, to ask few questions", some(&namespaces));
-        chain.note("Explained", &text);
-        objects.retain(|object| namespaces.contains(&object.namespace));
-    }
+    namespaces.truncate(NAMESPACES_MAX);
+    let text = format!("of {} alone, to ask few questions", some(&namespaces));
+    chain.note("Explained", &text);
+    objects.retain(|object| namespaces.contains(&object.namespace));
 }
 
 /// The samples of the containers of these pods.
@@ -135,25 +165,45 @@ async fn of_containers(
     walk: &Walk<'_>,
     asked: &Asked<'_>,
     (what, metric): (&str, &ResourceMetric),
-    objects: &[Arc<Object>],
+    pods: &Arc<Pods>,
     chain: &mut Chain,
 ) -> Result<Samples, Failure> {
     let mut all = Samples::default();
-    let mut pods = Pods::new();
-    for object in objects {
-        let names: &mut BTreeSet<Arc<str>> = pods.entry(Arc::clone(&object.namespace)).or_default();
-        names.insert(Arc::clone(&object.name));
-    }
-    for (namespace, names) in pods {
-        let pods = Pods::from([(namespace, names)]);
-        let bytes_max = walk.api.asking.bytes_max;
-        let query = pods_query(metric, Scope::Exact, &pods, bytes_max);
-        let query = query.map_err(|error| chain.failed(what, Failure::plan(&error)))?;
-        let wanted = asked.wanted(metric, query.promql.clone(), query.labels.clone());
-        let rows = rows(walk, what, wanted, chain).await?;
-        let rows = rows.by(query.labels.clone());
-        let samples = Samples::of_pods(&rows, &query, &pods);
+    for pods in asked.asks(metric, pods) {
+        let planned = asked.plan_pods(metric, &pods, Scope::Exact);
+        let (exact, exact_query) = planned.map_err(|failure| chain.failed(what, failure))?;
+        let scope = walk.api.rooms.widening.look(&asked.alike(metric, &pods));
+        let (now, now_query) = asked.plan_pods(metric, &pods, scope)?;
+        let text = format!("{what} of containers, by {}", metric.rule.origin);
+        chain.well("Query", &text).asks(&exact.promql);
+        let given = Given::ask(walk, &exact_query, &now_query).await;
+        given.tell(&metric.rule.terms, Wants::Vector, chain);
+        let remembered = given.remembered(|rows| scope == Scope::Exact || now.holds(rows, &pods));
+        let (query, rows) = given.answered(remembered, &now, (&exact, &exact.labels))?;
+        let samples = Samples::of_pods(&rows, query, &pods);
         tell_dropped(samples.dropped(), chain);
+        let samples = told_apart(samples).map_err(|failure| chain.failed("Rows", failure))?;
+        let names = pods.values().flatten().map(|it| it.to_string()).collect();
+        let mut namespaces = pods.keys();
+        let namespace = match (namespaces.next(), namespaces.next()) {
+            (Some(only), None) => Some(&**only),
+            _ => None,
+        };
+        let label = metric.labels.pod.as_deref().unwrap_or_default();
+        let of = Place {
+            namespace: metric.labels.namespace.as_deref().ok().zip(namespace),
+            label,
+            names,
+            kind: "pods",
+            singular: "pod",
+        };
+        match samples.is_empty() {
+            true => {
+                of.find_out(walk, metric, (&given, exact_query), chain)
+                    .await
+            }
+            false => usage::tell_unnamed(metric, &given, chain),
+        }
         all.absorb(samples);
     }
     Ok(all)
@@ -167,72 +217,110 @@ async fn of_nodes(
     chain: &mut Chain,
 ) -> Result<Samples, Failure> {
     let names: Vec<String> = objects.iter().map(|it| it.name.to_string()).collect();
-    let query = nodes_query(metric, &names);
-    let query = query.map_err(|error| chain.failed(what, Failure::plan(&error)))?;
-    let label = vec![metric.labels.node.clone().unwrap_or_default()];
-    let wanted = asked.wanted(metric, query, label.clone());
-    let rows = rows(walk, what, wanted, chain).await?.by(label);
+    let planned = asked.plan_nodes(metric, &names);
+    let query = planned.map_err(|failure| chain.failed(what, failure))?;
+    let label = metric.labels.node.clone().unwrap_or_default();
+    let text = format!("{what} of nodes, by {}", metric.rule.origin);
+    chain.well("Query", &text).asks(&query.promql);
+    let given = Given::ask(walk, &query, &query).await;
+    given.tell(&metric.rule.terms, Wants::Vector, chain);
+    let remembered = given.remembered(|_| true);
+    let labels = [label.clone()];
+    let (_, rows) = given.answered(remembered, &(), (&(), &labels))?;
     let samples = Samples::of_nodes(&rows, &names);
     tell_dropped(samples.dropped(), chain);
+    if samples.is_empty() {
+        let of = Place {
+            namespace: None,
+            label: &label,
+            names,
+            kind: "nodes",
+            singular: "node",
+        };
+        of.find_out(walk, metric, (&given, query), chain).await;
+    }
     Ok(samples)
 }
 
-/// The rows of one query, with all their labels.
-async fn rows(
-    walk: &Walk<'_>,
-    what: &str,
-    wanted: Query,
-    chain: &mut Chain,
-) -> Result<Arc<Rows>, Failure> {
-    chain.well("Query", what).asks(&wanted.promql);
-    let wanted = Query {
-        labels: Labels::All,
-        ..wanted
-    };
-    let given = Given::ask(walk, &wanted, &wanted).await;
-    given.tell("resource", chain);
-    let rows = given.whole.map_err(|error| Failure::upstream(&error))?;
-    match rows.head().kind {
-        crate::prometheus::Kind::Scalar => Err(Failure::scalar()),
-        crate::prometheus::Kind::Vector => Ok(rows),
-    }
+/// The objects of one query.
+struct Place<'a> {
+    /// The label and the name of their namespace.
+    namespace: Option<(&'a str, &'a str)>,
+    /// The label that names them.
+    label: &'a str,
+    names: Vec<String>,
+    kind: &'a str,
+    singular: &'a str,
 }
 
-fn tell_usages(
-    of: &UsageOf,
-    objects: &[Arc<Object>],
-    usage: impl Fn(&Arc<Object>) -> Result<(), Missing>,
-    chain: &mut Chain,
-) -> Result<usize, Failure> {
-    let missing = objects.iter().filter_map(|object| {
-        let missing = usage(object).err()?;
-        Some((object, missing))
-    });
-    let missing: Vec<(&Arc<Object>, Missing)> = missing.collect();
-    let served = objects.len() - missing.len();
-    let text = format!("{served} of {} have both CPU and memory", objects.len());
-    let step = match (served, missing.is_empty()) {
-        (0, _) => chain.wrong("Values", &text),
-        (_, true) => chain.well("Values", &text),
-        (_, false) => chain.note("Values", &text),
-    };
-    step.lines(
-        missing
-            .iter()
-            .map(|(object, why)| format!("{}: {why}", object.name)),
-    );
-    if served == 0 {
-        chain.advise(
-            "look at resourceRules: the containerQuery and nodeQuery of cpu and memory must give \
-             rows with the labels in resources.overrides and containerLabel"
-                .to_owned(),
-        );
-    }
-    match (of, missing.into_iter().next()) {
-        (UsageOf::Node { name }, Some((_, why))) => by_name("nodemetrics", name, Err(why)),
-        (UsageOf::Pod { namespace, name }, Some((_, why))) => {
-            by_name("podmetrics", &format!("{namespace}/{name}"), Err(why))
+impl Place<'_> {
+    /// Finds out why a query says nothing of any of them.
+    async fn find_out(
+        &self,
+        walk: &Walk<'_>,
+        metric: &ResourceMetric,
+        (given, query): (&Given, Query),
+        chain: &mut Chain,
+    ) {
+        let rule = metric.rule.origin.to_string();
+        if given.is_empty() {
+            let nothing = Nothing {
+                query,
+                selector: &Selector::default(),
+                rule,
+                namespace: self.namespace,
+                objects: Some(Objects {
+                    label: self.label,
+                    names: &self.names,
+                    kind: GroupResource::core(self.kind),
+                    singular: self.singular,
+                }),
+            };
+            return nothing.find_out(walk, chain).await;
         }
-        _ => Ok(served),
+        match &given.whole {
+            // All were native histograms.
+            Ok(rows) if rows.is_empty() => chain.because(Cause::NotANumber),
+            Ok(rows) => self.tell_strangers(rows.whole(), &rule, chain),
+            Err(_) => {}
+        }
+    }
+
+    /// There are rows, and none is of these objects.
+    fn tell_strangers(&self, rows: &[Sample], rule: &str, chain: &mut Chain) {
+        let Place { label, kind, .. } = self;
+        let labels = rows.iter().flat_map(|row| row.labels.iter());
+        let mut names: Vec<&str> = labels.clone().map(|(name, _)| name.as_str()).collect();
+        let of_label = labels.filter(|(name, _)| name == label);
+        let mut values: Vec<&str> = of_label.map(|(_, value)| value.as_str()).collect();
+        for all in [&mut names, &mut values] {
+            all.sort_unstable();
+            all.dedup();
+        }
+        if values.is_empty() {
+            let text =
+                format!("the query gives rows without the label {label:?} that names {kind}");
+            let have = match names.is_empty() {
+                true => "they have no label".to_owned(),
+                false => format!("they have: {}", some(&names)),
+            };
+            chain.wrong("Association", &text).lines([have]);
+            chain.because(Cause::RowsWithoutLabel);
+            chain.advise(format!(
+                "keep the label {label} in the query of {rule}, as in sum(…) by (<<.GroupBy>>), or \
+                 name the label that holds the names of {kind} in its resources.overrides"
+            ));
+            return;
+        }
+        let text = format!("the query gives rows of other {kind} than those that are asked about");
+        chain
+            .wrong("Rows", &text)
+            .lines([format!("{label}: {}", some(&values))]);
+        chain.because(Cause::OtherObjects);
+        chain.advise(format!(
+            "the label {label} must have the names of {kind} as the cluster has them ({}): mend \
+             the query of {rule} or the relabelling",
+            some(&self.names)
+        ));
     }
 }

@@ -5,11 +5,22 @@ use std::time::Duration;
 
 use super::Walk;
 use super::chain::Chain;
+use crate::api::status::Failure;
 use crate::plan::{Dropped, number_word};
 use crate::prometheus::{self, Kind, Sample};
 use crate::registry::separable::{Scope, Verdict};
+use crate::rules::{NonFinite, OnEmpty, Origin, Terms};
 use crate::samples::{Labels, Query, Remembered, Rows};
 use crate::widening::Ask;
+
+/// What a query may give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// Rows of objects.
+    Vector,
+    /// Rows, or a number of nothing.
+    Any,
+}
 
 /// What there is to answer from.
 pub(super) struct Given {
@@ -17,19 +28,25 @@ pub(super) struct Given {
     pub(super) whole: Result<Arc<Rows>, Arc<prometheus::Error>>,
     /// What is remembered of the query that an ask would ask now.
     remembered: Option<Remembered>,
+    /// What is remembered of the exact query, which is asked where a wider one fails.
+    older: Option<Remembered>,
 }
 
 impl Given {
     /// Asks the exact query aside, and looks what is remembered of the one that is asked `now`.
     pub(super) async fn ask(walk: &Walk<'_>, exact: &Query, now: &Query) -> Given {
         let samples = &walk.api.rooms.samples;
-        let remembered = samples.look(now);
+        let (remembered, older) = (samples.look(now), samples.look(exact));
         let exact = Query {
             labels: Labels::All,
             ..exact.clone()
         };
         let whole = samples.aside(exact).await;
-        Given { whole, remembered }
+        Given {
+            whole,
+            remembered,
+            older,
+        }
     }
 
     /// The rows that an ask would be answered from without a question, or although it fails.
@@ -40,8 +57,48 @@ impl Given {
         (is_given && holds(rows)).then(|| Arc::clone(rows))
     }
 
-    /// Tells what came back.
-    pub(super) fn tell(&self, of: &str, chain: &mut Chain) {
+    /// The rows that the answer would be made of, and what was planned for their query: those that
+    /// are remembered of the one that is asked `now`, or those of the exact one by these labels, or
+    /// where that fails its older ones.
+    pub(super) fn answered<'q, Q>(
+        &self,
+        remembered: Option<Arc<Rows>>,
+        now: &'q Q,
+        (exact, labels): (&'q Q, &[String]),
+    ) -> Result<(&'q Q, Arc<Rows>), Failure> {
+        let (query, rows) = match (remembered, &self.whole) {
+            (Some(rows), _) => (now, rows),
+            (None, Ok(rows)) if rows.head().kind == Kind::Scalar => return Err(Failure::scalar()),
+            (None, Ok(rows)) => (exact, Arc::new(rows.by(labels.to_vec()))),
+            (None, Err(error)) => match self.older.as_ref().and_then(|it| it.rows.as_ref()) {
+                Some((rows, _)) => (exact, Arc::clone(rows)),
+                None => return Err(Failure::upstream(error)),
+            },
+        };
+        match rows.head().kind {
+            Kind::Scalar => Err(Failure::scalar()),
+            Kind::Vector => Ok((query, rows)),
+        }
+    }
+
+    /// Whether Prometheus gives no row now, not even one that no number can be made of.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_empty = |rows: &Arc<Rows>| rows.is_empty() && rows.head().histograms == 0;
+        self.whole.as_ref().is_ok_and(is_empty)
+    }
+
+    /// Whether a value is made of there being none, and by which rule; says so.
+    pub(super) fn tell_made_up(&self, terms: &Terms, rule: &Origin, chain: &mut Chain) -> bool {
+        let is_made_up = self.is_empty() && terms.on_empty == OnEmpty::Zero;
+        if is_made_up {
+            let text = format!("there is no row: onEmpty: zero of {rule} makes it 0");
+            chain.note("Values", &text);
+        }
+        is_made_up
+    }
+
+    /// Tells what came back of a query on these terms.
+    pub(super) fn tell(&self, terms: &Terms, wants: Wants, chain: &mut Chain) {
         let rows = match &self.whole {
             Ok(rows) => rows,
             Err(error) => {
@@ -50,7 +107,7 @@ impl Given {
             }
         };
         let head = rows.head();
-        if head.kind == Kind::Scalar && of != "external" {
+        if head.kind == Kind::Scalar && wants == Wants::Vector {
             chain.wrong("Rows", "a scalar, which belongs to no object");
             let text = "let the query keep the labels of objects, as in \
                         sum(…) by (<<.GroupBy>>): scalar(…), time() and numbers have none";
@@ -66,12 +123,19 @@ impl Given {
             1 => format!("1 series, after {took}{partial}"),
             count => format!("{count} series, after {took}{partial}"),
         };
+        let is_zero = terms.on_empty == OnEmpty::Zero;
         let step = match (rows.is_empty(), head.partial) {
-            (true, _) => chain.wrong("Rows", &text),
-            (false, true) => chain.note("Rows", &text),
+            (true, _) if !is_zero => chain.wrong("Rows", &text),
+            (true, _) | (_, true) => chain.note("Rows", &text),
             (false, false) => chain.well("Rows", &text),
         };
         step.lines(rows.whole().iter().map(row));
+        let not_finite = rows.whole().iter().filter(|row| !row.value.is_finite());
+        let zeros = not_finite.count();
+        if zeros > 0 && terms.non_finite == NonFinite::Zero {
+            let text = format!("{zeros} that are no numbers count as 0: nonFinite: zero says so");
+            chain.note("Rows", &text);
+        }
         if head.histograms > 0 {
             let count = head.histograms;
             let text = format!("{count} native histograms, which have no single value");
@@ -193,7 +257,7 @@ pub(super) fn tell_dropped(dropped: Dropped, chain: &mut Chain) {
 }
 
 /// What to do about a failure of Prometheus.
-fn mend(error: &prometheus::Error) -> String {
+pub(super) fn mend(error: &prometheus::Error) -> String {
     match error.class() {
         _ if error.is_timeout() => {
             "the query takes too long, or Prometheus is busy: try it there, \
@@ -210,6 +274,19 @@ fn mend(error: &prometheus::Error) -> String {
                    the queries faster"
             .to_owned(),
         "auth" | "credentials" => "look at the credentials for Prometheus".to_owned(),
+        "declined" | "too_large" => "let the query give fewer rows, as sum(…) by (<<.GroupBy>>) \
+                                     does, or raise --max-rows or \
+                                     --prometheus-max-response-bytes, whichever was reached"
+            .to_owned(),
+        "partial" => {
+            "a part of the backend does not answer: look which, or set partial: accept in \
+                      the rule where incomplete answers will do"
+                .to_owned()
+        }
+        "not_enforced" => "write the query so that the matchers of its backend (enforceMatchers) \
+                           can be put into each of its selectors"
+            .to_owned(),
+        "internal" => "the log of tidegauge says more".to_owned(),
         _ => "see what the URL of Prometheus answers to the query above".to_owned(),
     }
 }

@@ -2,9 +2,9 @@
 //! a relist does not ask.
 
 use super::Walk;
-use super::advice::{add_override, did_you_mean, shown, some};
+use super::advice::{add_override, did_you_mean, look_for, shown, some};
 use super::chain::Chain;
-use super::probe::{LONG_AGO, Probe};
+use super::probe::{LONG_AGO, Probe, Told, unanswered};
 use crate::api::cause::Cause;
 use crate::kinds::Kind;
 use crate::promql::SeriesSelector;
@@ -39,7 +39,10 @@ pub(super) async fn find_out(
     let worth = looks.iter().filter(|look| !is_listed(look));
     let worth = worth.filter_map(|look| Some((look, series(look)?)));
     for (look, series) in worth.take(LOOKED_FOR_MAX) {
-        look_for(walk, look, series, kind, chain).await;
+        if let Err(error) = look_at(walk, look, series, kind, chain).await {
+            unanswered(&error, chain);
+            break;
+        }
     }
     // Behind what the series say, which is mostly nearer.
     advise(&why.reason, metric, chain);
@@ -107,59 +110,58 @@ fn advise(reason: &Unmade, metric: &str, chain: &mut Chain) {
 }
 
 /// Asks Prometheus for the series that a rule would make the metric of.
-async fn look_for(
+async fn look_at(
     walk: &Walk<'_>,
     look: &Look<'_>,
     series: &str,
     kind: Option<&Kind>,
     chain: &mut Chain,
-) {
+) -> Told<()> {
     let rule = look.rule;
     let Some(selector) = SeriesSelector::parse(&rule.series_query.text) else {
-        return;
+        return Ok(());
     };
-    let probe = Probe { walk, rule };
+    let probe = Probe::now(walk, rule);
     let narrowed = selector.of_series(series);
     let max_age = walk.api.asking.max_age;
-    if let Some(labels) = probe.labels(&narrowed, Some(max_age)).await {
-        return there(walk, look, series, kind, &labels, chain);
+    if let Some(labels) = probe.labels(&narrowed, Some(max_age)).await? {
+        there(walk, look, series, kind, &labels, chain);
+        return Ok(());
     }
-    if probe.labels(&narrowed, Some(LONG_AGO)).await.is_some() {
+    let bare = crate::promql::with_matchers(series, &[]);
+    if bare != narrowed
+        && let Some(labels) = probe.labels(&bare, Some(max_age)).await?
+    {
+        let text = format!("{series} is there, and the matchers of the seriesQuery fit none");
+        chain
+            .wrong("Series", &text)
+            .asks(&narrowed)
+            .lines([format!("labels: {}", labels.join(", "))]);
+        chain.advise(format!(
+            "look at the matchers in the seriesQuery of {}: the series have the labels {}",
+            rule.origin(),
+            labels.join(", ")
+        ));
+        return Ok(());
+    }
+    let text = format!("Prometheus has 0 series called {series}");
+    chain.wrong("Series", &text).asks(&narrowed);
+    if probe.labels(&narrowed, Some(LONG_AGO)).await?.is_some() {
         let text = format!(
-            "{series} has samples of the last {}, and none of the last {}",
+            "there are samples of it of the last {}, and none of the last {}",
             shown(LONG_AGO),
             shown(max_age)
         );
-        chain.wrong("Series", &text).asks(&narrowed);
+        chain.note("Series", &text);
         chain.advise(format!(
             "nothing writes {series} any more: look at its scrape target, or raise \
              --metrics-max-age for series that are seldom written"
         ));
-        return chain.because(Cause::SeriesTooOld);
+        chain.because(Cause::SeriesTooOld);
+    } else {
+        chain.advise(look_for(series));
     }
-    let bare = crate::promql::with_matchers(series, &[]);
-    match probe.labels(&bare, Some(max_age)).await {
-        Some(labels) if bare != narrowed => {
-            let text = format!("{series} is there, and the matchers of the seriesQuery fit none");
-            chain
-                .wrong("Series", &text)
-                .asks(&narrowed)
-                .lines([format!("labels: {}", labels.join(", "))]);
-            chain.advise(format!(
-                "look at the matchers in the seriesQuery of {}: the series have the labels {}",
-                rule.origin(),
-                labels.join(", ")
-            ));
-        }
-        _ => {
-            let text = format!("Prometheus has 0 series called {series}");
-            chain.wrong("Series", &text).asks(&narrowed);
-            chain.advise(format!(
-                "look in Prometheus whether {series} is scraped: its target may be down, or the \
-                 name another one"
-            ));
-        }
-    }
+    Ok(())
 }
 
 /// The series are there: with which labels?
@@ -182,7 +184,7 @@ fn there(
             .lines([has]);
         return chain.advise("the next relist will list it: try again then".to_owned());
     };
-    let origin = look.rule.origin();
+    let origin = look.rule.origin().to_string();
     match label {
         Ok(label) if labels.contains(&label) => {
             let text = format!("{series} is there now, with the label {label}");

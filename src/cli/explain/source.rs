@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::thought;
 use crate::api::explain::Explanation;
-use crate::app::aside::Aside;
+use crate::app::local::Local;
 use crate::config::explain::{Server, Thought, Whom};
 use crate::kubernetes::client::{self, Client};
 use crate::kubernetes::kubeconfig::{Connection, Credentials, Roots, Source as Text};
@@ -18,7 +18,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 
 /// Who explains.
 pub(super) enum Source {
-    Here(Box<Aside>),
+    Here(Box<Local>),
     Server(Client, String),
 }
 
@@ -47,14 +47,14 @@ impl Source {
                 Some(thought::objects(&thoughts)?)
             }
         };
-        let aside = Aside::new(config, objects).await?;
-        Ok(Source::Here(Box::new(aside)))
+        let local = Local::following(config, objects).await?;
+        Ok(Source::Here(Box::new(local)))
     }
 
     /// Why the answer to a path is what it is.
     pub(super) async fn explain(&self, path: &str) -> anyhow::Result<Explanation> {
         let (client, url) = match self {
-            Source::Here(aside) => return Ok(aside.explain(path).await),
+            Source::Here(local) => return Ok(local.explain(path).await?),
             Source::Server(client, url) => (client, url),
         };
         let asked = utf8_percent_encode(path, NON_ALPHANUMERIC);
@@ -67,6 +67,10 @@ impl Source {
             Err(client::Error::Refused { status, message }) if matches!(status, 401 | 403) => {
                 Ok(Explanation::refused(path, status, &message))
             }
+            Err(client::Error::Refused {
+                status: 429,
+                message,
+            }) => Err(anyhow!("{url}: {message}")),
             Err(error) if error.is_not_found() => Err(anyhow!(
                 "{url} does not explain (404): it is older than this program, or no tidegauge"
             )),

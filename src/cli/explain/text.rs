@@ -12,9 +12,12 @@ pub(super) fn shown(title: Option<&str>, it: &Explanation, color: bool) -> Strin
     if let Some(title) = title {
         text += &format!("{}\n", paint.bold(title));
     }
-    text += &format!("GET {}\n", it.path);
+    if !it.path.is_empty() {
+        text += &format!("GET {}\n", printable(&it.path));
+    }
     let (mark, code) = (paint.mark(verdict(it)), it.code);
-    text += &format!("{mark} {} {}\n", paint.bold(&code.to_string()), it.message);
+    let message = printable(&it.message);
+    text += &format!("{mark} {} {message}\n", paint.bold(&code.to_string()));
     if let Some(cause) = it.cause {
         let (slug, meaning) = (paint.bold(cause.slug()), cause.meaning());
         text += &format!("  {slug}: {meaning}\n");
@@ -26,7 +29,7 @@ pub(super) fn shown(title: Option<&str>, it: &Explanation, color: bool) -> Strin
     if !it.advice.is_empty() {
         text += &format!("\n{}\n", paint.bold("What to do"));
         for advice in &it.advice {
-            text += &format!("  - {advice}\n");
+            text += &format!("  - {}\n", printable(advice));
         }
     }
     text
@@ -41,12 +44,13 @@ fn verdict(it: &Explanation) -> State {
 
 fn of_step(step: &Step, paint: &Paint) -> String {
     let (mark, title) = (paint.mark(step.state), paint.bold(&step.title));
-    let mut text = format!("{mark} {title}: {}\n", step.text);
-    if step.state == State::Skipped {
-        text = paint.dim(text.trim_end()) + "\n";
-    }
+    let told = match step.state {
+        State::Skipped => paint.dim(&step.text),
+        State::Well | State::Note | State::Wrong => printable(&step.text),
+    };
+    let mut text = format!("{mark} {title}: {told}\n");
     for line in &step.lines {
-        text += &format!("{INDENT}{line}\n");
+        text += &format!("{INDENT}{}\n", printable(line));
     }
     for line in step.promql.iter().flat_map(|promql| promql.lines()) {
         text += &format!("{INDENT}{}\n", paint.code(line));
@@ -81,16 +85,27 @@ impl Paint {
 
     fn with(&self, code: &str, text: &str) -> String {
         match self.0 {
-            // What comes from Prometheus or a cluster must not write to the terminal by itself.
             true => format!("\x1b[{code}m{}\x1b[0m", printable(text)),
             false => printable(text),
         }
     }
 }
 
-/// A text without control characters.
+/// A text on one line, without characters that do something. What comes from Prometheus, a cluster
+/// or a server must not write to the terminal by itself, nor turn the order of letters round.
 fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
+    let text = text.chars().map(|c| match c {
+        '\t' | '\n' | '\r' => ' ',
+        c => c,
+    });
+    text.filter(|c| !c.is_control() && !is_bidirectional(*c))
+        .collect()
+}
+
+/// Whether it changes the direction of the text behind it (Unicode Standard Annex #9).
+fn is_bidirectional(c: char) -> bool {
+    let is_mark = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}');
+    is_mark || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -105,6 +120,7 @@ mod tests {
             code: 404,
             message: "the server could not find the metric hits for pods: no rule makes it".into(),
             cause: Some(Cause::NoRule),
+            usage: None,
             steps: vec![
                 Step {
                     title: "Request".to_owned(),
@@ -148,10 +164,36 @@ What to do
     #[test]
     fn colours_are_for_terminals_and_nothing_else_reaches_them() {
         let mut it = explanation();
-        it.steps[0].title = "Req\x1b[2Juest".to_owned();
         let colored = shown(None, &it, true);
         assert!(colored.contains("\x1b[31m✗\x1b[0m"), "{colored}");
-        assert!(!colored.contains("\x1b[2J"), "{colored}");
-        assert!(!shown(None, &it, false).contains('\x1b'));
+        // Whatever has it, wherever it stands.
+        let evil = "a\x1b[2J\u{9b}2J\u{202e}b\nc\r\x07";
+        let colors = shown(None, &it, true).matches('\x1b').count();
+        it.path += evil;
+        it.message += evil;
+        it.advice[0] += evil;
+        for step in &mut it.steps {
+            step.title += evil;
+            step.text += evil;
+            step.lines.push(evil.to_owned());
+            step.promql = Some(evil.to_owned());
+        }
+        it.steps[0].state = State::Skipped;
+        for color in [false, true] {
+            let text = shown(Some(evil), &it, color);
+            assert!(!text.contains("\x1b[2J"), "{text:?}");
+            let strange = |c: char| matches!(c, '\u{9b}' | '\u{202e}' | '\r' | '\x07');
+            assert!(!text.contains(strange), "{text:?}");
+            assert!(text.contains("a[2J2Jb c"), "{text:?}");
+            assert_eq!(text.contains('\x1b'), color);
+            assert!(!color || text.matches('\x1b').count() >= colors);
+        }
+    }
+
+    #[test]
+    fn what_has_no_path_has_no_line_for_it() {
+        let mut it = explanation();
+        it.path.clear();
+        assert!(shown(None, &it, false).starts_with("✗ 404 the server"));
     }
 }

@@ -121,3 +121,22 @@ fn selectors_are_read_with_what_is_around_them() {
     assert_eq!(texts(&reads[0]), [r#"x="1""#, r#"y!~"2|3""#]);
     assert_eq!(texts(&reads[1]), [r#"z=~".+""#]);
 }
+
+#[test]
+fn windows_of_two_samples_are_those_of_rates_wherever_they_stand() {
+    let seconds = |query: &str| {
+        let tree = syntax(query).unwrap();
+        let windows = reads(&tree).into_iter().map(|it| it.window_of_two());
+        windows
+            .map(|it| it.map_or(0, |it| it.as_secs()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(seconds("sum(rate(a{b=\"c\"}[1m])) by (pod)"), [60]);
+    assert_eq!(
+        seconds("(irate(a[30s]) / -increase(b[5m])) > c"),
+        [30, 300, 0]
+    );
+    assert_eq!(seconds("max_over_time(rate(a[2m])[1h:1m])"), [120]);
+    assert_eq!(seconds("avg_over_time(a[15s])"), [0]);
+    assert_eq!(seconds("quantile(0.9, deriv(a[10m]))"), [600]);
+}

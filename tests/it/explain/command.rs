@@ -1,7 +1,10 @@
 //! `tidegauge explain` as a user runs it.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::table::{OBJECTS, RULES, Worlds};
@@ -10,14 +13,14 @@ use crate::support::autoscaler::folder;
 use crate::support::pki::Authority;
 
 /// How it ended, and what it said.
-struct Said {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub(super) struct Said {
+    pub(super) code: Option<i32>,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
 }
 
 impl Said {
-    fn whole(&self) -> String {
+    pub(super) fn whole(&self) -> String {
         let Said {
             code,
             stdout,
@@ -27,7 +30,12 @@ impl Said {
     }
 }
 
-async fn run(directory: &TempDir, arguments: &[&str]) -> Said {
+pub(super) async fn run(directory: &TempDir, arguments: &[&str]) -> Said {
+    fed(directory, arguments, "").await
+}
+
+/// The same, with this on its standard input.
+pub(super) async fn fed(directory: &TempDir, arguments: &[&str], input: &str) -> Said {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
     command
         .current_dir(directory.path())
@@ -35,11 +43,18 @@ async fn run(directory: &TempDir, arguments: &[&str]) -> Said {
         .args(arguments)
         .env_remove("KUBERNETES_SERVICE_HOST")
         .env_remove("KUBERNETES_SERVICE_PORT")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let output = command
-        .output()
-        .await
-        .expect("the binary that cargo built must start");
+    let started = command.spawn();
+    let mut process = started.expect("the binary that cargo built must start");
+    let mut stdin = process.stdin.take().expect("it must have an input");
+    // One that does not read it has its reasons.
+    let _unread = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let output = process.wait_with_output();
+    let output = output.await.expect("its output must be readable");
     Said {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -47,7 +62,7 @@ async fn run(directory: &TempDir, arguments: &[&str]) -> Said {
     }
 }
 
-const HPA: &str = "
+pub(super) const HPA: &str = "
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata: {name: web, namespace: shop}
@@ -71,7 +86,7 @@ spec:
       target: {type: Value, value: 10}
 ";
 
-const DEPLOYMENT: &str = "
+pub(super) const DEPLOYMENT: &str = "
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -84,7 +99,7 @@ spec:
 ";
 
 /// A folder with the files of the world.
-fn files() -> TempDir {
+pub(super) fn files() -> TempDir {
     let whole = format!("{HPA}{DEPLOYMENT}");
     folder(&[
         ("rules.yaml", RULES),

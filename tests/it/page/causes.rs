@@ -20,7 +20,7 @@ async fn each_cause_is_shown_where_a_metric_is_explained_and_its_message_among_t
                 percent_encoding::NON_ALPHANUMERIC,
             );
             let explained = read(&format!("{page}/explain?path={path}")).await;
-            let shown = [case.cause.slug(), case.message];
+            let shown = [case.cause.slug(), case.message, case.advice];
             for part in shown {
                 assert!(explained.contains(part), "{part}\n{explained}");
             }
