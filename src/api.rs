@@ -105,6 +105,7 @@ pub struct Api {
     openapi: openapi::Documents,
     compressor: Compressor,
     in_flight: Semaphore,
+    explaining: Semaphore,
     stopping: AtomicBool,
 }
 
@@ -142,6 +143,7 @@ impl Api {
             openapi: openapi::Documents::default(),
             compressor: Compressor::default(),
             in_flight,
+            explaining: Semaphore::new(explain::AT_ONCE),
             stopping: AtomicBool::new(false),
         }
     }
@@ -286,11 +288,12 @@ impl Api {
         answer
     }
 
-    /// A place among the requests that are served at one time. Discovery and health need none, for
-    /// they are answered from memory: asks that hang never keep them away.
+    /// A place among the requests that are served at one time. Asks that hang keep nothing else
+    /// away: discovery and health are from memory and need none, explanations have their own.
     fn place(&self, route: &Route, user: &User) -> Result<Option<SemaphorePermit<'_>>, Failure> {
         match route {
-            Route::Custom(_) | Route::External(_) | Route::Resource(_) | Route::Explain(_) => {}
+            Route::Custom(_) | Route::External(_) | Route::Resource(_) => {}
+            Route::Explain(_) => return Ok(Some(self.place_to_explain()?)),
             _ => return Ok(None),
         }
         match self.in_flight.try_acquire() {

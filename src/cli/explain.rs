@@ -1,7 +1,8 @@
 //! `tidegauge explain`: why a metric has the value it has, or none.
 //!
 //! `source` explains one path: by the rules and a Prometheus, in this process, or by asking a
-//! tidegauge that runs. `manifests` makes the paths that an HPA's controller asks. `text` prints.
+//! tidegauge that runs. `manifests` makes the paths that an HPA's controller asks, `controller`
+//! says what it makes of the answers. `text` prints.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ use crate::telemetry;
 use manifests::Manifest;
 use source::Source;
 
+mod controller;
 mod manifests;
 mod source;
 mod text;
@@ -86,7 +88,7 @@ impl Trouble {
 }
 
 async fn explained(flags: &Explain) -> Result<Vec<Found>, Trouble> {
-    let (file, selector) = match &flags.what {
+    let named = match &flags.what {
         What::Path(path) => {
             let source = Source::new(&flags.whom, &[]).await;
             let source = source.map_err(Trouble::unusable)?;
@@ -94,16 +96,19 @@ async fn explained(flags: &Explain) -> Result<Vec<Found>, Trouble> {
             let title = None;
             return Ok(vec![Found { title, explanation }]);
         }
-        What::Manifests { file, selector } => (file, selector.as_deref()),
+        What::Manifests(named) => named,
     };
-    let manifest = Manifest::read(file, selector, &flags.whom).await;
+    let manifest = Manifest::read(named, &flags.whom).await;
     let manifest = manifest.map_err(Trouble::unusable)?;
     let source = Source::new(&flags.whom, &manifest.pods()).await;
     let source = source.map_err(Trouble::unusable)?;
     let mut found = Vec::new();
     for ask in manifest.asks() {
         let explanation = match ask.path {
-            Ok(path) => source.explain(&path).await.map_err(Trouble::failed)?,
+            Ok(path) => {
+                let explanation = source.explain(&path).await.map_err(Trouble::failed)?;
+                controller::judged(explanation, &ask.metric)
+            }
             Err(why) => Explanation::of_no_path(&why),
         };
         let title = Some(ask.title);
@@ -125,7 +130,7 @@ async fn patiently<T>(work: impl Future<Output = T>) -> T {
 
 /// What is printed.
 fn printed(flags: &Explain, found: &[Found]) -> serde_json::Result<String> {
-    let is_list = matches!(flags.what, What::Manifests { .. });
+    let is_list = matches!(flags.what, What::Manifests(_));
     let value = || -> serde_json::Result<Value> {
         let all = found.iter().map(|it| &it.explanation);
         match (is_list, found.first()) {

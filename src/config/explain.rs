@@ -28,14 +28,19 @@ pub struct Explain {
 pub enum What {
     /// A path of the API, with its query.
     Path(String),
-    /// Each metric of the autoscalers in a file; and which pods they are about, where no workload
-    /// in the file says so.
-    Manifests {
-        /// The file.
-        file: PathBuf,
-        /// `-l`
-        selector: Option<String>,
-    },
+    /// Each metric of the autoscalers in a file.
+    Manifests(Named),
+}
+
+/// A file of autoscalers, and what it does not say itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The file; `-` is the standard input.
+    pub file: PathBuf,
+    /// `-n`: where those are that name no namespace.
+    pub namespace: Option<String>,
+    /// `-l`: which pods they are about, where no workload in the file says so.
+    pub selector: Option<String>,
 }
 
 /// Whom to ask.

@@ -1,6 +1,7 @@
 //! `explain`, over a real Prometheus: each cause by name, what the answer itself says of it, and the
 //! command.
 
+mod autoscalers;
 mod beside;
 mod command;
 mod resource;

@@ -28,14 +28,19 @@ pub(in crate::cli) struct Manifests {
     pub(in crate::cli) unused: Vec<String>,
 }
 
-/// Reads files, each as its name and its text.
+/// Reads files, each as its name and its text. What names no namespace is in `namespace`.
 ///
 /// # Errors
 /// All mistakes, one a line, each with its file and document.
 pub(in crate::cli) fn read(
     files: &[(String, String)],
+    namespace: &str,
     settings: &Settings,
 ) -> Result<Manifests, String> {
+    let placed = Placed {
+        namespace,
+        settings,
+    };
     let mut manifests = Manifests::default();
     let mut problems = Vec::new();
     for (name, text) in files {
@@ -44,7 +49,7 @@ pub(in crate::cli) fn read(
             Ok(documents) => {
                 for (at, document) in documents.into_iter().enumerate() {
                     let place = format!("{name}: document {}", at + 1);
-                    manifests.document(document, &place, settings, &mut problems);
+                    manifests.document(document, &place, placed, &mut problems);
                 }
             }
         }
@@ -65,10 +70,7 @@ pub(in crate::cli) fn read(
     }
     if manifests.autoscalers.is_empty() && problems.is_empty() {
         let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
-        let names = names.join(", ");
-        problems.push(format!(
-            "{names}: no HorizontalPodAutoscaler in it: -f wants its manifest"
-        ));
+        problems.push(manifests.without_autoscaler(&names.join(", ")));
     }
     match problems.is_empty() {
         true => Ok(manifests),
@@ -86,12 +88,34 @@ pub(in crate::cli) fn key(hpa: &HorizontalPodAutoscaler) -> String {
     )
 }
 
+/// Where a document is, and what it may say.
+#[derive(Clone, Copy)]
+struct Placed<'a> {
+    namespace: &'a str,
+    settings: &'a Settings,
+}
+
 impl Manifests {
+    /// What is wrong with files that have none.
+    fn without_autoscaler(&self, names: &str) -> String {
+        let of_keda = |it: &&String| it.starts_with("ScaledObject ");
+        match self.unused.iter().find(of_keda) {
+            Some(scaled) => {
+                let name = scaled.split(' ').next_back().unwrap_or_default();
+                format!(
+                    "{names}: no HorizontalPodAutoscaler in it, but {scaled}: KEDA makes one of \
+                     it, which kubectl get hpa keda-hpa-{name} -o yaml shows"
+                )
+            }
+            None => format!("{names}: no HorizontalPodAutoscaler in it: -f wants its manifest"),
+        }
+    }
+
     fn document(
         &mut self,
         mut document: Value,
         place: &str,
-        settings: &Settings,
+        placed: Placed<'_>,
         problems: &mut Vec<String>,
     ) {
         let text = |document: &Value, pointer| {
@@ -106,6 +130,12 @@ impl Manifests {
         if document.is_null() {
             return;
         }
+        if let Some(metadata) = document.get_mut("metadata").and_then(Value::as_object_mut) {
+            let namespace = metadata.entry("namespace").or_insert(Value::Null);
+            if namespace.is_null() || namespace == "" {
+                *namespace = placed.namespace.into();
+            }
+        }
         if kind.is_empty() {
             problems.push(format!("{place}: has no kind: it is no Kubernetes object"));
         } else if let Some(items) = document.get_mut("items").filter(|_| kind.ends_with("List")) {
@@ -113,10 +143,10 @@ impl Manifests {
                 return;
             };
             for (at, item) in items.into_iter().enumerate() {
-                self.document(item, &format!("{place}: items[{at}]"), settings, problems);
+                self.document(item, &format!("{place}: items[{at}]"), placed, problems);
             }
         } else if kind == "HorizontalPodAutoscaler" {
-            match autoscaler(document, settings) {
+            match autoscaler(document, placed.settings) {
                 Ok(hpa) => self.autoscalers.push(hpa),
                 Err(found) => problems.extend(found.iter().map(|it| format!("{place}: {it}"))),
             }

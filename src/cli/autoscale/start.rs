@@ -95,7 +95,7 @@ fn read(flags: &Autoscale) -> anyhow::Result<Manifests> {
     };
     let files = flags.files.iter().map(read);
     let files = files.collect::<anyhow::Result<Vec<_>>>()?;
-    manifests::read(&files, &flags.settings)
+    manifests::read(&files, "default", &flags.settings)
         .map_err(|problems| anyhow!("the manifests cannot be used\n{problems}"))
 }
 

@@ -1,15 +1,17 @@
 //! What the controller of an HPA asks for each of its metrics.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, MetricSpec};
 
+use super::controller;
 use crate::autoscale::request::{self, Place};
 use crate::autoscale::{self, Settings};
 use crate::cli::autoscale::manifests::{self, Manifests, key};
 use crate::cli::autoscale::target::{Target, group};
-use crate::config::explain::{Thought, Whom};
+use crate::config::explain::{Named, Thought, Whom};
 use crate::kinds::{Kind, Kinds};
 use crate::kubernetes::client::Client;
 use crate::kubernetes::kubeconfig::Connection;
@@ -30,24 +32,22 @@ pub(super) struct Manifest {
 pub(super) struct Ask {
     /// The autoscaler and which of its metrics.
     pub(super) title: String,
+    /// The metric.
+    pub(super) metric: MetricSpec,
     /// The path, or why there is none.
     pub(super) path: Result<String, String>,
 }
 
 impl Manifest {
     /// Reads the file, and finds out whose pods its metrics are about.
-    pub(super) async fn read(
-        file: &Path,
-        selector: Option<&str>,
-        whom: &Whom,
-    ) -> anyhow::Result<Manifest> {
-        let name = file.display().to_string();
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
+    pub(super) async fn read(named: &Named, whom: &Whom) -> anyhow::Result<Manifest> {
+        let file = text_of(&named.file)?;
+        let namespace = named.namespace.as_deref().unwrap_or("default");
         let settings = Settings {
             scale_to_zero: true,
             ..Settings::default()
         };
-        let read = manifests::read(&[(name, text)], &settings);
+        let read = manifests::read(&[file], namespace, &settings);
         let read = read.map_err(|problems| anyhow!("the manifest cannot be used\n{problems}"))?;
         let Manifests {
             autoscalers,
@@ -58,7 +58,7 @@ impl Manifest {
         let kinds = Kinds::builtin_and(kinds);
         let mut found = Vec::new();
         for (at, hpa) in autoscalers.into_iter().enumerate() {
-            let pods = match (selector, Target::find(&hpa, at, &workloads)) {
+            let pods = match (&named.selector, Target::find(&hpa, at, &workloads)) {
                 (Some(text), _) => Selector::parse(text).context("-l")?,
                 (None, Ok(target)) => target.selector,
                 (None, Err(why)) => in_cluster(&hpa, &kinds, whom, &why).await?,
@@ -97,16 +97,36 @@ impl Manifest {
                     let kind = self.kinds.of_group(group, kind)?;
                     Some(kind.group_resource().to_string())
                 };
-                let path = request::path(metric, &place, plural).map_err(|why| why.0);
-                let (key, what) = (key(hpa), named(metric));
+                let path = match controller::refused(metric) {
+                    Some(why) => Err(why),
+                    None => request::path(metric, &place, plural)
+                        .map_err(|why| self.unasked(metric, why.0)),
+                };
+                let (key, what) = (key(hpa), called(metric));
                 Ask {
                     title: format!("{key}: metric {} of {count}: {what}", at + 1),
+                    metric: metric.clone(),
                     path,
                 }
             });
             asks.collect::<Vec<_>>()
         });
         asks.collect()
+    }
+}
+
+impl Manifest {
+    /// Why nothing is asked for a metric, and what helps.
+    fn unasked(&self, metric: &MetricSpec, why: String) -> String {
+        let of_object = metric.object.as_ref().map(|it| &it.described_object);
+        let is_known = of_object.is_none_or(|it| {
+            let of_group = group(it.api_version.as_deref().unwrap_or_default());
+            self.kinds.of_group(of_group, &it.kind).is_some()
+        });
+        match is_known {
+            true => why,
+            false => format!("{why}: give its definition in the file, too"),
+        }
     }
 }
 
@@ -150,8 +170,23 @@ fn namespace(hpa: &HorizontalPodAutoscaler) -> &str {
     hpa.metadata.namespace.as_deref().unwrap_or_default()
 }
 
+/// The name and the text of a file; `-` is the standard input.
+fn text_of(file: &Path) -> anyhow::Result<(String, String)> {
+    let name = match file.as_os_str() == "-" {
+        true => "standard input".to_owned(),
+        false => file.display().to_string(),
+    };
+    let mut text = String::new();
+    let read = match file.as_os_str() == "-" {
+        true => std::io::stdin().read_to_string(&mut text),
+        false => std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
+    };
+    read.with_context(|| format!("cannot read {name}"))?;
+    Ok((name, text))
+}
+
 /// What a metric is called.
-fn named(metric: &MetricSpec) -> String {
+fn called(metric: &MetricSpec) -> String {
     let of_pods = metric.pods.as_ref().map(|it| &it.metric.name);
     let of_object = metric.object.as_ref().map(|it| &it.metric.name);
     let external = metric.external.as_ref().map(|it| &it.metric.name);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::ask::Ask;
-use crate::config::explain::{Explain, Output, Server, Thought, What, Whom};
+use crate::config::explain::{Explain, Named, Output, Server, Thought, What, Whom};
 use crate::config::flags::explain as flags;
 
 /// Every complaint at once, one line each.
@@ -54,16 +54,22 @@ fn what(flags: &flags::What, complaints: &mut Vec<String>) -> Option<(What, Stri
             return None;
         }
         (None, _, Some(file)) => (None, Some(file.clone())),
-        (Some(path), None, None) if is_file(path) => (None, Some(PathBuf::from(path))),
+        (Some(path), None, None) if path == "-" || is_file(path) => {
+            (None, Some(PathBuf::from(path)))
+        }
         (Some(path), None, None) => (Some(path.as_str()), None),
     };
     if let Some(file) = file {
-        if flags.metric_selector.is_some() || flags.namespace.is_some() {
-            let text = "-f, --namespace, --metric-selector: a manifest says these itself";
+        if flags.metric_selector.is_some() {
+            let text = "--metric-selector: a manifest says it itself (metric.selector)";
             complaints.push(text.to_owned());
         }
-        let selector = flags.selector.clone();
-        return Some((What::Manifests { file, selector }, "pods".to_owned()));
+        let named = Named {
+            file,
+            namespace: flags.namespace.clone(),
+            selector: flags.selector.clone(),
+        };
+        return Some((What::Manifests(named), "pods".to_owned()));
     }
     let path = path?;
     if path.starts_with('/') {
@@ -218,7 +224,7 @@ fn of_url(url: String, whom: flags::Whom, complaints: &mut Vec<String>) -> Serve
 fn needs_objects(asked: Option<&(What, String)>) -> bool {
     match asked {
         Some((What::Path(path), _)) => path.contains("/*/") || path.contains("/%2A/"),
-        Some((What::Manifests { .. }, _)) | None => false,
+        Some((What::Manifests(_), _)) | None => false,
     }
 }
 

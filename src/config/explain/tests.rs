@@ -66,9 +66,21 @@ fn short_paths_are_those_of_the_api() {
 #[test]
 fn a_manifest_is_a_path_or_a_flag() {
     for args in [&["hpa.yaml"][..], &["-f", "hpa.yaml"], &["-f=hpa.yaml"]] {
-        let file = PathBuf::from("hpa.yaml");
-        let selector = None;
-        assert_eq!(here(args).what, What::Manifests { file, selector });
+        let named = Named {
+            file: PathBuf::from("hpa.yaml"),
+            namespace: None,
+            selector: None,
+        };
+        assert_eq!(here(args).what, What::Manifests(named));
+    }
+    for args in [&["-"][..], &["-f", "-"]] {
+        let named = Named {
+            file: PathBuf::from("-"),
+            namespace: Some("shop".to_owned()),
+            selector: Some("app=web".to_owned()),
+        };
+        let args = [args, &["-n", "shop", "-l", "app=web"]].concat();
+        assert_eq!(here(&args).what, What::Manifests(named));
     }
 }
 
@@ -140,7 +152,10 @@ fn what_cannot_be_is_refused_by_name() {
         (&["a/b/c/d"], "is no path"),
         (&["pods/hits", "pods/more"], "one path"),
         (&["pods/hits", "-f", "hpa.yaml"], "one path"),
-        (&["-f", "hpa.yaml", "-n", "shop"], "a manifest says"),
+        (
+            &["-f", "hpa.yaml", "--metric-selector=a"],
+            "a manifest says",
+        ),
         (&["/apis/x", "-n", "shop"], "leave -n"),
         (&["pods/hits", "-o", "xml"], "text, json or yaml"),
         (

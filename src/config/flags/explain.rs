@@ -26,7 +26,8 @@ Paths:
   pods/NAME/METRIC            of one; so for any kind: services, deployments.apps, nodes, namespaces
   external/METRIC             an external metric; -l selects series
   /apis/…                     a path of the API, with its query, as kubectl get --raw takes it
-  hpa.yaml, or -f hpa.yaml    each metric of a HorizontalPodAutoscaler, as its controller asks
+  hpa.yaml, or -f hpa.yaml    each metric of a HorizontalPodAutoscaler, as its controller asks;
+                              kubectl get hpa.v2.autoscaling web -o yaml | tidegauge explain -f -
 
 Examples:
   The rules and Prometheus alone; two pods that are thought of:
@@ -66,10 +67,12 @@ pub(in crate::config) struct What {
     #[arg(value_name = "PATH")]
     pub(in crate::config) path: Vec<String>,
     /// A YAML or JSON file with HorizontalPodAutoscalers, and the Deployments or StatefulSets that
-    /// they scale, whose selectors say which pods are meant (or give -l).
+    /// they scale, whose selectors say which pods are meant (or give -l); - reads the standard
+    /// input.
     #[arg(short = 'f', long, value_name = "FILE")]
     pub(in crate::config) filename: Option<PathBuf>,
-    /// The namespace; as for kubectl, default where it is not given.
+    /// The namespace; as for kubectl, default where it is not given. With -f, that of manifests
+    /// which name none.
     #[arg(short = 'n', long, value_name = "NAMESPACE")]
     pub(in crate::config) namespace: Option<String>,
     /// The label selector of objects, such as app=web; of an external metric, that of its series.

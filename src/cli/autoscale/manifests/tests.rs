@@ -40,7 +40,11 @@ fn manifests(text: &str) -> Result<Manifests, String> {
         scale_to_zero: true,
         ..Settings::default()
     };
-    read(&[("f.yaml".to_owned(), text.to_owned())], &settings)
+    read(
+        &[("f.yaml".to_owned(), text.to_owned())],
+        "default",
+        &settings,
+    )
 }
 
 #[test]
