@@ -163,10 +163,15 @@ fn files_of_a_folder_are_read_as_one_and_files_each_by_itself() {
         "{told}"
     );
     assert!(told.contains("5 files, 4 rules: 1 warning"), "{told}");
+    let hint = "Name a file to check it by itself.";
+    assert!(told.contains(hint), "{told}");
     assert!(!told.contains("unknown-backend"), "{told}");
     let (code, told, _) = check(&files, &["d/a.yaml", "d/b.yaml", "d/c.yaml"], None);
     assert_eq!(code, 1);
-    assert!(told.contains("error[unknown-backend]"), "{told}");
+    assert!(
+        told.contains("error[unknown-backend]") && !told.contains(hint),
+        "{told}"
+    );
     assert!(!told.contains("name-collision"), "{told}");
     let named = ["--together", "d/a.yaml", "d/b.yaml", "d/c.yaml"];
     let (code, told, _) = check(&files, &named, None);

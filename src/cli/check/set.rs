@@ -181,6 +181,11 @@ impl Checked {
         }
     }
 
+    /// Whether others are read with it.
+    pub(super) fn is_one_of_several(&self) -> bool {
+        self.label.is_some()
+    }
+
     /// What the rules were read from: spans of rules are places in it.
     pub(super) fn rules(&self) -> &str {
         &self.rules

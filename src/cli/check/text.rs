@@ -2,7 +2,7 @@
 
 use super::{Checked, Counts, Found};
 use crate::check::Summary;
-use crate::rules::{Finding, Severity, render_with_codes};
+use crate::rules::{Code, Finding, Severity, render_with_codes};
 
 /// Code frames, what the rules make, and a line that sums up.
 pub(super) fn report(all: &[Checked], counts: Counts, verbose: bool, color: bool) -> String {
@@ -22,7 +22,18 @@ pub(super) fn report(all: &[Checked], counts: Counts, verbose: bool, color: bool
             report += &format!("{}:\n{}\n", checked.title(), table(&checked.summaries));
         }
     }
+    if all.iter().any(is_at_odds) {
+        report += "Files of a folder, and keys of a ConfigMap, are read as one, as a server reads \
+                   them. Name a file to check it by itself.\n\n";
+    }
     report + &summary(counts) + "\n"
+}
+
+/// Whether something is wrong with a text for others that are read with it.
+fn is_at_odds(checked: &Checked) -> bool {
+    const OF_SEVERAL: [Code; 2] = [Code::GivenTwice, Code::NameCollision];
+    let mut findings = checked.findings.iter();
+    checked.is_one_of_several() && findings.any(|it| OF_SEVERAL.contains(&it.code))
 }
 
 /// `2 files, 14 rules: 1 error, 2 warnings`

@@ -33,7 +33,7 @@ impl Lateness {
         }
     }
 
-    /// What a demo that has failed has to say for itself; nothing where it always came in time.
+    /// What may be why a demo has failed; nothing where it always came in time.
     pub(super) fn excuse(&self) -> Option<String> {
         let (worst, times) = (self.worst.get().as_secs_f64(), self.times.get());
         let times = match times {
@@ -42,9 +42,10 @@ impl Lateness {
             times => format!("{times} times"),
         };
         Some(format!(
-            "This machine was too slow, or had too much else to do: what happens here every {} ms \
-             came a second or more late {times}, {worst:.1} s at worst. Try again with less beside \
-             it, or with more processors: what fails then is no fault of the machine.",
+            "The machine may be why: what happens here every {} ms came a second or more late \
+             {times}, {worst:.1} s at worst. It was too slow, or had too much else to do. Try \
+             again with less beside it, or with more processors: what fails then is no fault of \
+             the machine.",
             EVERY.as_millis()
         ))
     }
