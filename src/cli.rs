@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::config::Stop;
+use crate::config::{LogFormat, Stop};
+use crate::telemetry;
 
 pub mod autoscale;
 pub mod check;
@@ -19,7 +20,7 @@ const NOBODY_READS: u8 = 141;
 /// Runs the subcommand that the arguments name, or `None` where they name none.
 pub async fn run(arguments: &[OsString]) -> Option<ExitCode> {
     match arguments.get(1).and_then(|first| first.to_str()) {
-        Some("autoscale") => Some(autoscale::run().await),
+        Some("autoscale") => Some(autoscale::run(arguments).await),
         Some("explain") => Some(explain::run().await),
         Some("check") => Some(check::run().await),
         Some("test") => Some(test::run().await),
@@ -56,5 +57,32 @@ fn written(text: &str, code: u8) -> ExitCode {
     {
         Ok(()) => ExitCode::from(code),
         Err(_) => ExitCode::from(NOBODY_READS),
+    }
+}
+
+/// The same of a process that logs: what is wrong is told as it logs.
+pub fn stopped_in(format: LogFormat, stop: &Stop) -> ExitCode {
+    match stop {
+        Stop::Asked(_) => stopped(stop),
+        Stop::Wrong(text) => {
+            cannot_start(format, text);
+            ExitCode::from(stop.code())
+        }
+    }
+}
+
+/// Says why a process that logs ends: to people, or as one more line of its log, whether that has
+/// begun or not.
+pub fn cannot_start(format: LogFormat, text: &str) {
+    let text = text.trim_end();
+    match format {
+        LogFormat::Text => {
+            // Nobody listening is no reason to fail otherwise.
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+        LogFormat::Json => {
+            let _begun = telemetry::start_logging(true, 0);
+            tracing::error!("{text}");
+        }
     }
 }

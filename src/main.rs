@@ -1,7 +1,6 @@
 //! The `tidegauge` process: arguments, logging, exit code.
 
-#![expect(clippy::print_stderr, reason = "what keeps us from starting")]
-
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,28 +20,30 @@ fn main() -> ExitCode {
     provider
         .install_default()
         .expect("no provider must have been installed before");
+    let arguments: Vec<OsString> = std::env::args_os().collect();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("tidegauge: cannot start threads: {error}");
+            let format = LogFormat::asked_for(&arguments);
+            cli::cannot_start(format, &format!("tidegauge: cannot start threads: {error}"));
             return ExitCode::from(CANNOT_START);
         }
     };
-    let code = runtime.block_on(run());
+    let code = runtime.block_on(run(&arguments));
     runtime.shutdown_timeout(LAST_WAIT);
     code
 }
 
-async fn run() -> ExitCode {
-    let arguments: Vec<_> = std::env::args_os().collect();
-    if let Some(code) = cli::run(&arguments).await {
+async fn run(arguments: &[OsString]) -> ExitCode {
+    if let Some(code) = cli::run(arguments).await {
         return code;
     }
     let config = match Config::from_process() {
         Ok(config) => config,
-        Err(stop) => return cli::stopped(&stop),
+        Err(stop) => return cli::stopped_in(LogFormat::asked_for(arguments), &stop),
     };
-    let json = config.log.format == LogFormat::Json;
+    let format = config.log.format;
+    let json = format == LogFormat::Json;
     let outcome = match telemetry::start_logging(json, config.log.verbosity) {
         Ok(()) => app::run(config).await,
         Err(error) => Err(error),
@@ -50,7 +51,7 @@ async fn run() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tidegauge: {error:#}");
+            cli::cannot_start(format, &format!("tidegauge: {error:#}"));
             ExitCode::from(CANNOT_START)
         }
     }

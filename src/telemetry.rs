@@ -39,7 +39,7 @@ pub use labels::{
     ApiServiceLabel, BackendLabel, ListLabels, ObjectsLabel, RuleLabel, ServerLabels,
     UpstreamLabels,
 };
-pub use logging::{start_logging, with_causes};
+pub use logging::{panic_text, start_logging, with_causes};
 pub use reached::{Limit, Reached};
 pub use request::{AUDIT_ID, RequestId, X_REQUEST_ID};
 pub use reviews::{Review, Reviews};

@@ -10,13 +10,14 @@
 //! command that runs; what is about to be done is written down first; who reads standard output
 //! holds nothing up.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::task::{JoinError, JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::{failed, stopped};
+use super::{cannot_start, stopped_in};
 use crate::app::stop::told_to_stop;
 use crate::config::LogFormat;
 use crate::config::autoscale::Autoscale;
@@ -47,12 +48,13 @@ const UNUSABLE: u8 = 2;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs it until it is told to stop, or once.
-pub async fn run() -> ExitCode {
+pub async fn run(arguments: &[OsString]) -> ExitCode {
     let flags = match Autoscale::from_process() {
         Ok(flags) => flags,
-        Err(stop) => return stopped(&stop),
+        Err(stop) => return stopped_in(LogFormat::asked_for(arguments), &stop),
     };
-    let json = flags.log.format == LogFormat::Json;
+    let format = flags.log.format;
+    let json = format == LogFormat::Json;
     let started = telemetry::start_logging(json, flags.log.verbosity);
     let mut background = JoinSet::new();
     match started.and_then(|()| start::start(flags, &mut background)) {
@@ -61,7 +63,10 @@ pub async fn run() -> ExitCode {
             background.shutdown().await;
             ExitCode::from(if is_well { 0 } else { FAILED })
         }
-        Err(error) => failed("autoscale", &error, UNUSABLE),
+        Err(error) => {
+            cannot_start(format, &format!("tidegauge autoscale: {error:#}"));
+            ExitCode::from(UNUSABLE)
+        }
     }
 }
 

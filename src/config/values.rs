@@ -1,5 +1,6 @@
 //! How single values are written: Go's forms, and sizes.
 
+use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -18,6 +19,27 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+impl LogFormat {
+    /// What these arguments ask for, whatever else is wrong with them: that is said in it, too.
+    pub fn asked_for<S: AsRef<OsStr>>(arguments: &[S]) -> LogFormat {
+        const FLAG: &str = "--log-format";
+        let mut format = LogFormat::Text;
+        let arguments = arguments.iter().map(<S as AsRef<OsStr>>::as_ref);
+        let mut arguments = arguments.map(|it| it.to_str().unwrap_or_default());
+        while let Some(argument) = arguments.next() {
+            let value = match argument.split_once('=') {
+                Some((FLAG, value)) => Some(value),
+                None if argument == FLAG => arguments.next(),
+                _ => None,
+            };
+            if let Some(Ok(asked)) = value.map(log_format) {
+                format = asked;
+            }
+        }
+        format
+    }
 }
 
 /// A Go boolean.
@@ -82,5 +104,32 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
         _ => Err("must be text or json".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_of_the_log_is_known_of_a_command_line_that_is_wrong() {
+        let json: &[&[&str]] = &[
+            &["tidegauge", "--nonsense", "--log-format=json"],
+            &["tidegauge", "--log-format", "json", "--secure-port=x"],
+            &["tidegauge", "--log-format=text", "--log-format=json"],
+        ];
+        for arguments in json {
+            assert_eq!(LogFormat::asked_for(arguments), LogFormat::Json);
+        }
+        let text: &[&[&str]] = &[
+            &[],
+            &["tidegauge", "json"],
+            &["tidegauge", "--log-format=xml"],
+            &["tidegauge", "--log-format"],
+            &["tidegauge", "--log-format=json", "--log-format=text"],
+        ];
+        for arguments in text {
+            assert_eq!(LogFormat::asked_for(arguments), LogFormat::Text);
+        }
     }
 }

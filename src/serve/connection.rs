@@ -1,6 +1,5 @@
 //! One connection: handshake, HTTP, and each request through the handler.
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -27,7 +26,7 @@ use super::eager::Eager;
 use super::lifetime::{Lifetime, drive};
 use super::unvectored::Unvectored;
 use super::{Answer, Limits, Peer, Security};
-use crate::telemetry::Limit;
+use crate::telemetry::{Limit, panic_text};
 
 /// A body is never read, so its window is the least that HTTP/2 starts with.
 const STREAM_WINDOW: u32 = 65_535;
@@ -217,10 +216,4 @@ fn without_body(answer: Answer) -> Answer {
             .or_insert_with(|| HeaderValue::from(length));
     }
     Response::from_parts(parts, Full::default())
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("not a text")
 }
