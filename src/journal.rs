@@ -184,6 +184,11 @@ impl Journal {
         Arc::clone(known.or_default())
     }
 
+    /// No rule asks this backend any more.
+    pub fn forget(&self, backend: &str) {
+        lock(&self.backends).remove(backend);
+    }
+
     /// All asks, in no order.
     pub fn asks(&self) -> Vec<Heard> {
         self.asks.all()

@@ -155,22 +155,28 @@ impl<C: Clone + PartialEq + Send + 'static> Followed<C> {
         }
     }
 
-    /// Reads the files; again a moment later where they have changed, and takes only what stays: an
-    /// editor may be in the middle of writing them.
+    /// Reads the files; again a moment later where they have changed or cannot be read, and takes
+    /// only what stays: an editor may be in the middle of writing them, and many put another file in
+    /// the place of the one they take away.
     async fn settled(&self) -> io::Result<C> {
-        let mut last = self.read_aside().await?;
+        let mut last = self.read_aside().await;
         for _ in 0..SETTLE_MAX {
-            if last == self.state.seen {
+            if last.as_ref().is_ok_and(|last| *last == self.state.seen) {
                 break;
             }
             tokio::time::sleep(SETTLE).await;
-            let next = self.read_aside().await?;
-            if next == last {
+            let next = self.read_aside().await;
+            let stays = match (&last, &next) {
+                (Ok(last), Ok(next)) => last == next,
+                (Err(last), Err(next)) => last.to_string() == next.to_string(),
+                _ => false,
+            };
+            last = next;
+            if stays {
                 break;
             }
-            last = next;
         }
-        Ok(last)
+        last
     }
 
     /// Files may live on a slow volume: they are read beside the workers that serve.
@@ -342,6 +348,31 @@ mod tests {
         assert!(matches!(files.look(away).await, Change::None));
         files.retry();
         assert_eq!(look(&mut files).await, "2");
+    }
+
+    /// It is looked at while it is written or moved, many times in a row.
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_is_away_or_half_written_for_a_moment_is_no_news() {
+        let (mut files, now) = start("1");
+        let away = || Err(io::ErrorKind::NotFound.into());
+        for (moments, said) in [
+            (vec![away(), file("1")], "nothing"),
+            (vec![file("x"), away(), file(""), file("1")], "nothing"),
+            (vec![away(), file("2"), away(), file("23")], "23"),
+            (vec![away()], "entity not found"),
+            (vec![file("x"), file("23")], "restored"),
+        ] {
+            let hand = Arc::clone(&now);
+            let write = tokio::spawn(async move {
+                for moment in moments {
+                    *hand.lock().unwrap() = moment;
+                    tokio::time::sleep(SETTLE * 9 / 10).await;
+                }
+            });
+            tokio::task::yield_now().await;
+            assert_eq!(look(&mut files).await, said);
+            write.await.unwrap();
+        }
     }
 
     /// kubelet swaps `..data` to a new directory; the path stays the same.

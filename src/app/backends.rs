@@ -29,8 +29,8 @@ pub(crate) fn backends(
         match former.iter().find(|it| it.plan() == plan) {
             Some(same) => Ok(Arc::clone(same)),
             None => {
-                let noted = journal.map(|journal| journal.upstream(&plan.name));
                 let made = Backend::new(plan, Arc::clone(metrics))?;
+                let noted = journal.map(|journal| journal.upstream(&plan.name));
                 Ok(Arc::new(made.noted(noted)))
             }
         }
@@ -43,7 +43,7 @@ pub(crate) fn backends(
         plan.concurrency = spec.concurrency.unwrap_or(plan.concurrency);
         plan.enforced = Enforcer::new(spec.enforced.clone());
         let backend = make(&plan).with_context(|| {
-            forget(&backends, former, metrics);
+            forget(&backends, former, metrics, journal);
             let file = spec.file.as_deref().unwrap_or("the rules file");
             let (name, line) = (&spec.name, spec.line);
             format!("the backend {name} (line {line} of {file}) cannot be used")
@@ -54,10 +54,18 @@ pub(crate) fn backends(
 }
 
 /// Ends the state of those of `gone` whose names none of `stay` has.
-pub(super) fn forget(gone: &Backends, stay: &Backends, metrics: &Metrics) {
+pub(super) fn forget(
+    gone: &Backends,
+    stay: &Backends,
+    metrics: &Metrics,
+    journal: Option<&Arc<Journal>>,
+) {
     let stays = |gone: &Backend| stay.iter().any(|it| it.name() == gone.name());
     for backend in gone.iter().filter(|it| !stays(it)) {
         metrics.forget_backend(backend.name());
+        if let Some(journal) = journal {
+            journal.forget(backend.name());
+        }
     }
 }
 

@@ -60,6 +60,9 @@ enum Error {
     /// They have mistakes.
     #[error(transparent)]
     Mistakes(#[from] Mistakes),
+    /// One holds nothing, and the rules in force come of something.
+    #[error("{0} is empty, as a file is that is being written; `rules: []` means no rules")]
+    Empty(String),
     /// A backend cannot be made of what its files hold.
     #[error("{0}")]
     Backend(String),
@@ -148,6 +151,10 @@ impl Files {
         // Thousands of rules take their time, and backends read files: not on a thread that answers
         // requests.
         let parse = async |files: Vec<ConfigFile>| {
+            let is_empty = |file: &&ConfigFile| file.bytes.trim_ascii().is_empty();
+            if let Some(file) = files.iter().find(is_empty) {
+                return Err(Error::Empty(file.path.clone()));
+            }
             let load = move || {
                 let loaded = load(&files, &config, (&metrics, journal.as_ref()), &former)?;
                 Ok((loaded, files))
@@ -188,7 +195,7 @@ impl Files {
         for backend in gone.iter().filter(|it| !stay.contains(it)) {
             samples.forget(backend);
         }
-        backends::forget(gone, stay, &self.metrics);
+        backends::forget(gone, stay, &self.metrics, self.journal.as_ref());
         note_rules("rules reloaded", &self.configuration.rules, &state);
         self.state.store(Arc::new(state));
         self.succeeded();

@@ -221,6 +221,8 @@ fn a_backend_keeps_its_last_half_hour_by_minutes() {
     let later = upstream.minutes(at(29 * 60));
     assert_eq!(later[0], first);
     assert_eq!(upstream.minutes(at(31 * 60))[0], Minute::default());
+    journal.forget("default");
+    assert_eq!(journal.upstream("default").failure(), None);
 }
 
 proptest! {

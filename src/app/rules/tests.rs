@@ -29,6 +29,8 @@ enum Edit {
     Bytes,
     /// A backend whose token is nowhere.
     NoToken,
+    /// A file of which nothing has been written yet.
+    Empty,
     /// No file.
     Gone,
 }
@@ -41,6 +43,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         1 => Just(Edit::Unknown),
         1 => Just(Edit::Bytes),
         1 => Just(Edit::NoToken),
+        1 => Just(Edit::Empty),
         1 => Just(Edit::Gone),
     ]
 }
@@ -64,6 +67,7 @@ impl Edit {
                 let backend = format!("{backend}auth: {{tokenFile: /nonexistent/token}}}}}}\n");
                 (backend + &rule(9, ", backend: other")).into_bytes()
             }
+            Edit::Empty => b"\n".to_vec(),
             Edit::Gone => return std::fs::remove_file(file).unwrap_or_default(),
         };
         std::fs::write(file, text).unwrap();
