@@ -36,6 +36,7 @@ pub use rules::UpstreamFlags;
 pub use values::LogFormat;
 
 use crate::api::route::ApiGroup;
+use crate::kubernetes::WatchLimits;
 use crate::prometheus::Verb;
 use crate::rules::Widen;
 use crate::serve::tls::Version;
@@ -147,8 +148,8 @@ pub struct KubernetesFlags {
     pub kubeconfig: Option<PathBuf>,
     /// Where the pod's service account is mounted.
     pub service_account: PathBuf,
-    /// How long objects of a kind are watched after the last ask for one; zero: not at all.
-    pub watch_idle: Duration,
+    /// How long objects of a kind are watched after the last ask for one, and of how many kinds.
+    pub watched: WatchLimits,
     /// `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`; `None` outside of a cluster.
     pub service: Option<(String, u16)>,
 }

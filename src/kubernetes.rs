@@ -43,7 +43,7 @@ use crate::selector::Selector;
 pub use client::{Client, Error};
 use cluster::Cluster;
 use labels::Labels;
-pub use objects::Watched;
+pub use objects::{WatchLimits, Watched};
 use standalone::Objects;
 
 /// What is known of an object. Texts are shared with other objects that have the same.

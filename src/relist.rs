@@ -28,6 +28,7 @@ mod asking;
 mod labels;
 mod lane;
 mod ledger;
+mod news;
 mod once;
 mod rounds;
 
@@ -35,6 +36,7 @@ use asking::{Asking, Queue};
 use labels::Labels;
 use lane::Lane;
 use ledger::{Entry, Key, Ledger};
+use news::News;
 pub use once::once;
 use rounds::{Rounds, Surveyed};
 
@@ -129,6 +131,7 @@ pub struct Relist {
     settings: Settings,
     ledger: Ledger,
     labels: Labels,
+    news: News,
     /// What was logged about rules that collide, are off, or cost much: each thing is said once.
     said: BTreeSet<String>,
 }
@@ -164,6 +167,7 @@ impl Relist {
             metrics,
             wake,
             settings,
+            news: News::default(),
             said: BTreeSet::new(),
         };
         (relist, Changes(sender))
@@ -174,6 +178,7 @@ impl Relist {
     pub async fn run(mut self) {
         let started = Instant::now();
         let mut rounds = Rounds::new(&self.configuration, self.settings);
+        self.stamp(rounds.lanes_mut());
         let mut tick = interval(PUBLISH_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut dirty = false;
@@ -181,8 +186,11 @@ impl Relist {
         loop {
             let kinds = self.kubernetes.kinds();
             let (begun, ended) = rounds.begin(&self.configuration, &self.ledger, &kinds);
-            self.metrics.relists.inc_by(begun);
-            dirty |= ended;
+            self.metrics.relists.begun.inc_by(begun);
+            if ended {
+                dirty = true;
+                self.stamp(rounds.lanes_mut());
+            }
             let patience = started + FIRST_TURN;
             let all_ended = rounds.lanes().iter().all(Lane::has_ended);
             if !listed && (Instant::now() >= patience || all_ended) {
@@ -202,7 +210,8 @@ impl Relist {
                     if ended {
                         self.publish().await;
                         dirty = false;
-                        self.stamp(rounds.lanes());
+                        self.stamp(rounds.lanes_mut());
+                        self.news.tell();
                     }
                 }
                 _ = tick.tick(), if dirty => {
@@ -228,7 +237,11 @@ impl Relist {
     fn replace(&mut self, configuration: Configuration, rounds: &mut Rounds) {
         let fresh = self.ledger.replace(&configuration);
         let kinds = self.kubernetes.kinds();
-        rounds.replace(&configuration, &self.ledger, fresh, &kinds);
+        let gone = rounds.replace(&configuration, &self.ledger, fresh, &kinds);
+        for backend in gone {
+            self.metrics.relists.forget(&backend);
+        }
+        self.stamp(rounds.lanes_mut());
         self.labels.replace(&configuration, &self.metrics);
         self.configuration = configuration;
         for rule in self.configuration.rules.series_rules() {
@@ -245,16 +258,19 @@ impl Relist {
         }
     }
 
-    /// Says when the list that is oldest was made, once all have been.
-    fn stamp(&self, lanes: &[Lane]) {
-        let whole: Option<Vec<i64>> = lanes.iter().map(Lane::whole_at).collect();
-        if let Some(oldest) = whole.and_then(|whole| whole.into_iter().min()) {
-            self.metrics.relist_timestamp.set(oldest as f64);
+    /// Shows how long rounds took, and when all rules of each backend were last listed.
+    fn stamp(&self, lanes: &mut [Lane]) {
+        let relists = &self.metrics.relists;
+        for lane in lanes {
+            if let Some(took) = lane.took() {
+                relists.ended(lane.backend.name(), took);
+            }
+            relists.listed(lane.backend.name(), lane.whole_at());
         }
     }
 
     fn note(&mut self, surveyed: Surveyed) {
-        let Some(Entry { rules, known }) = self.ledger.get_mut(&surveyed.key) else {
+        let Some(Entry { rules, known, told }) = self.ledger.get_mut(&surveyed.key) else {
             // The rule is gone.
             return;
         };
@@ -275,9 +291,8 @@ impl Relist {
                     known.listing = Some(Arc::new(listing));
                 }
                 known.failing_since = None;
-                if known.failure.take().is_some() {
-                    tracing::info!(rule = %rule.id, line = rule.line, "the rule is listed again");
-                }
+                known.failure = None;
+                self.news.listed(rule, told);
             }
             Err(error) => {
                 for rule in &*rules {
@@ -287,13 +302,8 @@ impl Relist {
                 known.answered |= error.is_bad_data();
                 known.failing_since.get_or_insert_with(Timestamp::now);
                 let text = error.to_string();
-                if known.failure.as_ref() != Some(&text) {
-                    tracing::warn!(
-                        rule = %rule.id, line = rule.line, error = %text,
-                        "the rule cannot be listed; names it had stay"
-                    );
-                    known.failure = Some(text);
-                }
+                self.news.failed(rule, told, &text);
+                known.failure = Some(text);
             }
         }
     }
@@ -301,7 +311,6 @@ impl Relist {
     async fn publish(&mut self) {
         let kinds = self.kubernetes.kinds();
         let listings = self.ledger.listings(&self.configuration);
-        self.labels.sweep(&self.metrics);
         // Tens of thousands of names take their time: not on a thread that answers requests.
         let Configuration { rules, backends } = self.configuration.clone();
         let build = move || Snapshot::build(rules, kinds, &listings).over(backends);
@@ -329,6 +338,8 @@ impl Relist {
         }
         self.said = &remarks | &costs;
         self.registry.publish(snapshot);
+        // Not before: until now somebody may have been shown what the rules that are gone make.
+        self.labels.sweep(&self.metrics);
     }
 }
 

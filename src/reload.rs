@@ -156,8 +156,8 @@ impl<C: Clone + PartialEq + Send + 'static> Followed<C> {
     }
 
     /// Reads the files; again a moment later where they have changed or cannot be read, and takes
-    /// only what stays: an editor may be in the middle of writing them, and many put another file in
-    /// the place of the one they take away.
+    /// only what stays: an editor may be in the middle of writing them, and many put another file
+    /// in the place of the one they take away.
     async fn settled(&self) -> io::Result<C> {
         let mut last = self.read_aside().await;
         for _ in 0..SETTLE_MAX {

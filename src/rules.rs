@@ -78,6 +78,9 @@ pub struct Rule {
     pub id: RuleId,
     /// What it says.
     pub identity: Identity,
+    /// What of it decides which series are found, and by which labels: of rules that have this in
+    /// common Prometheus is asked the same.
+    pub survey: Identity,
     /// Line of the file where it begins, from 1.
     pub line: usize,
     /// The selector of its series, sent to Prometheus as it stands.

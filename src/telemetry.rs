@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 
 mod answers;
 mod cache;
+mod certificates;
 mod config;
 mod exposition;
 mod labels;
@@ -24,6 +25,7 @@ mod objects;
 mod process;
 mod queries;
 mod reached;
+mod relists;
 mod request;
 mod reviews;
 mod rules;
@@ -33,6 +35,7 @@ mod words;
 
 pub use answers::{Answers, Sort};
 pub use cache::{Cache, Evicted};
+pub use certificates::Certificates;
 pub use config::ConfigMetrics;
 pub use exposition::Format;
 pub use labels::{
@@ -41,6 +44,7 @@ pub use labels::{
 };
 pub use logging::{panic_text, start_logging, with_causes};
 pub use reached::{Limit, Reached};
+pub use relists::Relists;
 pub use request::{AUDIT_ID, RequestId, X_REQUEST_ID};
 pub use reviews::{Review, Reviews};
 pub use trouble::Trouble;
@@ -88,8 +92,8 @@ pub struct Metrics {
     pub widened: Words,
     /// Queries for many objects that were given up for a while.
     pub narrowed: Words,
-    /// Relists begun.
-    pub relists: Counter,
+    /// Relists.
+    pub relists: Relists,
     /// Failed listings of a rule.
     pub rule_failures: Family<RuleLabel, Counter>,
     /// Whether a rule's last listing succeeded.
@@ -102,9 +106,6 @@ pub struct Metrics {
     pub metrics_listed: Gauge,
     /// Metrics that discovery documents leave out.
     pub discovery_omitted: Gauge,
-    /// When the rules of the backend that is furthest behind were last all listed, in seconds since
-    /// the epoch.
-    pub relist_timestamp: Time,
     /// Rows that answers lack because the sample is NaN, infinite or a native histogram.
     pub samples_not_a_number: Family<RuleLabel, Counter>,
     /// Rows that named an object a second time.
@@ -121,6 +122,8 @@ pub struct Metrics {
     pub objects_heard: Family<ObjectsLabel, Time>,
     /// Times that our authority was put back into a `caBundle` that had held it.
     pub authority_restored: Family<ApiServiceLabel, Counter>,
+    /// When certificates end.
+    pub certificates: Certificates,
     /// The rules files.
     pub config: ConfigMetrics,
 }
@@ -139,8 +142,10 @@ impl Metrics {
         metrics.cache.register(own);
         metrics.register_upstream(own);
         metrics.register_queries(own);
+        metrics.relists.register(own);
         metrics.register_rules(own);
         metrics.register_objects(own);
+        metrics.certificates.register(own);
         metrics.config.register(own);
         metrics.registry = registry;
         Arc::new(metrics)
@@ -166,14 +171,13 @@ impl Metrics {
             query_results: Words::new("freshness", queries::FRESHNESS),
             widened: Words::new("scope", queries::SCOPES),
             narrowed: Words::new("cause", queries::CAUSES),
-            relists: Counter::default(),
+            relists: Relists::default(),
             rule_failures: Family::default(),
             rule_up: Family::default(),
             rule_metrics: Family::default(),
             rule_empty: Family::default(),
             metrics_listed: Gauge::default(),
             discovery_omitted: Gauge::default(),
-            relist_timestamp: Gauge::default(),
             samples_not_a_number: Family::default(),
             samples_ambiguous: Family::default(),
             object_lists: Family::default(),
@@ -182,6 +186,7 @@ impl Metrics {
             objects_watched: Family::default(),
             objects_heard: Family::default(),
             authority_restored: Family::default(),
+            certificates: Certificates::default(),
             config: ConfigMetrics::default(),
         }
     }

@@ -25,6 +25,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::time::Instant;
@@ -33,7 +34,7 @@ use crate::prometheus::{self, Backend};
 use crate::registry::separable::Scope;
 use crate::rules::{Identity, Widen};
 use crate::samples::{Freshness, Query, Rows, Samples};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Limit, Metrics};
 use asking::Asking;
 use level::Level;
 
@@ -151,8 +152,14 @@ struct Ladder<'a> {
 impl Widening {
     /// Goes as far as `default` lets it, where a rule does not say how far.
     pub fn new(default: Widen, metrics: Arc<Metrics>) -> Widening {
+        let reached = metrics.reached.clone();
         let levels = Cache::builder()
             .max_capacity(LEVELS_MAX)
+            .eviction_listener(move |_, _, cause| {
+                if cause == RemovalCause::Size {
+                    reached.count(Limit::WideningSteps);
+                }
+            })
             // The latest ask is the likeliest to come again: what is new is never turned away.
             .eviction_policy(EvictionPolicy::lru())
             .time_to_idle(IDLE)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
+use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -22,6 +23,9 @@ use crate::serve::sni::{Certificate, Certificates, Named};
 use crate::serve::tls;
 use crate::telemetry::Metrics;
 
+/// What metrics call the certificate that is shown to whoever asks for no name.
+const SERVING: &str = "serving";
+
 /// TLS as the flags say, and whether whoever must trust our certificate does.
 pub(super) fn security(
     config: &Config,
@@ -30,7 +34,7 @@ pub(super) fn security(
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<(Security, Trusted)> {
     let flags = &config.serving;
-    let named = flags.sni.iter().map(|flag| named(flag, tasks));
+    let named = flags.sni.iter().map(|flag| named(flag, metrics, tasks));
     let named: Vec<Named> = named.collect::<anyhow::Result<_>>()?;
     let given = flags.certificate.clone();
     let (first, trusted) = match given.or_else(|| certificate::foreign(&flags.cert_dir)) {
@@ -38,7 +42,8 @@ pub(super) fn security(
             if flags.manage_apiservice {
                 tracing::warn!("--manage-apiservice does nothing: the certificate is not our own");
             }
-            (from_files(certificate, key, tasks)?, Trusted::default())
+            let served = from_files(SERVING, (certificate, key), metrics, tasks)?;
+            (served, Trusted::default())
         }
         None => self_signed(config, world, metrics, tasks)?,
     };
@@ -53,29 +58,37 @@ pub(super) fn security(
     Ok((Security::Tls(Arc::new(tls)), trusted))
 }
 
-fn named(flag: &SniFlag, tasks: &mut JoinSet<()>) -> anyhow::Result<Named> {
-    let certificate = from_files(flag.certificate.clone(), flag.key.clone(), tasks);
-    let certificate = certificate.with_context(|| {
-        let file = flag.certificate.display();
-        format!("--tls-sni-cert-key: {file} cannot be served")
-    })?;
+fn named(flag: &SniFlag, metrics: &Arc<Metrics>, tasks: &mut JoinSet<()>) -> anyhow::Result<Named> {
+    let file = flag.certificate.display().to_string();
+    let pair = (flag.certificate.clone(), flag.key.clone());
+    let certificate = from_files(&file, pair, metrics, tasks);
+    let certificate =
+        certificate.with_context(|| format!("--tls-sni-cert-key: {file} cannot be served"))?;
     Ok(Named {
         names: flag.names.clone(),
         certificate,
     })
 }
 
+/// What certificate file and key file hold, which metrics call `name`.
 fn from_files(
-    certificate: PathBuf,
-    key: PathBuf,
+    name: &str,
+    (certificate, key): (PathBuf, PathBuf),
+    metrics: &Arc<Metrics>,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<Arc<Certificate>> {
     let paths = vec![certificate, key];
     let seen = reload::read(&paths)?;
-    let served = Certificate::new(certificate::parse_files(&seen)?);
+    let first = certificate::parse_files(&seen)?;
+    show_end(metrics, name, &first);
+    let served = Certificate::new(first);
     let replaced = Arc::clone(&served);
+    let (metrics, name) = (Arc::clone(metrics), name.to_owned());
     tasks.spawn(async move {
-        let publish = |next| replaced.replace(next);
+        let publish = |next: CertifiedKey| {
+            show_end(&metrics, &name, &next);
+            replaced.replace(next);
+        };
         let parse = certificate::parse_files;
         reload::follow("certificate", paths, FOLLOW_EVERY, seen, parse, publish).await;
     });
@@ -96,6 +109,7 @@ fn self_signed(
     };
     let (own, origin) = SelfSigned::open(&flags.cert_dir, &names, SystemTime::now())?;
     note(&flags.cert_dir, &origin);
+    show_end(metrics, SERVING, &own.key());
     let served = Certificate::new(own.key());
     let replaced = Arc::clone(&served);
     let mut managed = match flags.manage_apiservice {
@@ -113,10 +127,22 @@ fn self_signed(
             managed.announce(authorities).await;
         }
     };
+    let metrics = Arc::clone(metrics);
     tasks.spawn(own.renew(SystemTime::now, announce, move |next| {
-        replaced.replace(next)
+        show_end(&metrics, SERVING, &next);
+        replaced.replace(next);
     }));
     Ok((served, trusted))
+}
+
+/// Shows when a certificate ends that is served from now on.
+fn show_end(metrics: &Metrics, name: &str, served: &CertifiedKey) {
+    let end = served.cert.first().map(certificate::not_after);
+    let end = end.and_then(Result::ok);
+    let end = end.and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok());
+    metrics
+        .certificates
+        .ends(name, end.map(|end| end.as_secs()));
 }
 
 /// The APIServices that hold our authority.

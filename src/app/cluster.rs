@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::JoinSet;
@@ -11,7 +10,7 @@ use crate::auth::{self, Auth, Delegated, Sources, Trust};
 use crate::config::{AuthenticationFlags, Config, KubernetesFlags};
 use crate::kubernetes::cluster::Cluster;
 use crate::kubernetes::kubeconfig::{Connection, Error};
-use crate::kubernetes::{Client, Kubernetes};
+use crate::kubernetes::{Client, Kubernetes, WatchLimits};
 use crate::relist::Wake;
 use crate::telemetry::Metrics;
 
@@ -33,11 +32,11 @@ pub(super) async fn follow(
     let authorizer = Arc::new(client(&authorization.kubeconfig)?);
 
     let sources = sources(authentication, &authenticator);
-    let (trust, follower) = Trust::new(sources).await?;
+    let (trust, follower) = Trust::new(sources, metrics.certificates.clone()).await?;
     tasks.spawn(follower.run());
 
-    let watch_idle = config.kubernetes.watch_idle;
-    let cluster = world(lister, watch_idle, config, metrics, wake, tasks)?;
+    let watched = config.kubernetes.watched;
+    let cluster = world(lister, watched, config, metrics, wake, tasks)?;
     let watched = Arc::clone(&cluster);
     tasks.spawn(async move { watched.watch_objects().await });
     let settings = auth::Settings {
@@ -63,21 +62,21 @@ pub(super) fn seen(
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<Arc<Kubernetes>> {
     let lister = client(&config.kubernetes, None)?;
-    let cluster = world(lister, Duration::ZERO, config, metrics, wake, tasks)?;
+    let cluster = world(lister, WatchLimits::NONE, config, metrics, wake, tasks)?;
     Ok(Arc::new(Kubernetes::Cluster(cluster)))
 }
 
 /// The cluster, whose kinds are followed.
 fn world(
     lister: Client,
-    watch_idle: Duration,
+    watched: WatchLimits,
     config: &Config,
     metrics: &Arc<Metrics>,
     wake: Arc<Wake>,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<Arc<Cluster>> {
     let watcher = Client::for_streams(connection(&config.kubernetes, None)?).context(UNUSABLE)?;
-    let cluster = Cluster::new(lister, watcher, watch_idle, Arc::clone(metrics));
+    let cluster = Cluster::new(lister, watcher, watched, Arc::clone(metrics));
     let cluster = Arc::new(cluster);
     let followed = Arc::clone(&cluster);
     tasks.spawn(async move { followed.follow(|| wake.ask()).await });

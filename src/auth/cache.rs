@@ -142,7 +142,10 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
             unanswered.cache.note(&answer, began);
             if let Ok(answer) = &answer {
                 let now = Instant::now();
-                unanswered.cache.lock().keep(key, number, now, ttl(answer));
+                let is_crowded = unanswered.cache.lock().keep(key, number, now, ttl(answer));
+                if is_crowded {
+                    unanswered.cache.review.crowded();
+                }
             }
             drop(unanswered);
             drop(slot);

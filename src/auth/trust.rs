@@ -17,6 +17,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use crate::kubernetes;
+use crate::telemetry::Certificates;
 
 mod authorities;
 mod follow;
@@ -33,6 +34,8 @@ pub struct Trust {
     current: ArcSwap<Authorities>,
     known: AtomicBool,
     asked: Notify,
+    /// When the authorities end.
+    ends: Certificates,
 }
 
 /// Why the sources cannot be used.
@@ -70,6 +73,8 @@ impl Trust {
 
     fn believe_clients(&self, clients: Option<Bundle>) {
         let certificates = clients.as_ref().map_or(0, Bundle::len);
+        let end = clients.as_ref().and_then(Bundle::end);
+        self.ends.ends(material::CLIENT_CA, end);
         let clients = clients.map(Arc::new);
         self.current.rcu(|now| Authorities {
             clients: clients.clone(),
@@ -80,6 +85,8 @@ impl Trust {
 
     fn believe_proxies(&self, proxies: Option<Proxies>) {
         let certificates = proxies.as_ref().map_or(0, Proxies::len);
+        let end = proxies.as_ref().and_then(Proxies::end);
+        self.ends.ends(material::PROXY_CA, end);
         let proxies = proxies.map(Arc::new);
         self.current.rcu(|now| Authorities {
             clients: now.clients.clone(),

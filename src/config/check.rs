@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::api::route::ApiGroup;
+use crate::kubernetes::WatchLimits;
 
 use super::flags::{Api, Args, Authentication, Authorization, Logging, Samples, Serving};
 use super::{
@@ -63,7 +64,10 @@ pub(super) fn check(
     let kubernetes = KubernetesFlags {
         kubeconfig: path(args.kubernetes.lister_kubeconfig),
         service_account: PathBuf::from(args.kubernetes.service_account_directory),
-        watch_idle: args.kubernetes.object_watch_idle,
+        watched: WatchLimits {
+            idle: args.kubernetes.object_watch_idle,
+            kinds: args.kubernetes.max_object_watches.get(),
+        },
         service: service(&env, &mut complaints),
     };
     let log = log(&args.logging);

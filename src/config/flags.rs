@@ -15,6 +15,7 @@ mod samples;
 mod serving;
 mod status;
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::parser::ValueSource;
@@ -119,6 +120,11 @@ pub(super) struct Kubernetes {
     /// forbids to watch.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = values::duration)]
     pub(super) object_watch_idle: Duration,
+    /// Kinds of objects that are watched at the same time: pods, services, kinds of your own. Each
+    /// ask for another kind is a list. Pods that run count as a kind of their own. A kind is let go
+    /// when nobody has asked for it for --object-watch-idle.
+    #[arg(long, value_name = "COUNT", default_value = "64")]
+    pub(super) max_object_watches: NonZeroUsize,
 }
 
 #[derive(Debug, clap::Args)]

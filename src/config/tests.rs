@@ -258,10 +258,15 @@ fn api_groups_are_served_by_name() {
 
 #[test]
 fn objects_are_watched_for_a_while_after_the_last_ask_unless_told_otherwise() {
-    assert_eq!(good(&[]).kubernetes.watch_idle, Duration::from_secs(600));
-    let off = good(&["--object-watch-idle=0s"]);
-    assert!(off.kubernetes.watch_idle.is_zero());
+    let watched = |flags: &[&str]| good(flags).kubernetes.watched;
+    let (idle, kinds) = (Duration::from_secs(600), 64);
+    assert_eq!(watched(&[]), WatchLimits { idle, kinds });
+    assert!(watched(&["--object-watch-idle=0s"]).idle.is_zero());
     assert!(wrong(&["--object-watch-idle=-1s"]).contains("--object-watch-idle"));
+    assert_eq!(watched(&["--max-object-watches=200"]).kinds, 200);
+    for few in ["--max-object-watches=0", "--max-object-watches=-1"] {
+        assert!(wrong(&[few]).contains("--max-object-watches"));
+    }
 }
 
 #[test]

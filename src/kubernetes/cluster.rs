@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Object;
 use super::client::{Client, Error};
 use super::discovery::Discovered;
-use super::objects::{Ask, Objects, Watched};
+use super::objects::{Ask, Objects, WatchLimits, Watched};
 use crate::kinds::{Kind, Kinds};
 use crate::pace::Pace;
 use crate::selector::Selector;
@@ -38,13 +38,17 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster behind `client`; objects are watched through `watcher`, while somebody asked for
-    /// their kind within `idle`, or never where that is zero. Until the cluster's kinds are known
-    /// they are those of a plain Kubernetes.
-    pub fn new(client: Client, watcher: Client, idle: Duration, metrics: Arc<Metrics>) -> Cluster {
+    /// A cluster behind `client`; objects are watched through `watcher` within `limits`. Until the
+    /// cluster's kinds are known they are those of a plain Kubernetes.
+    pub fn new(
+        client: Client,
+        watcher: Client,
+        limits: WatchLimits,
+        metrics: Arc<Metrics>,
+    ) -> Cluster {
         let (background, asked) = (Arc::new(watcher), Arc::new(Notify::new()));
         let watcher = Arc::clone(&background);
-        let objects = Objects::new(client, watcher, idle, Arc::clone(&asked), metrics);
+        let objects = Objects::new(client, watcher, limits, Arc::clone(&asked), metrics);
         Cluster {
             background,
             kinds: ArcSwap::from_pointee(Kinds::builtin()),

@@ -45,10 +45,6 @@ mod wire;
 
 pub use wire::Unreadable;
 
-/// Kinds that are watched at the same time; more than that are listed for each ask, for to begin a
-/// watch is a list, too, and a larger one.
-const WATCHES: usize = 64;
-
 /// How a pod that runs is told from one that waits or has ended.
 const RUNNING: &str = "status.phase=Running";
 
@@ -65,6 +61,24 @@ pub(super) struct Ask<'a> {
     pub(super) name: Option<&'a str>,
     /// Pods only while they run.
     pub(super) running: bool,
+}
+
+/// How much is watched, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchLimits {
+    /// After so long without an ask a kind is watched no longer; zero: none ever is.
+    pub idle: Duration,
+    /// Kinds that are watched at the same time; more than that are listed for each ask, for to
+    /// begin a watch is a list, too, and a larger one.
+    pub kinds: usize,
+}
+
+impl WatchLimits {
+    /// Nothing is watched.
+    pub const NONE: WatchLimits = WatchLimits {
+        idle: Duration::ZERO,
+        kinds: 0,
+    };
 }
 
 /// How the watch of one kind is.
@@ -88,8 +102,7 @@ pub struct Objects {
     /// Has connections and places of its own: watches, and the lists that they begin with, and asks
     /// that wait keep each other from nothing.
     watcher: Arc<Client>,
-    /// After so long without an ask a kind is watched no longer; zero: none ever is.
-    idle: Duration,
+    limits: WatchLimits,
     /// Told when a kind turns out to be served no longer.
     lost: Arc<Notify>,
     metrics: Arc<Metrics>,
@@ -110,7 +123,7 @@ impl Objects {
     pub(super) fn new(
         lister: Client,
         watcher: Arc<Client>,
-        idle: Duration,
+        limits: WatchLimits,
         lost: Arc<Notify>,
         metrics: Arc<Metrics>,
     ) -> Objects {
@@ -118,7 +131,7 @@ impl Objects {
         Objects {
             lister,
             watcher,
-            idle,
+            limits,
             lost,
             metrics,
             pool: Mutex::default(),
@@ -227,7 +240,7 @@ impl Objects {
 
     /// What watches the kind; begins it where there is none, unless too many are watched.
     fn feed(&self, ask: &Ask<'_>) -> Option<Arc<Feed>> {
-        if self.idle.is_zero() {
+        if self.limits.idle.is_zero() {
             return None;
         }
         let fields = ask.standing_fields();
@@ -243,14 +256,15 @@ impl Objects {
         if let Some(feed) = feeds.get(&path) {
             return Some(Arc::clone(feed));
         }
-        if feeds.len() >= WATCHES {
-            self.metrics.reached.count(Limit::ObjectWatches);
+        if feeds.len() >= self.limits.kinds {
+            self.metrics.reached.count(Limit::MaxObjectWatches);
             if !self.is_full.swap(true, Ordering::Relaxed) {
                 let objects = list::title(ask.kind, fields);
                 tracing::warn!(
                     objects,
-                    limit = WATCHES,
-                    "too many kinds are asked for to watch all: each ask for another is a list"
+                    limit = self.limits.kinds,
+                    "more kinds are asked for than are watched (--max-object-watches): each ask \
+                     for another is a list"
                 );
             }
             return None;
@@ -301,7 +315,7 @@ impl Objects {
     /// Lets a feed go if nobody asked for it lately; says whether it did.
     fn let_go(&self, feed: &Arc<Feed>) -> bool {
         let mut feeds = self.feeds.write().unwrap_or_else(PoisonError::into_inner);
-        if feed.asked().elapsed() < self.idle {
+        if feed.asked().elapsed() < self.limits.idle {
             return false;
         }
         remove(&mut feeds, feed);

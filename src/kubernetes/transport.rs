@@ -269,6 +269,9 @@ impl Transport {
         {
             tracing::warn!(error = %text, "keeping the last good certificates and token");
         }
+        if failure.is_none() && live.failure.is_some() {
+            tracing::info!("certificates and token are good again");
+        }
         let (client, found) = next.unwrap_or_else(|_| {
             let found = Found {
                 material: live.material.clone(),

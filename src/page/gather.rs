@@ -56,7 +56,7 @@ pub(super) fn gather(api: &Api, journal: &Journal, settings: &Settings, view: Vi
     let backends = backends(&snapshot, journal, &rooms.metrics, now);
     let watches = rooms.kubernetes.watches();
     let files = files(&rooms.config.load());
-    let listed = rooms.metrics.relist_timestamp.get();
+    let listed = rooms.metrics.relists.oldest();
     let health = judge(&Facts {
         now,
         awaits: &api.awaits(),
@@ -111,10 +111,12 @@ fn failing(asks: &[Heard], now: Timestamp) -> FailingAsks {
     }
 }
 
-/// Since `listed`, in seconds since 1970; never, while it is zero.
-fn relist_age(listed: f64, now: Timestamp) -> Option<Duration> {
-    let since = now.as_millisecond() as f64 / 1000.0 - listed;
-    (listed > 0.0).then(|| Duration::try_from_secs_f64(since).unwrap_or_default())
+/// Since `listed`, in seconds since 1970.
+fn relist_age(listed: Option<i64>, now: Timestamp) -> Option<Duration> {
+    let since = now.as_second() - listed?;
+    Some(Duration::from_secs(
+        u64::try_from(since).unwrap_or_default(),
+    ))
 }
 
 /// The rules files.

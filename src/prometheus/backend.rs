@@ -37,6 +37,9 @@ use replicas::Replicas;
 /// `--query.max-concurrency`).
 pub const CONCURRENCY_MAX: usize = 10_000;
 
+/// As metrics name what asks want; whatever else is asked is for a relist.
+const QUERY: &str = "query";
+
 /// Requests in a row that fail before the log says so. One may be a query that takes too long.
 const FAILURES: u32 = 3;
 
@@ -169,11 +172,11 @@ impl Backend {
             };
             let answer = self.ask(&self.queries, budget, ask).await?;
             for _ in further {
-                self.metrics.count_upstream(&self.plan.name, "query", None);
+                self.metrics.count_upstream(&self.plan.name, QUERY, None);
             }
             Ok(answer)
         };
-        self.told("query", began, answer.await)
+        self.told(QUERY, began, answer.await)
     }
 
     /// The values that the label `name` has on series that match `matcher` and have samples since
@@ -257,8 +260,9 @@ impl Backend {
         let ask = |client, left| ask(client, matcher.clone(), left);
         let answer = self.ask(&self.listing, budget, ask).await;
         let (found, notes) = answer.map_err(|error| match error {
+            Error::Timeout(_) | Error::Deadline if budget == self.timeout => Error::Timeout(budget),
             // What a relist had left is another time each time.
-            Error::Timeout(limit) if limit < self.timeout => Error::Deadline,
+            Error::Timeout(_) => Error::Deadline,
             error => error,
         })?;
         self.note(&notes);
@@ -313,6 +317,10 @@ impl Backend {
         let class = outcome.as_ref().err().map(Error::class);
         let (took, name) = (began.elapsed(), &self.plan.name);
         self.metrics.observe_upstream(name, kind, class, took);
+        let limit = outcome.as_ref().err();
+        if let Some(limit) = limit.and_then(|it| it.limit(kind != QUERY)) {
+            self.metrics.reached.count(limit);
+        }
         self.log(outcome.as_ref().err());
         if let Some(journal) = &self.journal {
             let ended = match &outcome {

@@ -12,6 +12,7 @@ use rustls::{AlertDescription, CertificateError};
 
 use crate::kubernetes::transport;
 use crate::promql::NotEnforced;
+use crate::telemetry::Limit;
 
 mod text;
 
@@ -130,6 +131,21 @@ impl Error {
             Self::Internal => "internal",
             Self::Replicas(all) => all.first().map_or("unreachable", Self::class),
             Self::Backend { error, .. } => error.class(),
+        }
+    }
+
+    /// The limit of ours that was its end, if one was. What is `listed` for a relist has its own.
+    pub(super) fn limit(&self, listed: bool) -> Option<Limit> {
+        match self {
+            Self::Deadline if listed => Some(Limit::RelistTimeout),
+            Self::Timeout(_) | Self::Deadline => Some(Limit::PrometheusTimeout),
+            Self::Busy { .. } => Some(Limit::PrometheusConcurrency),
+            Self::TooLarge(_) => Some(Limit::MaxResponseBytes),
+            Self::Declined(_) if listed => Some(Limit::ListedNames),
+            Self::Declined(_) => Some(Limit::MaxRows),
+            Self::Replicas(all) => all.iter().find_map(|error| error.limit(listed)),
+            Self::Backend { error, .. } => error.limit(listed),
+            _ => None,
         }
     }
 

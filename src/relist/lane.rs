@@ -33,6 +33,10 @@ pub(super) struct Lane {
     retry_at: Option<Instant>,
     woken: bool,
     ended: bool,
+    /// How long the last round over all rules took, until somebody has asked.
+    took: Option<Duration>,
+    /// When that ended, in seconds since the epoch.
+    asked_at: Option<i64>,
     whole_at: Option<i64>,
 }
 
@@ -56,6 +60,8 @@ impl Lane {
             retry_at: None,
             woken: false,
             ended: false,
+            took: None,
+            asked_at: None,
             whole_at: None,
         }
     }
@@ -79,7 +85,13 @@ impl Lane {
         self.ended
     }
 
-    /// When all its rules were last listed, in seconds since the epoch.
+    /// How long the last round over all rules took; told once.
+    pub(super) fn took(&mut self) -> Option<Duration> {
+        self.took.take()
+    }
+
+    /// When all its rules were last listed, in seconds since the epoch: at the end of the last
+    /// round over all, once what failed in it has been listed, too.
     pub(super) fn whole_at(&self) -> Option<i64> {
         self.whole_at
     }
@@ -133,6 +145,9 @@ impl Lane {
         running.rules -= 1;
         let over = running.rules == 0;
         if over {
+            if running.round == Round::All {
+                self.took = Some(now.saturating_duration_since(self.began));
+            }
             self.end(now);
         }
         over
@@ -158,9 +173,10 @@ impl Lane {
         self.ended = true;
         if round == Round::All {
             self.all_at = now + self.pace.interval();
-            if !failed {
-                self.whole_at = Some(jiff::Timestamp::now().as_second());
-            }
+            self.asked_at = Some(jiff::Timestamp::now().as_second());
+        }
+        if !failed {
+            self.whole_at = self.asked_at;
         }
         let pause = self.pace.pause(failed);
         self.retry_at = failed.then(|| now + pause);
@@ -202,8 +218,12 @@ mod tests {
         lane.surveyed(false, now);
         assert_eq!(lane.whole_at(), None);
         assert_eq!(lane.due(now + SECOND), Some(Round::Failed));
+        assert_eq!((lane.took(), lane.took()), (Some(Duration::ZERO), None));
         lane.begin(Round::Failed, 1, now + SECOND);
         assert!(lane.surveyed(false, now + SECOND));
+        // With what was listed in the round before, all are.
+        assert!(lane.whole_at().is_some());
+        assert_eq!(lane.took(), None);
         assert_eq!(lane.due(now + INTERVAL / 2), None);
         assert_eq!(lane.due(now + INTERVAL), Some(Round::All));
         lane.begin(Round::All, 1, now + INTERVAL);

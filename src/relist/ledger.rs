@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Configuration;
+use super::news::Told;
 use crate::prometheus::Backend;
 use crate::registry::{Known, Listings};
 use crate::rules::{Identity, Rule};
@@ -21,6 +22,7 @@ pub(super) struct Key {
 pub(super) struct Entry {
     pub(super) rules: Vec<Arc<Rule>>,
     pub(super) known: Known,
+    pub(super) told: Told,
 }
 
 #[derive(Debug, Default)]
@@ -37,24 +39,36 @@ impl Ledger {
     }
 
     /// Takes the rules of `configuration` for those there were. What was known of a rule that is
-    /// still there is known of it; the others are given, in the order of the files, each once.
+    /// still there is known of it, and so is what was known of one that has another query or other
+    /// names for the same series; the others are given, in the order of the files, each once.
     #[expect(
         clippy::mutable_key_type,
         reason = "a backend is compared by its plan, which never changes"
     )]
     pub(super) fn replace(&mut self, configuration: &Configuration) -> Vec<Arc<Rule>> {
         let mut before = std::mem::take(&mut self.entries);
+        let surveyed = before.iter().filter_map(|(key, entry)| {
+            let survey = entry.rules.first()?.survey.clone();
+            let known = entry.known.answered.then(|| entry.known.clone())?;
+            Some(((survey, Arc::clone(&key.backend)), known))
+        });
+        let surveyed: HashMap<_, Known> = surveyed.collect();
         let mut fresh = Vec::new();
         for rule in configuration.rules.series_rules() {
             let key = configuration.key(rule);
             let entry = self.entries.entry(key.clone()).or_insert_with(|| {
-                let former = before.remove(&key);
-                if former.is_none() {
+                if let Some(former) = before.remove(&key) {
+                    let rules = Vec::new();
+                    return Entry { rules, ..former };
+                }
+                let survey = (rule.survey.clone(), Arc::clone(&key.backend));
+                let known = surveyed.get(&survey).cloned();
+                if known.is_none() {
                     fresh.push(Arc::clone(rule));
                 }
                 Entry {
-                    rules: Vec::new(),
-                    known: former.map(|it| it.known).unwrap_or_default(),
+                    known: known.unwrap_or_default(),
+                    ..Entry::default()
                 }
             });
             entry.rules.push(Arc::clone(rule));
@@ -133,6 +147,39 @@ mod tests {
         }
         // One that was gone is as new when it comes back.
         assert_eq!(words(&ledger.replace(&configuration(&["b"], "x"))), ["b"]);
+    }
+
+    /// Rules of this text each.
+    fn saying(rules: &[&str]) -> Configuration {
+        let text: String = rules.iter().map(|rule| format!("- {rule}\n")).collect();
+        let rules = rules::parse(&format!("rules:\n{text}")).unwrap().0;
+        Configuration {
+            rules: Arc::new(rules),
+            ..configuration(&[], "x")
+        }
+    }
+
+    #[test]
+    fn a_rule_with_another_query_or_other_names_for_the_same_series_is_not_asked_about_again() {
+        let mut ledger = Ledger::new(&saying(&["{seriesQuery: a, metricsQuery: x}"]));
+        // Nothing is known that could be handed on.
+        let next = saying(&["{seriesQuery: a, metricsQuery: y}"]);
+        assert_eq!(words(&ledger.replace(&next)), ["a"]);
+        answer_all(&mut ledger);
+        let next = saying(&[
+            "{seriesQuery: a, metricsQuery: z, ttl: 1s, seriesFilters: [{is: b}]}",
+            "{seriesQuery: a, metricsQuery: z, name: {as: other}}",
+            "{seriesQuery: a, metricsQuery: z, resources: {template: 'k_<<.Resource>>'}}",
+        ]);
+        let fresh = ledger.replace(&next);
+        let fresh: Vec<usize> = fresh.iter().map(|rule| rule.id.index).collect();
+        assert_eq!(fresh, [2]);
+        assert_eq!(known(&ledger, &next), [true, true, false]);
+        let elsewhere = Configuration {
+            rules: Arc::clone(&next.rules),
+            ..configuration(&[], "y")
+        };
+        assert_eq!(ledger.replace(&elsewhere).len(), 3);
     }
 
     #[test]

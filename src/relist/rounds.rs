@@ -72,6 +72,10 @@ impl Rounds {
         &self.lanes
     }
 
+    pub(super) fn lanes_mut(&mut self) -> &mut [Lane] {
+        &mut self.lanes
+    }
+
     /// Something is not known that may exist by now.
     pub(super) fn wake(&mut self) {
         self.lanes.iter_mut().for_each(Lane::wake);
@@ -126,14 +130,14 @@ impl Rounds {
 
     /// Other rules are in force: nothing is asked about those that are gone, lanes of backends
     /// that are gone are closed, and those of new ones opened. The rules in `fresh` are asked about
-    /// now, whatever is under way.
+    /// now, whatever is under way. The names of backends that have no lane any more.
     pub(super) fn replace(
         &mut self,
         configuration: &Configuration,
         ledger: &Ledger,
         fresh: Vec<Arc<Rule>>,
         kinds: &Arc<Kinds>,
-    ) {
+    ) -> Vec<String> {
         let known: Vec<_> = self
             .lanes
             .iter()
@@ -160,6 +164,9 @@ impl Rounds {
             self.pending.extend(asked);
         }
         self.beside = self.pending.iter().filter(|it| !it.in_round).count();
+        let has_lane = |name: &String| self.lanes.iter().any(|it| it.backend.name() == name);
+        let names = known.iter().map(|backend| backend.name().to_owned());
+        names.filter(|name| !has_lane(name)).collect()
     }
 
     /// Opens the lanes that there are not.

@@ -52,6 +52,16 @@ impl Identity {
         ))
     }
 
+    /// What of a rule decides which series are found, and by which labels. A rule with a `query` is
+    /// asked nothing about, and makes what that and its name say.
+    pub(super) fn of_survey(list: List, raw: &RawRule) -> Identity {
+        let of_query = raw.query.is_some();
+        let fixed = of_query.then(|| [&raw.query, &raw.name_as].map(text));
+        let (objects, whom) = (resources(&raw.resources), source(&raw.source));
+        let series = text(&raw.series_query);
+        Identity::new(&format!("{:?}", (list, series, objects, whom, fixed)))
+    }
+
     /// `path` is `resourceRules.cpu` or `resourceRules.memory`.
     pub(super) fn of_resource(path: &str, raw: &RawResourceRule) -> Identity {
         let RawResourceRule {

@@ -60,6 +60,7 @@ impl Rule {
         }
         Some(Rule {
             identity: Identity::of_rule(id.list, raw),
+            survey: Identity::of_survey(id.list, raw),
             id,
             line,
             series_query,

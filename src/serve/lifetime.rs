@@ -76,6 +76,9 @@ impl Lifetime {
         };
         // The semaphore is never closed: a permit always comes.
         running.slot = self.slots.acquire().await.ok();
+        if self.slots.available_permits() == 0 {
+            self.reached.count(Limit::Http2MaxStreams);
+        }
         running
     }
 
@@ -145,6 +148,9 @@ where
     };
     tokio::select! {
         ended = ended => if let Err(error) = ended {
+            if error.is_parse_too_large() {
+                lifetime.reached.count(Limit::HeaderBytes);
+            }
             tracing::debug!(%address, %error, "connection ended");
         },
         () = lifetime.cut.cancelled() => {

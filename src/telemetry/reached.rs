@@ -16,6 +16,9 @@ pub enum Limit {
     PrometheusTimeout,
     /// `--prometheus-concurrency`, or a backend's own: a request found no place in time.
     PrometheusConcurrency,
+    /// `--http2-max-streams-per-connection`: a connection's requests took all of them, so that
+    /// further ones wait at the client.
+    Http2MaxStreams,
     /// `--prometheus-max-response-bytes`, `--relist-max-response-bytes` or a backend's own: an
     /// answer was not read to its end.
     MaxResponseBytes,
@@ -29,12 +32,21 @@ pub enum Limit {
     RelistTimeout,
     /// `--discovery-max-metrics`: documents leave metrics out.
     DiscoveryMaxMetrics,
-    /// Kinds that are watched at one time: an ask was a list.
-    ObjectWatches,
+    /// Names in one answer of a listing: rules were not listed.
+    ListedNames,
+    /// `--max-object-watches`: an ask was a list.
+    MaxObjectWatches,
+    /// Queries whose widening is remembered: one was forgotten and begins anew.
+    WideningSteps,
+    /// Answers of reviews that are remembered: one was forgotten before its time.
+    ReviewMemory,
     /// Reviews under way, or requests that wait for one: a request was answered 429.
     Reviews,
     /// From accept to the end of a TLS handshake: a connection was closed.
     HandshakeTimeout,
+    /// The headers of a request, of HTTP/1.1: it was answered 431. (The library does not tell of
+    /// those of HTTP/2.)
+    HeaderBytes,
     /// Requests that a client may cancel: its connection was cut.
     Cancels,
     /// Explanations at one time, of the page and of `/explain`: one was answered 429.
@@ -43,21 +55,26 @@ pub enum Limit {
 
 impl Limit {
     /// Each of them.
-    const ALL: [Limit; 16] = [
+    const ALL: [Limit; 21] = [
         Limit::MaxRequestsInflight,
         Limit::MaxConnections,
         Limit::RequestTimeout,
         Limit::PrometheusTimeout,
         Limit::PrometheusConcurrency,
+        Limit::Http2MaxStreams,
         Limit::MaxResponseBytes,
         Limit::MaxRows,
         Limit::MaxQueryBytes,
         Limit::QueryCache,
         Limit::RelistTimeout,
         Limit::DiscoveryMaxMetrics,
-        Limit::ObjectWatches,
+        Limit::ListedNames,
+        Limit::MaxObjectWatches,
+        Limit::WideningSteps,
+        Limit::ReviewMemory,
         Limit::Reviews,
         Limit::HandshakeTimeout,
+        Limit::HeaderBytes,
         Limit::Cancels,
         Limit::Explanations,
     ];
@@ -70,15 +87,20 @@ impl Limit {
             Limit::RequestTimeout => "request-timeout",
             Limit::PrometheusTimeout => "prometheus-timeout",
             Limit::PrometheusConcurrency => "prometheus-concurrency",
+            Limit::Http2MaxStreams => "http2-max-streams-per-connection",
             Limit::MaxResponseBytes => "max-response-bytes",
             Limit::MaxRows => "max-rows",
             Limit::MaxQueryBytes => "max-query-bytes",
             Limit::QueryCache => "query-cache",
             Limit::RelistTimeout => "relist-timeout",
             Limit::DiscoveryMaxMetrics => "discovery-max-metrics",
-            Limit::ObjectWatches => "object-watches",
+            Limit::ListedNames => "listed-names",
+            Limit::MaxObjectWatches => "max-object-watches",
+            Limit::WideningSteps => "widening-steps",
+            Limit::ReviewMemory => "review-memory",
             Limit::Reviews => "reviews",
             Limit::HandshakeTimeout => "handshake-timeout",
+            Limit::HeaderBytes => "header-bytes",
             Limit::Cancels => "cancels",
             Limit::Explanations => "explanations",
         }

@@ -129,6 +129,11 @@ impl Review {
         self.reached.count(Limit::Reviews);
     }
 
+    /// An answer that still held was forgotten to make room for another.
+    pub fn crowded(&self) {
+        self.reached.count(Limit::ReviewMemory);
+    }
+
     /// A review came to its end: yes, no, or an error.
     pub fn ended<E>(&self, said: Result<bool, E>, took: Duration) {
         match said {

@@ -8,7 +8,6 @@ use super::{Metrics, RuleLabel};
 
 impl Metrics {
     pub(super) fn register_rules(&self, own: &mut Registry) {
-        own.register("relists", "Relists begun", self.relists.clone());
         own.register(
             "rule_list_failures",
             "Failed listings of a rule; it keeps its last names",
@@ -38,11 +37,6 @@ impl Metrics {
             "discovery_metrics_omitted",
             "Metrics that discovery documents do not list, for there are more than their limit",
             self.discovery_omitted.clone(),
-        );
-        own.register(
-            "relist_last_timestamp_seconds",
-            "When all rules were last listed, of the backend where that is longest ago",
-            self.relist_timestamp.clone(),
         );
         own.register(
             "samples_not_a_number",

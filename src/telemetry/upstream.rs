@@ -5,7 +5,7 @@ use std::time::Duration;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::{BackendLabel, Limit, Metrics, UpstreamLabels};
+use super::{BackendLabel, Metrics, UpstreamLabels};
 
 /// For what takes from a millisecond to the longest that anybody waits.
 pub(super) fn seconds() -> Histogram {
@@ -88,7 +88,7 @@ impl Metrics {
         self.upstream_requests.get_or_create(&labels).inc();
     }
 
-    /// Counts a request that took so long, and the limit that was its end.
+    /// Counts a request that took so long.
     pub fn observe_upstream(
         &self,
         backend: &str,
@@ -104,14 +104,6 @@ impl Metrics {
         };
         let histogram = self.upstream_took.get_or_create(&labels);
         histogram.observe(took.as_secs_f64());
-        let limit = match error_class {
-            Some("timeout") => Limit::PrometheusTimeout,
-            Some("busy") => Limit::PrometheusConcurrency,
-            Some("too_large") => Limit::MaxResponseBytes,
-            Some("declined") => Limit::MaxRows,
-            _ => return,
-        };
-        self.reached.count(limit);
     }
 
     /// Counts the warnings of an answer, and whether it was partial.

@@ -704,3 +704,14 @@ async fn a_step_outlasts_a_reload_that_leaves_rule_and_backend_as_they_are_and_n
         assert_eq!(scope, Scope::Exact, "{backend}, {rule}");
     }
 }
+
+#[test]
+fn a_step_that_is_forgotten_for_want_of_room_is_counted() {
+    let metrics = Metrics::new();
+    let widening = Widening::new(Widen::Auto, Arc::clone(&metrics));
+    for number in 0..=LEVELS_MAX {
+        widening.levels.insert(number, Arc::default());
+    }
+    widening.levels.run_pending_tasks();
+    assert_eq!(metrics.reached.get(Limit::WideningSteps), 1);
+}

@@ -1,6 +1,8 @@
 //! What the log says: no secret ever, the name of a request down to what Prometheus is asked for it, and
 //! next to nothing as long as all is well.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use hyper::Method;
@@ -279,6 +281,62 @@ async fn no_secret_is_ever_written() {
     }
 }
 
+/// All lines of a log in JSON.
+fn lines(log: &str) -> Vec<Value> {
+    let lines = log.lines().map(|line| match serde_json::from_str(line) {
+        Ok(Value::Object(line)) => Value::Object(line),
+        other => panic!("{line:?} is no object but {other:?}"),
+    });
+    lines.collect()
+}
+
+#[tokio::test]
+async fn a_log_in_json_is_in_json_to_the_last_word_also_of_what_does_not_start() {
+    let wrong_rules = RULES.replace("metricsQuery", "metricQuery");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("--metrics-address={}", taken.local_addr().unwrap());
+    for (rules, flag, said) in [
+        (RULES, "--nonsense", "unknown flag: --nonsense"),
+        (RULES, "--query-ttl=soon", "--query-ttl"),
+        (
+            RULES,
+            taken.as_str(),
+            "--metrics-address: failed to listen on",
+        ),
+        (wrong_rules.as_str(), "-v=0", "did you mean `metricsQuery`?"),
+        ("rules: [", "-v=0", "rules.yaml"),
+    ] {
+        let flags = ["--log-format=json", flag];
+        let started = Adapter::standalone(OBJECTS, rules, "http://127.0.0.1:1", &flags).await;
+        let refusal = started.err().expect("it must not start");
+        let lines = lines(&refusal.stderr);
+        let last = lines.last().expect("it must say why");
+        assert_eq!(last["level"], "ERROR", "{last}");
+        assert!(last["message"].as_str().unwrap().contains(said), "{last}");
+    }
+    let flags = ["--log-format=json", "-v=10"];
+    let mut adapter = Adapter::standalone(OBJECTS, RULES, "http://127.0.0.1:1", &flags)
+        .await
+        .unwrap();
+    assert_eq!(adapter.get(LAG).await.status, 503);
+    adapter.rewrite("rules.yaml", &wrong_rules);
+    adapter.signal("HUP");
+    poll::until("it is refused", Duration::from_secs(20), async || {
+        let log = adapter.stderr();
+        match log.contains("the rules in force stay") {
+            true => Ok(()),
+            false => Err(log),
+        }
+    })
+    .await;
+    adapter.signal("TERM");
+    adapter.ended().await;
+    assert_eq!(
+        lines(&adapter.stderr()).last().unwrap()["message"],
+        "stopped"
+    );
+}
+
 /// An hour of relists, at one a minute, and of autoscalers that ask every fifteen seconds, without its
 /// pauses.
 #[tokio::test]
@@ -428,4 +486,81 @@ async fn a_prometheus_that_fails_is_told_once_and_once_that_it_is_back() {
         "{}",
         adapter.stderr()
     );
+}
+
+/// How many rules there are whose last listing went so.
+async fn rules_that_are(up: bool, adapter: &Adapter) -> usize {
+    let text = adapter.get("/metrics").await.body;
+    let end = if up { " 1" } else { " 0" };
+    let rules = text
+        .lines()
+        .filter(|line| line.starts_with("tidegauge_rule_up{"));
+    rules.filter(|line| line.ends_with(end)).count()
+}
+
+/// Prometheus goes away, fails in another way, goes away, and is back.
+#[tokio::test]
+async fn rules_that_cannot_be_listed_are_a_line_for_each_cause_however_many_they_are() {
+    const RULES: usize = 30;
+    let prometheus = prometheus().await;
+    let tap = Tap::start(&prometheus.url).await;
+    let rule = |number: usize| {
+        format!(
+            "- seriesQuery: '{{__name__=~\"^.+_depth{number}$\",namespace!=\"\",pod!=\"\"}}'\n  \
+             resources: {{overrides: {{namespace: {{resource: namespace}}, pod: {{resource: pod}}}}}}\n  \
+             metricsQuery: sum(<<.Series>>{{<<.LabelMatchers>>}}) by (<<.GroupBy>>)\n"
+        )
+    };
+    let rules: String = (0..RULES).map(rule).collect();
+    let rules = format!("rules:\n{rules}");
+    let flags = ["--metrics-relist-interval=1s"];
+    let adapter = Adapter::standalone(OBJECTS, &rules, &tap.url, &flags)
+        .await
+        .unwrap();
+    let all_are = async |up: bool| {
+        let patience = Duration::from_secs(60);
+        poll::until(
+            "all rules are so",
+            patience,
+            async || match rules_that_are(up, &adapter).await {
+                RULES => Ok(()),
+                other => Err(format!("{other}\n{}", adapter.stderr())),
+            },
+        )
+        .await;
+    };
+    all_are(true).await;
+    let before = adapter.stderr().lines().count();
+    let bad_gateway = Behaviour::Answer {
+        status: 502,
+        content_type: "text/html",
+        body: "<html>bad gateway</html>".to_owned(),
+    };
+    for behaviour in [Behaviour::Close, bad_gateway, Behaviour::Close] {
+        tap.behave(behaviour);
+        all_are(false).await;
+        tap.take();
+        // Each has been asked about once more.
+        let all = Mutex::new(BTreeSet::new());
+        poll::until("all are asked about", Duration::from_secs(60), async || {
+            let seen = tap.take();
+            let asked = seen.iter().filter_map(|it| it.parameter("match[]"));
+            let mut all = all.lock().unwrap();
+            all.extend(asked.map(str::to_owned));
+            (all.len() >= RULES)
+                .then_some(())
+                .ok_or_else(|| all.len().to_string())
+        })
+        .await;
+    }
+    tap.behave(Behaviour::Forward);
+    all_are(true).await;
+    let log = adapter.stderr();
+    let told: Vec<&str> = log.lines().skip(before).collect();
+    assert!(told.len() <= 12, "{} lines:\n{log}", told.len());
+    let all = |what: &str| told.iter().filter(|line| line.contains(what)).count();
+    assert!(all("rules[0] (line 2), rules[1] (line 5), ") >= 2, "{log}");
+    assert!(all(" and 20 more") >= 2, "{log}");
+    assert_eq!(all("502 Bad Gateway"), 2, "{log}");
+    assert!(all("listed again") >= 1, "{log}");
 }

@@ -195,11 +195,8 @@ impl<S> World<S> {
             let metrics = adapter.get("/metrics").await.body;
             let ended = metrics
                 .lines()
-                .find(|line| line.starts_with("tidegauge_relist_last_timestamp_seconds "));
-            match ended {
-                Some(line) if !line.ends_with(" 0.0") => Ok(()),
-                line => Err(format!("{line:?}")),
-            }
+                .find(|line| line.starts_with("tidegauge_relist_last_success_timestamp_seconds{"));
+            ended.map(drop).ok_or_else(|| "it has not".to_owned())
         })
         .await;
         tap.take();

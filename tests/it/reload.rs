@@ -14,6 +14,7 @@ use crate::support::prometheus::{Prometheus, TargetLabels};
 use crate::support::tap::{Behaviour, Seen, Tap};
 
 mod load;
+mod races;
 
 const OBJECTS: &str = "{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop}}";
 const PATIENCE: Duration = Duration::from_secs(30);

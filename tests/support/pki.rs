@@ -26,7 +26,13 @@ pub struct Pair {
 impl Authority {
     /// A fresh one with this common name.
     pub fn new(name: &str) -> Authority {
+        Authority::until(name, LIFETIME)
+    }
+
+    /// One that ends so long from now.
+    pub fn until(name: &str, end: Duration) -> Authority {
         let mut params = named(name, &[]);
+        params.not_after = (SystemTime::now() + end).into();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key must be possible");
         Authority(CertifiedIssuer::self_signed(params, key).expect("fresh parameters must be fine"))
@@ -65,7 +71,13 @@ impl Authority {
 
     /// A server that is known by this DNS name, such as `SVC.NS.svc`, besides loopback.
     pub fn service(&self, name: &str) -> Pair {
+        self.service_until(name, LIFETIME)
+    }
+
+    /// The same, until so long from now.
+    pub fn service_until(&self, name: &str, end: Duration) -> Pair {
         let mut params = named(name, &[]);
+        params.not_after = (SystemTime::now() + end).into();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let dns = name
             .try_into()

@@ -67,18 +67,19 @@ impl<V> Entries<V> {
         self.by_key.insert(key, entry);
     }
 
-    /// The answer holds from `now` for `ttl`; for no time: it is not kept.
-    pub(super) fn keep(&mut self, key: Digest, number: u64, now: Instant, ttl: Duration) {
+    /// The answer holds from `now` for `ttl`; for no time: it is not kept. Whether another one made
+    /// room for it that still held.
+    pub(super) fn keep(&mut self, key: Digest, number: u64, now: Instant, ttl: Duration) -> bool {
         let used = self.number();
         let entry = self.by_key.get_mut(&key);
         let Some(entry) = entry.filter(|entry| entry.number == number && !ttl.is_zero()) else {
-            return;
+            return false;
         };
         let until = now + ttl;
         entry.kept = Some(Kept { until, used });
         self.by_use.insert(used, key);
         self.by_end.insert((until, key));
-        self.make_room(now);
+        self.make_room(now)
     }
 
     /// Takes the question away that was not answered, or not for any time.
@@ -107,15 +108,19 @@ impl<V> Entries<V> {
         Some(entry.pending.clone())
     }
 
-    fn make_room(&mut self, now: Instant) {
+    fn make_room(&mut self, now: Instant) -> bool {
+        let mut is_crowded = false;
         while self.by_use.len() > ENTRIES {
             let over = self.by_end.first().filter(|(until, _)| *until <= now);
             let over = over.map(|(_, key)| *key);
-            let Some(key) = over.or_else(|| self.by_use.values().next().copied()) else {
-                return;
+            let held = || self.by_use.values().next().copied();
+            is_crowded |= over.is_none();
+            let Some(key) = over.or_else(held) else {
+                break;
             };
             self.remove(&key);
         }
+        is_crowded
     }
 
     fn remove(&mut self, key: &Digest) {

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use super::entries::ENTRIES;
 use super::*;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Limit, Metrics};
 
 const TTL: Duration = Duration::from_secs(10);
 
@@ -222,6 +222,7 @@ async fn the_answers_that_nobody_has_asked_for_the_longest_make_room() {
     assert!(entries.contains(&digest(b"0")) && entries.contains(&digest(b"new")));
     assert!(!entries.contains(&digest(b"1")));
     assert!(entries.contains(&digest(b"2")));
+    assert_eq!(asked.metrics.reached.get(Limit::ReviewMemory), 1);
 }
 
 #[tokio::test]
@@ -296,5 +297,6 @@ async fn an_answer_whose_time_is_over_makes_room_before_any_that_holds() {
     let entries = asked.cache.lock();
     assert_eq!(entries.kept(), ENTRIES);
     assert!(!entries.contains(&digest(b"short")));
+    assert_eq!(asked.metrics.reached.get(Limit::ReviewMemory), 0);
     assert!(entries.contains(&digest(b"1")) && entries.contains(&digest(b"new")));
 }

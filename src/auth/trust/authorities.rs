@@ -132,6 +132,10 @@ impl Proxies {
         self.bundle.len()
     }
 
+    pub(super) fn end(&self) -> Option<u64> {
+        self.bundle.end()
+    }
+
     fn verify(&self, certificates: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
         let name = &self.bundle.verify(certificates, now)?.common_name;
         if !self.allowed_names.is_empty() && !self.allowed_names.contains(name) {
@@ -214,6 +218,12 @@ impl Bundle {
 
     pub(super) fn len(&self) -> usize {
         self.roots.len()
+    }
+
+    /// When nobody is believed any more, in seconds since 1970: the last one's end. While an
+    /// authority is replaced the old one stands beside the new one.
+    pub(super) fn end(&self) -> Option<u64> {
+        self.roots.iter().map(|root| root.valid.1).max()
     }
 }
 

@@ -20,7 +20,7 @@ use super::{Authorities, Bundle, Proxies, Sources, Trust, Unusable};
 use crate::kubernetes::{self, Client};
 use crate::pace::Pace;
 use crate::reload;
-use crate::telemetry::with_causes;
+use crate::telemetry::{Certificates, with_causes};
 
 /// How often the ConfigMap is read, whatever the watch says.
 const REFRESH: Duration = Duration::from_secs(30);
@@ -70,24 +70,32 @@ struct Watch<'a> {
 
 impl Trust {
     /// Reads the files that `sources` names; they must be good. The cluster is not asked yet.
+    /// When authorities end is shown in `ends`.
     ///
     /// # Errors
     /// A file that cannot be read or used.
-    pub async fn new(sources: Sources) -> anyhow::Result<(Arc<Trust>, Follower)> {
+    pub async fn new(
+        sources: Sources,
+        ends: Certificates,
+    ) -> anyhow::Result<(Arc<Trust>, Follower)> {
         let client_ca = read(sources.client_ca_file.as_ref()).await?;
         let proxy_ca = read(sources.requestheader_client_ca_file.as_ref()).await?;
         let clients = client_ca.first().map(|pem| Bundle::new(CLIENT_CA, pem));
         let proxies = proxy_ca
             .first()
             .map(|pem| Proxies::new(&sources.proxies(pem.clone())));
+        let (clients, proxies) = (clients.transpose()?, proxies.transpose()?);
+        ends.ends(CLIENT_CA, clients.as_ref().and_then(Bundle::end));
+        ends.ends(PROXY_CA, proxies.as_ref().and_then(Proxies::end));
         let authorities = Authorities {
-            clients: clients.transpose()?.map(Arc::new),
-            proxies: proxies.transpose()?.map(Arc::new),
+            clients: clients.map(Arc::new),
+            proxies: proxies.map(Arc::new),
         };
         let trust = Arc::new(Trust {
             current: ArcSwap::from_pointee(authorities),
             known: AtomicBool::new(sources.asked().is_none()),
             asked: Notify::new(),
+            ends,
         });
         let follower = Follower {
             trust: Arc::clone(&trust),
@@ -290,7 +298,9 @@ impl<M: PartialEq> Part<M> {
         });
         match made {
             Ok(made) => {
-                self.refused = None;
+                if self.refused.take().is_some() {
+                    tracing::info!("the authorities are good again");
+                }
                 made.map(|(found, made)| {
                     self.used = Some(found);
                     made

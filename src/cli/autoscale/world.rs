@@ -17,6 +17,7 @@ use crate::autoscale::request::{self, Place};
 use crate::autoscale::{self, NoValues, Scale, Values};
 use crate::config::autoscale::From;
 use crate::kinds::{Kind, Kinds};
+use crate::kubernetes::WatchLimits;
 use crate::kubernetes::client::{self, Client, DEADLINE};
 use crate::kubernetes::cluster::Cluster;
 use crate::kubernetes::kubeconfig::{Connection, Credentials, Roots};
@@ -74,7 +75,7 @@ impl World {
                 // It watches no objects here.
                 let lister = Client::new(connection.clone()).with_context(unusable)?;
                 let watcher = Client::for_streams(connection).with_context(unusable)?;
-                let cluster = Cluster::new(lister, watcher, Duration::ZERO, Metrics::new());
+                let cluster = Cluster::new(lister, watcher, WatchLimits::NONE, Metrics::new());
                 let cluster = Arc::new(cluster);
                 let followed = Arc::clone(&cluster);
                 tasks.spawn(async move { followed.follow(|| ()).await });

@@ -1,13 +1,12 @@
 //! The checks across the flags of `tidegauge check` and `tidegauge test`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::{prometheus, service};
 use crate::config::KubernetesFlags;
 use crate::config::flags::{Prometheus, Relist, rules as flags};
 use crate::config::rules::{Check, Test, Upstream};
-use crate::kubernetes::kubeconfig;
+use crate::kubernetes::{WatchLimits, kubeconfig};
 
 /// Standard input.
 const INPUT: &str = "-";
@@ -73,7 +72,7 @@ fn upstream(
         kubernetes: KubernetesFlags {
             kubeconfig: None,
             service_account: PathBuf::from(kubeconfig::SERVICE_ACCOUNT),
-            watch_idle: Duration::ZERO,
+            watched: WatchLimits::NONE,
             service,
         },
     })

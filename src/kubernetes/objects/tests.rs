@@ -19,6 +19,9 @@ fn at(server: &str) -> Connection {
     }
 }
 
+/// Kinds that are watched here.
+const KINDS: usize = 16;
+
 /// Objects of a server that nobody can reach.
 pub(super) fn objects() -> Arc<Objects> {
     let nowhere = "127.0.0.1:1";
@@ -29,9 +32,12 @@ pub(super) fn objects() -> Arc<Objects> {
 fn objects_of(lister: &str, watcher: &str) -> Arc<Objects> {
     let lister = Client::new(at(lister)).unwrap();
     let watcher = Arc::new(Client::for_streams(at(watcher)).unwrap());
-    let idle = Duration::from_secs(600);
+    let limits = WatchLimits {
+        idle: Duration::from_secs(600),
+        kinds: KINDS,
+    };
     let lost = Arc::new(Notify::new());
-    Arc::new(Objects::new(lister, watcher, idle, lost, Metrics::new()))
+    Arc::new(Objects::new(lister, watcher, limits, lost, Metrics::new()))
 }
 
 #[test]
@@ -138,7 +144,7 @@ async fn more_kinds_than_the_limit_are_not_watched_until_another_goes() {
     let (kinds, selector) = (Kinds::builtin(), Selector::default());
     let pods = kinds.resource_for(&GroupResource::core("pods")).unwrap();
     let objects = objects();
-    let numbered: Vec<Kind> = (0..=WATCHES)
+    let numbered: Vec<Kind> = (0..=KINDS)
         .map(|number| Kind {
             plural: format!("things{number}"),
             ..pods.clone()

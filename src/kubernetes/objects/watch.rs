@@ -98,7 +98,7 @@ pub(super) async fn keep(objects: Arc<Objects>, feed: Arc<Feed>) {
     let mut watch = Watch::new(Arc::clone(&objects), Arc::clone(&feed));
     let idle = async {
         while !objects.let_go(&feed) {
-            sleep_until(feed.asked() + objects.idle).await;
+            sleep_until(feed.asked() + objects.limits.idle).await;
         }
     };
     let why = tokio::select! {

@@ -479,6 +479,63 @@ async fn a_backend_that_hangs_holds_its_places_and_the_rest_is_told_in_time() {
 }
 
 #[tokio::test]
+async fn a_limit_is_counted_by_its_own_name_and_what_a_relist_asks_has_others() {
+    let limits = |backend: &Backend| {
+        [
+            Limit::PrometheusTimeout,
+            Limit::RelistTimeout,
+            Limit::MaxRows,
+            Limit::ListedNames,
+        ]
+        .map(|limit| backend.metrics.reached.get(limit))
+    };
+    let hanging = replying(|| Reply::Hang(Vec::new())).await;
+    let (longest, short) = (Duration::from_millis(200), Duration::from_millis(50));
+    let mut plan = plan(&[&hanging.url]);
+    plan.replicas[0].timeout = longest;
+    let hanging = || Backend::new(&plan, Metrics::new()).unwrap();
+    let asked = hanging();
+    within(&asked, short, Partial::Accept).await.unwrap_err();
+    assert_eq!(limits(&asked), [1, 0, 0, 0]);
+    // As long as a query may take; what is left of a relist; and more than that.
+    let (own, left) = ("within 0.2s", "in the time the request had left");
+    for (budget, expected, said) in [
+        (longest, [1, 0, 0, 0], own),
+        (short, [0, 1, 0, 0], left),
+        (longest + short, [0, 1, 0, 0], left),
+    ] {
+        let asked = hanging();
+        let none = |_: &mut (), _| Ok(());
+        let answer = asked.series("up", Timestamp::UNIX_EPOCH, budget, (), none);
+        let error = answer.await.unwrap_err().to_string();
+        assert_eq!(limits(&asked), expected, "{budget:?}");
+        assert!(error.ends_with(said), "{error}");
+    }
+    let series = r#"{"status":"success","data":[{"__name__":"a"}]}"#;
+    let server = Server::plain(move |request| match request.line.contains("/series") {
+        true => json("200 OK", series),
+        false => json("200 OK", VALUE),
+    });
+    let server = server.await;
+    let asked = backend(&[&server.url]);
+    let refuse = |_: &mut (), _| Err(Refusal("enough".to_owned()));
+    let answer = asked.series("up", Timestamp::UNIX_EPOCH, LONG, (), refuse);
+    answer.await.unwrap_err();
+    assert_eq!(limits(&asked), [0, 0, 0, 1]);
+    let question = Question {
+        promql: "up",
+        further: &[],
+        at: Timestamp::UNIX_EPOCH,
+        budget: LONG,
+        partial: Partial::Accept,
+    };
+    let refuse = |_: &mut (), _| Err(Refusal("enough".to_owned()));
+    let answer = asked.query(question, (), refuse);
+    assert!(answer.await.is_err());
+    assert_eq!(limits(&asked), [0, 0, 1, 1]);
+}
+
+#[tokio::test]
 async fn incomplete_answers_are_counted_and_refused_where_that_is_wanted() {
     for (body, expected) in [
         (

@@ -71,6 +71,28 @@ async fn a_client_that_only_cancels_is_cut_and_the_others_go_on() {
     assert_eq!(read(other.send_request(request("/"))).await.0, 200);
 }
 
+#[tokio::test]
+async fn a_connection_whose_requests_take_all_its_streams_is_counted() {
+    let (security, chain) = security(&settings());
+    let limits = Limits {
+        http2_max_streams: 3,
+        ..Limits::default()
+    };
+    let reached = limits.reached.clone();
+    let server = Running::start(security, limits);
+    let mut sender = Client::new(&chain, &["h2"]).http2(&server).await;
+    let mut open = Vec::new();
+    for expected in [0, 0, 1] {
+        open.push(tokio::spawn(sender.send_request(request("/wait"))));
+        waiting(&server, open.len()).await;
+        assert_eq!(reached.get(Limit::Http2MaxStreams), expected);
+    }
+    server.handler.release.notify_waiters();
+    for answer in open {
+        assert_eq!(read(async { answer.await.unwrap() }).await.0, 200);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_resets_never_has_more_handlers_running_than_streams_are_allowed() {
     let (security, chain) = security(&settings());
@@ -195,6 +217,7 @@ async fn too_many_headers_are_refused_in_both_versions() {
         ..Limits::default()
     };
     let headers: String = (0..60).map(|n| format!("x-{n}: y\r\n")).collect();
+    let reached = limits.reached.clone();
     let server = Running::start(Security::Plain, limits.clone());
     let answer = raw(
         &server,
@@ -202,6 +225,12 @@ async fn too_many_headers_are_refused_in_both_versions() {
     )
     .await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    let counted = async {
+        while reached.get(Limit::HeaderBytes) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, counted).await.unwrap();
 
     let (security, chain) = security(&settings());
     let server = Running::start(security, limits);

@@ -1,7 +1,7 @@
 //! Our own metrics: who may see them, that Prometheus reads them, and that no client can make them grow.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hyper::{Method, StatusCode};
 
@@ -9,6 +9,7 @@ use super::{DEPTH, PODS, World, ask, ask_with};
 use crate::support::adapter::{self, Adapter};
 use crate::support::apiserver::{Conduct, VALID_TOKEN};
 use crate::support::http_client;
+use crate::support::pki::Authority;
 use crate::support::poll;
 use crate::support::prometheus::Prometheus;
 use crate::support::tap::Behaviour;
@@ -232,10 +233,92 @@ async fn reviews_watches_answers_and_limits_are_counted() {
     assert_eq!(value(&text, failed), 1);
 }
 
+/// When this certificate ends, in seconds from now.
+async fn ends_in(plain: &str, certificate: &str) -> Option<f64> {
+    let text = get(plain, "/metrics", &[]).await.body;
+    let name = "tidegauge_certificate_expiry_timestamp_seconds";
+    let series = format!("{name}{{certificate=\"{certificate}\"}} ");
+    let mut lines = text.lines();
+    let end: f64 = lines.find_map(|line| line.strip_prefix(&series)?.parse().ok())?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Some(end - now.unwrap().as_secs_f64())
+}
+
+/// Waits until this certificate ends in about so long, or there is none.
+async fn until_it_ends_in(adapter: &Adapter, certificate: &str, wanted: Option<Duration>) {
+    let plain = plain(adapter);
+    poll::until("it ends then", Duration::from_secs(60), async || {
+        let end = ends_in(&plain, certificate).await;
+        let is_then = match (end, wanted) {
+            (Some(end), Some(wanted)) => (end - wanted.as_secs_f64()).abs() < 300.0,
+            (None, None) => true,
+            _ => false,
+        };
+        is_then
+            .then_some(())
+            .ok_or_else(|| format!("{certificate}: {end:?}\n{}", adapter.stderr()))
+    })
+    .await;
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[tokio::test]
+async fn when_certificates_end_is_shown_and_follows_those_that_are_renewed_and_taken_away() {
+    let world = World::new().await;
+    let adapter = world.ready(&[PLAIN]).await;
+    // A self-signed one is for a year, and the authorities of a test for an hour.
+    until_it_ends_in(&adapter, "serving", Some(365 * DAY)).await;
+    until_it_ends_in(&adapter, "client-ca-file", Some(HOUR)).await;
+    until_it_ends_in(&adapter, "requestheader-client-ca-file", Some(HOUR)).await;
+    let later = Authority::until("later", 20 * DAY);
+    // The last of several counts, wherever it stands.
+    world
+        .api
+        .trust(&[&later, &world.clients], &[&world.proxies]);
+    until_it_ends_in(&adapter, "client-ca-file", Some(20 * DAY)).await;
+    until_it_ends_in(&adapter, "requestheader-client-ca-file", Some(HOUR)).await;
+
+    let directory = tempfile::TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let write = |days| {
+        let pair = later.service_until("tidegauge.monitoring.svc", days * DAY);
+        std::fs::write(at("tls.crt"), pair.certificate).unwrap();
+        std::fs::write(at("tls.key"), pair.key).unwrap();
+    };
+    write(2);
+    let (certificate, key) = (at("tls.crt"), at("tls.key"));
+    let [certificate, key] = [certificate, key].map(|path| path.display().to_string());
+    let flags = [
+        PLAIN,
+        &format!("--tls-cert-file={certificate}"),
+        &format!("--tls-private-key-file={key}"),
+        &format!("--tls-sni-cert-key={certificate},{key}"),
+    ];
+    let roots = later.pem();
+    let api = &world.api;
+    let started = Adapter::over_with_certificate(api, super::RULES, &world.tap.url, &flags, &roots);
+    let adapter = started.await.unwrap();
+    for days in [2, 9] {
+        write(days);
+        until_it_ends_in(&adapter, "serving", Some(days * DAY)).await;
+        until_it_ends_in(&adapter, &certificate, Some(days * DAY)).await;
+    }
+}
+
 /// What a server shows that all have asked, in vain and not, by tokens and by certificates.
 pub(crate) async fn of_a_server_in_use() -> String {
     let world = World::new().await;
     let adapter = world.ready(&[PLAIN]).await;
+    // From now on rules can be listed. What asks for names has their selectors, which no query has.
+    let names = r#"{"status":"success","data":["__name__","namespace","pod"]}"#;
+    let names = Behaviour::Answer {
+        status: 200,
+        content_type: "application/json",
+        body: names.to_owned(),
+    };
+    world.tap.behave_for("!=", names);
     let (admin, token) = (world.admin(), format!("Bearer {VALID_TOKEN}"));
     ask_with(&adapter, None, DEPTH, &[("Authorization", &token)]).await;
     for path in [DEPTH, &format!("{PODS}/web-x/queue_depth"), "/apis"] {
@@ -258,6 +341,7 @@ pub(crate) async fn of_a_server_in_use() -> String {
         let there = [
             "tidegauge_objects_watched{",
             "tidegauge_objects_last_heard_timestamp_seconds{",
+            "tidegauge_relist_last_success_timestamp_seconds{",
         ];
         match there.iter().all(|it| text.contains(it)) {
             true => Ok(text),
