@@ -1,8 +1,10 @@
 //! The backends: that of the flags, and those of the rules file.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use tokio::time::Instant;
 
 use crate::config::{KubernetesFlags, PrometheusFlags, UpstreamFlags};
 use crate::journal::Journal;
@@ -11,7 +13,36 @@ use crate::prometheus::backend::Plan;
 use crate::prometheus::{Auth, Backend, Backends, Settings, SetupError};
 use crate::promql::Enforcer;
 use crate::rules::{AuthSpec, BackendSpec, DEFAULT_BACKEND, Rules};
+use crate::samples::Samples;
 use crate::telemetry::Metrics;
+
+/// How long one may go on to be asked by what was under way: twice as long as a request or a query
+/// may take, for widening looks again, and so much more.
+const LAST_ASKS: Duration = Duration::from_secs(10);
+
+/// Backends that no rule asks any more, as long as a request may do that was under way. Then they
+/// are closed: the memory for answers lets a key go long after its rows, and would hold the
+/// connections of each backend that there ever was.
+#[derive(Default)]
+pub(super) struct Retired(Vec<(Instant, Arc<Backend>)>);
+
+impl Retired {
+    /// Requests that ask it end within `timeout`.
+    pub(super) fn add(&mut self, backend: &Arc<Backend>, timeout: Duration) {
+        let until = Instant::now() + 2 * timeout.max(backend.timeout()) + LAST_ASKS;
+        self.0.push((until, Arc::clone(backend)));
+    }
+
+    /// Closes those that nobody asks any more.
+    pub(super) fn close(&mut self, samples: &Samples) {
+        let now = Instant::now();
+        for (_, backend) in self.0.extract_if(.., |(until, _)| *until <= now) {
+            // Of requests that were under way: one like it may be in force again.
+            samples.forget(&backend);
+            backend.close();
+        }
+    }
+}
 
 /// All of them, in the order in which rules know them. Those of `former` that stay as they are are
 /// the very same: what is open at them stays counted, and what they answered stays remembered.

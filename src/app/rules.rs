@@ -34,6 +34,7 @@ pub(super) struct Files {
     journal: Option<Arc<Journal>>,
     followed: Followed<Vec<ConfigFile>>,
     hangup: Signal,
+    retired: backends::Retired,
     /// What is in force.
     pub(super) configuration: Configuration,
     /// The same, for people.
@@ -99,6 +100,7 @@ impl Files {
             untried: Some((files.clone(), findings)),
             followed: Followed::new(move || config::read(&paths), files),
             hangup,
+            retired: backends::Retired::default(),
             configuration,
             state: Arc::new(ArcSwap::from_pointee(state)),
             may_heal: false,
@@ -142,6 +144,7 @@ impl Files {
     }
 
     async fn look(&mut self, told: bool, changes: &Changes, samples: &Samples) {
+        self.retired.close(samples);
         if self.may_heal {
             self.followed.retry();
         }
@@ -194,6 +197,8 @@ impl Files {
         let (gone, stay) = (&former.backends, &self.configuration.backends);
         for backend in gone.iter().filter(|it| !stay.contains(it)) {
             samples.forget(backend);
+            let timeout = self.config.serving.request_timeout;
+            self.retired.add(backend, timeout);
         }
         backends::forget(gone, stay, &self.metrics, self.journal.as_ref());
         note_rules("rules reloaded", &self.configuration.rules, &state);

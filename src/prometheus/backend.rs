@@ -10,18 +10,21 @@
 //!   rows of two are never mixed, not even those of a query that is asked in parts;
 //! - every request is counted, and errors name the backend where it is not that of the flags;
 //! - it is what its plan says: two of one plan are one, so what one has answered holds for the
-//!   other, and what any other has answered does not.
+//!   other, and what any other has answered does not;
+//! - one that is closed has no clients and no connections any more, whoever still holds it.
 
 mod gate;
+mod identity;
 mod parts;
 mod plan;
 mod replicas;
 
 use std::fmt;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -31,7 +34,7 @@ use crate::telemetry::{BackendLabel, Limit, Metrics, Trouble};
 use gate::Gate;
 use parts::Parts;
 pub use plan::Plan;
-use replicas::Replicas;
+use replicas::{Clients, Replicas};
 
 /// More requests at one time are more than any server works on (Prometheus takes 20 by default,
 /// `--query.max-concurrency`).
@@ -66,10 +69,10 @@ pub struct Backend {
     plan: Plan,
     /// The hash of the plan.
     hash: u64,
-    queries: Replicas,
-    /// Clients of their own: their answers may be larger and take longer, and a connection that
-    /// hangs on one never holds up a query.
-    listing: Replicas,
+    /// Whether the flags define it.
+    is_of_flags: bool,
+    /// `None`: it is closed.
+    clients: ArcSwapOption<Clients>,
     timeout: Duration,
     gate: Gate,
     /// What the log knows.
@@ -91,8 +94,11 @@ impl Backend {
         let timeout = plan.replicas.iter().map(|it| it.timeout).max();
         Ok(Backend {
             hash: BuildHasherDefault::<DefaultHasher>::default().hash_one(plan),
-            queries: Replicas::new(&plan.replicas, &metrics.server_took)?,
-            listing: Replicas::new(&listing, &metrics.server_took)?,
+            is_of_flags: plan.replicas.iter().all(|it| it.backend.is_none()),
+            clients: ArcSwapOption::from_pointee(Clients {
+                queries: Replicas::new(&plan.replicas, &metrics.server_took)?,
+                listing: Replicas::new(&listing, &metrics.server_took)?,
+            }),
             timeout: timeout.unwrap_or_default(),
             gate: Gate::new(
                 plan.concurrency,
@@ -110,6 +116,16 @@ impl Backend {
     #[must_use]
     pub fn noted(self, journal: Option<Arc<Upstream>>) -> Backend {
         Backend { journal, ..self }
+    }
+
+    /// Nobody asks it any more. Requests under way are answered.
+    pub fn close(&self) {
+        self.clients.store(None);
+    }
+
+    /// Whether that was said.
+    pub fn is_closed(&self) -> bool {
+        self.clients.load().is_none()
     }
 
     /// What it is made of.
@@ -170,7 +186,7 @@ impl Backend {
                 };
                 async move { parts.ask(&client, left, folding, see).await }
             };
-            let answer = self.ask(&self.queries, budget, ask).await?;
+            let answer = self.ask(|it| &it.queries, budget, ask).await?;
             for _ in further {
                 self.metrics.count_upstream(&self.plan.name, QUERY, None);
             }
@@ -258,7 +274,7 @@ impl Backend {
         let enforced = &self.plan.enforced;
         let matcher = enforced.apply(matcher).map_err(Error::NotEnforced)?;
         let ask = |client, left| ask(client, matcher.clone(), left);
-        let answer = self.ask(&self.listing, budget, ask).await;
+        let answer = self.ask(|it| &it.listing, budget, ask).await;
         let (found, notes) = answer.map_err(|error| match error {
             Error::Timeout(_) | Error::Deadline if budget == self.timeout => Error::Timeout(budget),
             // What a relist had left is another time each time.
@@ -270,14 +286,23 @@ impl Backend {
     }
 
     /// Waits for a place and asks the replicas, all within `budget`.
-    async fn ask<T, A, F>(&self, replicas: &Replicas, budget: Duration, ask: A) -> Result<T, Error>
+    async fn ask<T, A, F>(
+        &self,
+        replicas: impl Fn(&Clients) -> &Replicas,
+        budget: Duration,
+        ask: A,
+    ) -> Result<T, Error>
     where
         A: Fn(Arc<Client>, Duration) -> F,
         F: Future<Output = Result<T, Error>>,
     {
         let (_place, waited) = self.gate.enter(budget).await?;
         let left = budget.saturating_sub(waited);
-        let outcome = replicas.ask(left, ask).await;
+        let Some(clients) = self.clients.load_full() else {
+            tracing::error!(backend = self.plan.name, "asked after it was closed");
+            return Err(Error::Internal);
+        };
+        let outcome = replicas(&clients).ask(left, ask).await;
         outcome.map_err(|error| match error {
             Error::Deadline if waited.is_zero() => Error::Timeout(budget),
             error => error,
@@ -354,28 +379,13 @@ impl Backend {
 
     /// An error says where it happened, unless there is only the backend that everybody knows.
     fn named(&self, error: Error) -> Error {
-        match self.queries.is_of_flags() {
+        match self.is_of_flags {
             true => error,
             false => Error::Backend {
                 name: self.plan.name.clone(),
                 error: Box::new(error),
             },
         }
-    }
-}
-
-/// Cheap where it is the very same, as it is for every ask but those around a reload.
-impl PartialEq for Backend {
-    fn eq(&self, other: &Backend) -> bool {
-        std::ptr::eq(self, other) || (self.hash == other.hash && self.plan == other.plan)
-    }
-}
-
-impl Eq for Backend {}
-
-impl Hash for Backend {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
     }
 }
 

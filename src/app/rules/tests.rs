@@ -201,6 +201,29 @@ async fn ends_in_the_last_good_one(edits: Vec<Edit>) {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_is_gone_is_closed_once_nobody_can_be_asking_it() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("rules.yaml");
+    Edit::WithBackend(0).apply(&file);
+    let mut scene = Scene::open(&file);
+    let former = Arc::clone(&scene.files.configuration.backends);
+    Edit::WithBackend(1).apply(&file);
+    scene.look().await;
+    // The one of the flags stays.
+    let closed = |backends: &Backends| backends.iter().map(|it| it.is_closed()).collect::<Vec<_>>();
+    assert_eq!(closed(&former), [false, false]);
+    Edit::WithBackend(0).apply(&file);
+    scene.look().await;
+    tokio::time::sleep(scene.files.config.serving.request_timeout * 3).await;
+    scene.look().await;
+    assert_eq!(closed(&former), [false, true]);
+    // One of the same plan is in force again, and is another one.
+    let now = &scene.files.configuration.backends;
+    assert!(now[1] == former[1] && !now[1].is_closed());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

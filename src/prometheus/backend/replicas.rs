@@ -19,10 +19,17 @@ const CONNECT_MAX: Duration = Duration::from_secs(2);
 /// backend gives the others.
 const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
+/// All clients of a backend.
+pub(super) struct Clients {
+    pub(super) queries: Replicas,
+    /// Of their own: their answers may be larger and take longer, and a connection that hangs on
+    /// one never holds up a query.
+    pub(super) listing: Replicas,
+}
+
 pub(super) struct Replicas {
     /// In the order of the file.
     all: Vec<Replica>,
-    of_flags: bool,
     /// The one to ask first: that which answered last.
     first: AtomicUsize,
 }
@@ -54,14 +61,8 @@ impl Replicas {
         };
         Ok(Replicas {
             all: replicas.iter().map(replica).collect::<Result<_, _>>()?,
-            of_flags: replicas.iter().all(|it| it.backend.is_none()),
             first: AtomicUsize::new(0),
         })
-    }
-
-    /// Whether the flags define them.
-    pub(super) fn is_of_flags(&self) -> bool {
-        self.of_flags
     }
 
     /// Asks one after the other, all within `budget`. `ask` is told which and how much time is

@@ -171,7 +171,8 @@ async fn reloads_leave_no_metrics_behind() {
 #[ignore = "takes minutes"]
 async fn hundreds_of_reloads_take_no_memory() {
     let world = World::start().await;
-    let adapter = world.adapter(&pair("depth"), &[]).await;
+    let flags = &["--request-timeout=2s", "--prometheus-timeout=2s"];
+    let adapter = world.adapter(&pair("depth"), flags).await;
     let resident = async || {
         let bytes = own_metric(&adapter, "process_resident_memory_bytes ").await;
         let open = own_metric(&adapter, "process_open_fds ").await;
