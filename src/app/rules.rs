@@ -154,8 +154,7 @@ impl Files {
         // Thousands of rules take their time, and backends read files: not on a thread that answers
         // requests.
         let parse = async |files: Vec<ConfigFile>| {
-            let is_empty = |file: &&ConfigFile| file.bytes.trim_ascii().is_empty();
-            if let Some(file) = files.iter().find(is_empty) {
+            if let Some(file) = files.iter().find(|file| file.is_empty()) {
                 return Err(Error::Empty(file.path.clone()));
             }
             let load = move || {
@@ -225,8 +224,7 @@ impl Files {
         let error = with_causes(failure);
         match failure {
             Failure::Parse(Error::Mistakes(Mistakes { frames, .. })) => tracing::error!(
-                %error,
-                "the rules files have mistakes, the rules in force stay\n{frames}"
+                "the rules files have mistakes, the rules in force stay: {error}\n{frames}"
             ),
             _ => tracing::error!(%error, "the rules files cannot be used, the rules in force stay"),
         }

@@ -2,7 +2,6 @@
 //!
 //! This is the choke point: whatever is asked of a backend, by asks or by the relist, goes through
 //! here. It promises:
-//!
 //! - the backend's matchers are in every selector that is sent, or nothing is sent (`promql`);
 //! - no more requests are open than its concurrency, whoever asks; waiting for a place ends with
 //!   the request's own budget;

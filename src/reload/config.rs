@@ -31,6 +31,17 @@ pub struct ConfigFile {
     pub bytes: Vec<u8>,
 }
 
+impl ConfigFile {
+    /// Whether it says nothing at all: there are only spaces and remarks in it.
+    pub fn is_empty(&self) -> bool {
+        let mut lines = self.bytes.split(|byte| *byte == b'\n');
+        lines.all(|line| {
+            let line = line.trim_ascii();
+            line.is_empty() || line == b"---" || line.starts_with(b"#")
+        })
+    }
+}
+
 /// The rules that are in force, and what became of newer ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigState {
@@ -224,6 +235,24 @@ mod tests {
         assert!(said(&[at("notes.txt"), at("notes.txt")]).ends_with("is given twice"));
         std::os::unix::fs::symlink("nowhere", at("broken.yaml")).unwrap();
         assert!(said(std::slice::from_ref(&path)).contains("broken.yaml"));
+    }
+
+    #[test]
+    fn a_file_of_spaces_and_remarks_is_empty() {
+        let is_empty = |text: &str| {
+            let file = ConfigFile {
+                path: String::new(),
+                name: None,
+                bytes: text.as_bytes().to_vec(),
+            };
+            file.is_empty()
+        };
+        for text in ["", " \r\n\t", "# rules:\n---\n  # none"] {
+            assert!(is_empty(text), "{text:?}");
+        }
+        for text in ["rules: []", "# none\nrules:", "{}"] {
+            assert!(!is_empty(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Edit {
                 let backend = format!("{backend}auth: {{tokenFile: /nonexistent/token}}}}}}\n");
                 (backend + &rule(9, ", backend: other")).into_bytes()
             }
-            Edit::Empty => b"\n".to_vec(),
+            Edit::Empty => b"# rules:\n".to_vec(),
             Edit::Gone => return std::fs::remove_file(file).unwrap_or_default(),
         };
         std::fs::write(file, text).unwrap();
