@@ -80,7 +80,7 @@ async fn objects(
     };
     let place = namespace.map_or(String::new(), |namespace| format!(" in {namespace}"));
     let text = match (name, list.map(|list| list.label_selector.as_str())) {
-        (Some(name), _) => format!("CPU and memory of {resource} {name}{place}"),
+        (Some(name), _) => format!("CPU and memory of {name}, one of the {resource}{place}"),
         (None, Some("") | None) => format!("CPU and memory of {resource}{place}"),
         (None, Some(selector)) => format!("CPU and memory of {resource}{place} with {selector}"),
     };
@@ -97,7 +97,10 @@ async fn objects(
         UsageOf::Pods { .. } | UsageOf::Pod { .. } => "running pods",
         UsageOf::Nodes(_) | UsageOf::Node { .. } => "nodes",
     };
-    let text = format!("{} {what}", found.len());
+    let text = match found.len() {
+        1 => format!("1 of the {what}"),
+        count => format!("{count} {what}"),
+    };
     if !found.is_empty() {
         chain.well("Objects", &text).lines([some(&names)]);
         return Ok(found);

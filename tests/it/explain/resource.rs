@@ -237,6 +237,7 @@ async fn what_is_told_of_pods_and_nodes_is_explained_with_what_is_left_out() {
     let adapter = world.adapter(&WELL, &[]).await;
     let it = explained(&adapter, NODES).await;
     assert!(it.served && it.message == "1 value", "{}", told(&it));
+    assert!(told(&it).contains("1 of the nodes"), "{}", told(&it));
     assert_eq!(it.usage, None);
     // One pod lacks memory, and an autoscaler must not take that for none.
     let it = explained(&adapter, PODS).await;
