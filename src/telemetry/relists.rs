@@ -96,7 +96,7 @@ impl Listed {
 impl Collector for Listed {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let name = "relist_last_success_timestamp_seconds";
-        let help = "When all rules of a backend were last listed; none where they never were";
+        let help = "When all rules of a backend were last listed; none where they never were.";
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (backend, at) in &*self.lock() {
             if let Some(at) = at {
