@@ -84,7 +84,9 @@ impl View {
             View::First => "HPA controller",
             View::Later => "Page 3 of",
             View::Found => "name=service-107 in team-7",
-            View::Same | View::Full => " others; find them by namespace",
+            View::Same => " others; find them by namespace",
+            // The last that were asked.
+            View::Full => "tier!=4",
         }
     }
 }

@@ -32,7 +32,7 @@ impl Size {
     pub const SMALL: Size = Size {
         rules: 150,
         namespaces: 10,
-        most: 400,
+        most: 600,
     };
 }
 
