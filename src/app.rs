@@ -63,6 +63,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             "accepted for compatibility, without effect"
         );
     }
+    if !config.strays.is_empty() {
+        tracing::warn!(
+            arguments = config.strays.join(" "),
+            "arguments that are no flags have no effect; a switch is written --flag or --flag=false"
+        );
+    }
     let config = Arc::new(config);
     let metrics = Metrics::new();
     let ports = Ports::bind(&config)?;

@@ -17,6 +17,7 @@ use crate::rules::{
 
 mod asks;
 mod collisions;
+mod labels;
 mod queries;
 mod resource;
 mod series;
@@ -64,6 +65,11 @@ pub fn kinds_of(rules: &Rules) -> Kinds {
     kinds(rules).0
 }
 
+/// The same for one rule.
+pub fn kinds_of_rule(rule: &Rule) -> Kinds {
+    kinds_named(std::iter::once(&rule.association)).0
+}
+
 /// What a server should log about its rules, beyond what reading them has told. Which kinds there
 /// are and whose names collide it sees for itself.
 ///
@@ -86,6 +92,7 @@ fn each_rule(rules: &Rules, kinds: &Arc<Kinds>, unknown: &[GroupResource], lints
         let subject = Subject::new(rule);
         let lints = lints.of(rule.id.file.as_ref());
         unknown_kinds(&rule.association, &subject.path, unknown, kinds, lints);
+        labels::named_twice(&rule.association, &subject.path, kinds, lints);
         series::names(&subject, lints);
         queries::of_rule(&subject, kinds, lints);
     }
@@ -93,6 +100,7 @@ fn each_rule(rules: &Rules, kinds: &Arc<Kinds>, unknown: &[GroupResource], lints
         let rule = &metric.rule;
         let lints = lints.of(rule.file.as_ref());
         unknown_kinds(&rule.association, rule.path, unknown, kinds, lints);
+        labels::named_twice(&rule.association, rule.path, kinds, lints);
         resource::check(&metric, lints);
     }
 }

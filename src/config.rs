@@ -72,6 +72,8 @@ pub struct Config {
     pub log: LogFlags,
     /// Flags that were given and do nothing here, as written: `--audit-log-path`.
     pub ignored: Vec<String>,
+    /// Arguments that are no flags, as far as the log may name them: `false`. They do nothing.
+    pub strays: Vec<String>,
 }
 
 /// What of the API is served.

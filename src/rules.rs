@@ -33,7 +33,7 @@ pub use backend::{AuthSpec, BackendSpec, DEFAULT_BACKEND, TlsSpec};
 pub use code::Code;
 pub use identity::Identity;
 pub use located::{Located, Style};
-pub use naming::Naming;
+pub use naming::{LeftOut, Naming};
 pub use query::Query;
 pub use report::{Finding, Severity, render_findings, render_with_codes};
 pub use resource::{ResourceRule, ResourceRules};
@@ -69,6 +69,20 @@ pub struct Rules {
     pub backends: Vec<BackendSpec>,
     /// Of each file the bytes that may be secrets, and that no code frame shows.
     pub hidden: Vec<Vec<Range<usize>>>,
+}
+
+/// What can be read of rules files, and what is wrong with them.
+#[derive(Debug)]
+pub struct Readable {
+    /// Those without a mistake. Where `is_whole` is false they are good for nothing but to tell
+    /// more about them: the numbers of their backends may be those of others.
+    pub rules: Rules,
+    /// About each file, in the order of the file.
+    pub findings: Findings,
+    /// Whether there is no mistake.
+    pub is_whole: bool,
+    /// How many rules each file has, those with mistakes as well.
+    pub counts: Vec<usize>,
 }
 
 /// One entry of `rules` or `externalRules`.
@@ -149,15 +163,28 @@ pub fn parse(text: &str) -> Result<(Rules, Vec<Finding>), Vec<Finding>> {
 /// # Errors
 /// Every error of each file, and its warnings, in the order of the file.
 pub fn parse_files(files: &[File<'_>]) -> Result<(Rules, Findings), Findings> {
+    match parse_readable(files) {
+        Readable {
+            rules,
+            findings,
+            is_whole: true,
+            ..
+        } => Ok((rules, findings)),
+        Readable { findings, .. } => Err(findings),
+    }
+}
+
+/// Reads several files as one, and of files with mistakes what has none.
+pub fn parse_readable(files: &[File<'_>]) -> Readable {
     let mut reports: Vec<Report<'_>> = files.iter().map(|file| Report::new(file.text)).collect();
     let raw: Vec<RawFile> = reports.iter_mut().map(file::read).collect();
     let names: Vec<Option<Arc<str>>> = files.iter().map(|file| file.name.map(Arc::from)).collect();
-    let rules = compile::all(&names, &raw, &mut reports);
-    let refused = reports.iter().any(Report::has_errors);
-    let findings = reports.into_iter().map(Report::finish).collect();
-    match rules {
-        Some(rules) if !refused => Ok((rules, findings)),
-        _ => Err(findings),
+    let (rules, compiled) = compile::all(&names, &raw, &mut reports);
+    Readable {
+        rules,
+        is_whole: compiled && !reports.iter().any(Report::has_errors),
+        findings: reports.into_iter().map(Report::finish).collect(),
+        counts: raw.iter().map(RawFile::count).collect(),
     }
 }
 

@@ -82,6 +82,32 @@ fn a_rule_that_leaves_its_own_series_out_makes_nothing() {
 }
 
 #[test]
+fn two_labels_for_one_kind_are_told_with_the_one_that_wins() {
+    let of = |overrides: &str| {
+        let resources = format!("resources: {{overrides: {{{overrides}}}}}");
+        rule(&["seriesQuery: 'hits{namespace!=\"\"}'", &resources, QUERY])
+    };
+    let twice = "kubernetes_namespace: {resource: namespaces}, pod: {resource: pod}, \
+                 namespace: {resource: namespace}";
+    only(
+        &of(twice),
+        Severity::Warning,
+        Code::OverrideTwice,
+        "`namespace` names namespaces, and so does `kubernetes_namespace` (line 3), which comes \
+         first: queries ask for `kubernetes_namespace` alone",
+    );
+    let findings = found(&of(twice));
+    assert_eq!(findings[0].field, "rules[0].resources.overrides.namespace");
+    // And queries do so.
+    let (rules, _) = parse(&of(twice)).unwrap();
+    let asked = probe(&rules.custom[0], None).unwrap();
+    assert!(asked.contains("{kubernetes_namespace="), "{asked}");
+    nothing(&of(
+        "namespace: {resource: namespace}, pod: {resource: pod}",
+    ));
+}
+
+#[test]
 fn a_metric_without_a_name_is_told_once() {
     let of = |name| {
         rule(&[

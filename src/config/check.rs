@@ -87,6 +87,7 @@ pub(super) fn check(
             status_address,
             log,
             ignored,
+            strays: args.strays,
         }),
         _ => Err(complaints),
     }

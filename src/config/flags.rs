@@ -30,7 +30,7 @@ pub(super) use serving::Serving;
 use serving::Standalone;
 use status::Status;
 
-use super::{LogFormat, values};
+use super::{LogFormat, command, values};
 use crate::kubernetes::kubeconfig;
 
 const ABOUT: &str = "\
@@ -84,6 +84,9 @@ pub(super) struct Args {
     pub(super) status: Status,
     #[command(flatten)]
     pub(super) logging: Logging,
+    /// Arguments that are no flags, as the log may name them.
+    #[arg(skip)]
+    pub(super) strays: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -169,6 +172,8 @@ pub(super) fn parse(args: &[&str]) -> Result<(Args, Vec<String>), clap::Error> {
         .map(|name| format!("--{name}"))
         .collect();
     let mut args = Args::from_arg_matches(&matches)?;
+    let strays = matches.get_many::<String>("ignored");
+    args.strays = command::strays(strays.into_iter().flatten());
     let with_bundle = access::WITH_BUNDLE.iter();
     args.authentication.given_with_bundle = with_bundle
         .filter(|(id, _)| given(id))

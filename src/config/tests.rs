@@ -521,6 +521,8 @@ fn a_mistyped_command_is_told_and_no_flag_of_it_is_judged() {
         ("autoscaler", "autoscale"),
         ("auto", "autoscale"),
         ("dmeo", "demo"),
+        ("check2", "check"),
+        ("Check", "check"),
     ] {
         for rest in [&["-n", "shop"][..], &[], &["--config=rules.yaml"]] {
             let Err(stop @ Stop::Wrong(_)) = parse(&[&[word], rest].concat()) else {
@@ -541,6 +543,15 @@ fn a_mistyped_command_is_told_and_no_flag_of_it_is_judged() {
     good(&[]);
     parse(&["serve", "--config=rules.yaml"]).unwrap();
     parse(&["/adapter", "--config=rules.yaml"]).unwrap();
+}
+
+#[test]
+fn arguments_that_are_no_flags_are_told_and_secrets_among_them_are_not() {
+    let strays = |args: &[&str]| good(args).strays;
+    assert_eq!(strays(&["/adapter", "--v=4"]), [""; 0]);
+    assert_eq!(strays(&["serve", "foo", "--v", "4"]), ["serve", "foo"]);
+    assert_eq!(strays(&["--prometheus-auth-incluster", "false"]), ["false"]);
+    assert_eq!(strays(&["--v=4", "http://me:secret@prometheus"]), ["…"]);
 }
 
 proptest! {

@@ -41,11 +41,15 @@ pub struct Override {
     pub line: usize,
     /// The resource's place in the file.
     pub span: Range<usize>,
+    /// The label's.
+    pub label_span: Range<usize>,
 }
 
 /// `resources.template`: a pattern of labels, as `kube_<<.Group>>_<<.Resource>>`.
 #[derive(Debug)]
 pub struct LabelTemplate {
+    /// Its place in the file.
+    pub span: Range<usize>,
     template: go::template::LabelTemplate,
     regex: Regex,
     /// Number of the regular expression's group.
@@ -150,6 +154,7 @@ impl Override {
             resource: resource.text,
             line: report.line(&raw.label.span),
             span: resource.span,
+            label_span: raw.label.span.clone(),
         })
     }
 }
@@ -243,6 +248,7 @@ impl LabelTemplate {
             return None;
         };
         Some(LabelTemplate {
+            span: text.span.clone(),
             group: number("group"),
             resource,
             template,

@@ -16,6 +16,8 @@ pub enum Code {
     IgnoredDocument,
     /// Another kind of file.
     NotRules,
+    /// A file of nothing, or of nothing but remarks.
+    NoRules,
     /// A value of another type.
     WrongType,
     /// A value that cannot be.
@@ -48,6 +50,8 @@ pub enum Code {
     QueryRule,
     /// An override without a resource.
     OverrideResource,
+    /// Two labels for one kind.
+    OverrideTwice,
     /// A label template that cannot be used.
     LabelTemplate,
     /// No label names the namespace.
@@ -68,7 +72,7 @@ pub enum Code {
     EnforcedMatchers,
     /// Two rules make one metric.
     NameCollision,
-    /// The one series of a rule is left out by its own filters.
+    /// All series of a rule are left out by its own filters.
     NameUnmatched,
     /// The metric has no name.
     NameEmpty,
@@ -94,6 +98,10 @@ pub enum Code {
     Prometheus,
     /// Prometheus has no such series.
     FindsNothing,
+    /// The series have no such label.
+    LabelMissing,
+    /// A rate over less than two samples.
+    WindowTooShort,
 }
 
 impl Code {
@@ -116,6 +124,11 @@ impl Code {
             Code::NotRules,
             "not-rules",
             "The file is something else, such as a manifest without rules or values of the chart.",
+        ),
+        (
+            Code::NoRules,
+            "no-rules",
+            "The file is empty, or has nothing but remarks.",
         ),
         (
             Code::WrongType,
@@ -198,6 +211,11 @@ impl Code {
             "An entry of resources.overrides names no resource.",
         ),
         (
+            Code::OverrideTwice,
+            "override-twice",
+            "Two labels of resources.overrides name one kind: only the first is asked for.",
+        ),
+        (
             Code::LabelTemplate,
             "label-template",
             "resources.template cannot lead from labels to resources.",
@@ -250,7 +268,7 @@ impl Code {
         (
             Code::NameUnmatched,
             "name-unmatched",
-            "The filters of the rule leave out the only series that its seriesQuery can find.",
+            "The filters of the rule leave out all series that its seriesQuery finds.",
         ),
         (
             Code::NameEmpty,
@@ -316,6 +334,16 @@ impl Code {
             Code::FindsNothing,
             "finds-nothing",
             "Prometheus holds no series for the rule now.",
+        ),
+        (
+            Code::LabelMissing,
+            "label-missing",
+            "Prometheus holds series for the rule now, without a label that resources names.",
+        ),
+        (
+            Code::WindowTooShort,
+            "window-too-short",
+            "A rate needs two samples, and they are further apart than its window is long.",
         ),
     ];
 

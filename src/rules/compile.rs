@@ -8,12 +8,12 @@ use super::report::Report;
 use super::{Code, List, ResourceRules, Rule, RuleId, Rules};
 
 /// Every part is compiled before any is given up, to find all errors. `names`, `files` and
-/// `reports` are of the same files.
+/// `reports` are of the same files. Second: whether all parts are there.
 pub(super) fn all(
     names: &[Option<Arc<str>>],
     files: &[RawFile],
     reports: &mut [Report<'_>],
-) -> Option<Rules> {
+) -> (Rules, bool) {
     let raw: Vec<&RawBackend> = files.iter().flat_map(|file| &file.backends).collect();
     let known = Names(&raw);
     let (mut backends, mut custom, mut external) = (Vec::new(), Vec::new(), Vec::new());
@@ -26,19 +26,28 @@ pub(super) fn all(
     }
     let resource = resource(names, files, &known, reports);
     check_once(names, files, reports);
+    let mut is_whole = resource.is_some();
     let rules = Rules {
-        custom: custom.into_iter().collect::<Option<_>>()?,
-        external: external.into_iter().collect::<Option<_>>()?,
-        resource: resource?,
-        backends: backends.into_iter().collect::<Option<_>>()?,
+        custom: good(custom, &mut is_whole),
+        external: good(external, &mut is_whole),
+        resource: resource.flatten(),
+        backends: good(backends, &mut is_whole),
         hidden: reports.iter().map(|it| it.hidden().to_vec()).collect(),
     };
-    let mut numbers = 1..;
-    for (file, report) in files.iter().zip(reports) {
-        let numbered = file.backends.iter().zip(&mut numbers);
-        backend::check_use(numbered, &rules.asked(), report);
+    if is_whole {
+        let mut numbers = 1..;
+        for (file, report) in files.iter().zip(reports) {
+            let numbered = file.backends.iter().zip(&mut numbers);
+            backend::check_use(numbered, &rules.asked(), report);
+        }
     }
-    Some(rules)
+    (rules, is_whole)
+}
+
+/// Those that could be compiled, and whether all could.
+fn good<T>(all: Vec<Option<T>>, is_whole: &mut bool) -> Vec<T> {
+    *is_whole &= all.iter().all(Option::is_some);
+    all.into_iter().flatten().collect()
 }
 
 fn list(
@@ -53,9 +62,13 @@ fn list(
         index,
     };
     let rules = raw.iter().enumerate();
-    rules
-        .map(|(index, raw)| Rule::compile(id(index), raw, names, report).map(Arc::new))
-        .collect()
+    let compile = |(index, raw): (usize, &RawRule)| {
+        let rule = Rule::compile(id(index), raw, names, report);
+        // What a rule lacks of which a part could not be read is no mistake of its own.
+        let is_readable = !(raw.malformed && report.has_errors());
+        rule.filter(|_| is_readable).map(Arc::new)
+    };
+    rules.map(compile).collect()
 }
 
 /// The `resourceRules` of the file that has them; `None` where they are wrong.

@@ -67,6 +67,16 @@ pub(super) struct RawFile {
     pub(super) backends: Vec<RawBackend>,
 }
 
+impl RawFile {
+    /// How many rules there are, of all sorts.
+    pub(super) fn count(&self) -> usize {
+        let resource = self.resource.iter();
+        let resource = resource.flat_map(|it| [&it.cpu, &it.memory]);
+        let resource = resource.filter(|it| it.span.is_some());
+        self.rules.len() + self.external.len() + resource.count()
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct RawRule {
     pub(super) span: Range<usize>,
@@ -155,8 +165,14 @@ pub(super) fn read(report: &mut Report<'_>) -> RawFile {
             help,
         );
     }
-    if let Some(root) = document.root {
-        Reader::new(&document, report, HOMES).file(root, &mut file);
+    let mut reader = Reader::new(&document, report, HOMES);
+    match document.root.filter(|root| !reader.is_null(*root)) {
+        Some(root) => reader.file(root, &mut file),
+        None => {
+            let help = "write `rules: []` if that is meant".to_owned();
+            let message = "there is nothing in this file: it makes no metric";
+            report.warning(Code::NoRules, 0..0, "", message, help);
+        }
     }
     file
 }

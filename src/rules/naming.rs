@@ -30,6 +30,8 @@ pub struct Naming {
     matches: Regex,
     /// `name.matches` as it is written; empty where it is absent.
     pattern: String,
+    /// Its place in the file.
+    pattern_span: Range<usize>,
     name_as: String,
 }
 
@@ -37,6 +39,16 @@ pub struct Naming {
 struct Filter {
     regex: Regex,
     keep: bool,
+    span: Range<usize>,
+}
+
+/// The field of a rule that leaves series out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// `seriesFilters[0].is`, below the rule.
+    pub field: String,
+    /// Its place in the file.
+    pub span: Range<usize>,
 }
 
 impl Naming {
@@ -50,6 +62,29 @@ impl Naming {
     pub fn lets_in(&self, series: &str) -> bool {
         let agrees = |it: &Filter| it.regex.is_match(series) == it.keep;
         self.filters.iter().all(agrees)
+    }
+
+    /// What leaves the last of these series out; `None` where one is kept, or where there are none.
+    pub fn left_out(&self, series: &[&str]) -> Option<LeftOut> {
+        let mut left = series.to_vec();
+        if left.is_empty() {
+            return None;
+        }
+        for (index, filter) in self.filters.iter().enumerate() {
+            left.retain(|it| filter.regex.is_match(it) == filter.keep);
+            if left.is_empty() {
+                let word = if filter.keep { "is" } else { "isNot" };
+                return Some(LeftOut {
+                    field: format!("seriesFilters[{index}].{word}"),
+                    span: filter.span.clone(),
+                });
+            }
+        }
+        left.retain(|it| self.matches.is_match(it));
+        left.is_empty().then(|| LeftOut {
+            field: "name.matches".to_owned(),
+            span: self.pattern_span.clone(),
+        })
     }
 
     /// The name of the metric made from `series`; `None` where `name.matches` does not match. The
@@ -130,6 +165,7 @@ impl Naming {
             filters: filters.into_iter().collect::<Option<_>>()?,
             matches,
             pattern: pattern.map(|it| it.text.clone()).unwrap_or_default(),
+            pattern_span: pattern.map(|it| it.span.clone()).unwrap_or_default(),
             name_as,
         })
     }
@@ -165,11 +201,19 @@ impl Filter {
             }
             (Some(is), None) => {
                 let regex = compile(&is, &format!("{path}.is"), report)?;
-                Some(Filter { regex, keep: true })
+                Some(Filter {
+                    regex,
+                    keep: true,
+                    span: is.span,
+                })
             }
             (None, Some(is_not)) => {
                 let regex = compile(&is_not, &format!("{path}.isNot"), report)?;
-                Some(Filter { regex, keep: false })
+                Some(Filter {
+                    regex,
+                    keep: false,
+                    span: is_not.span,
+                })
             }
         }
     }

@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::prometheus::Prometheus;
+mod upstream;
 
 const GOOD: &str = r#"rules:
 - seriesQuery: 'hits_total{namespace!="",pod!=""}'
@@ -126,7 +126,7 @@ fn a_folder_is_looked_through_for_rules() {
     // Four lines of the manifest, one with the key, and the fourth of the rules.
     assert!(told.contains("--> d/map.yaml:10:"), "{told}");
     assert!(
-        told.ends_with("2 files, 1 rule: 1 error (2 notes)\n"),
+        told.ends_with("2 files, 2 rules: 1 error (2 notes)\n"),
         "{told}"
     );
 }
@@ -282,7 +282,7 @@ fn values_of_the_helm_chart_are_checked_where_they_stand() {
         "{told}"
     );
     assert!(told.contains("matches: ^(.*_total$"), "{told}");
-    assert!(told.contains("2 files, 1 rule: 1 error"), "{told}");
+    assert!(told.contains("2 files, 2 rules: 1 error"), "{told}");
 }
 
 #[test]
@@ -306,61 +306,35 @@ fn standard_input_is_read_and_reports_are_for_programs_too() {
     assert!(told.starts_with("::warning file=a.yaml,line=5,"), "{told}");
 }
 
-#[tokio::test]
-async fn prometheus_says_what_each_rule_finds() {
-    let samples = "\
-hits_total{namespace=\"shop\",pod=\"web-1\"} 1 1000000000
-hits_total{namespace=\"shop\",pod=\"web-2\"} 1 1000000000
-depth_a{namespace=\"shop\",pod=\"web-1\"} 1 1000000000
-depth_b{namespace=\"shop\",pod=\"web-1\"} 1 1000000000
-# EOF
-";
-    let prometheus = Prometheus::holding(samples).await;
-    let more = "\
-- seriesQuery: '{__name__=~\"^depth_.*\"}'
-  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
-  metricsQuery: 'sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)'
-- seriesQuery: nothing_of_the_kind
-  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
-  metricsQuery: 'sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)'
-- seriesQuery: depth_a
-  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
-  name: {as: depth_b}
-  metricsQuery: 'no_function(<<.Series>>{<<.LabelMatchers>>})'
-";
-    let rules = format!("{GOOD}{more}");
-    let url = format!("--prometheus-url={}", prometheus.url);
-    // The samples are of 2001.
-    let flags = [url.as_str(), "--metrics-max-age=300000h", "rules.yaml"];
-    let (code, told, error) = check(&[("rules.yaml", &rules)], &flags, None);
-    assert_eq!(code, 1, "{told}{error}");
-    for row in [
-        "rules[0]  2     1       1        namespaces,pods  hits_per_second",
-        "rules[1]  6     2       1        namespaces,pods  depth_a",
-        "warning[finds-nothing]: Prometheus holds no series",
-        "error[prometheus]: Prometheus does not answer the query",
-        "warning[name-collision]: rules[3] (line 12) and rules[1] (line 6) both make `",
-    ] {
-        assert!(told.contains(row), "{row}\n{told}");
+#[test]
+fn a_file_of_nothing_is_told_unless_it_says_so() {
+    for text in ["", "\n", "# rules:\n# - seriesQuery: hits\n", "---\n"] {
+        let (code, told, _) = check(&[("rules.yaml", text)], &["--strict", "rules.yaml"], None);
+        assert_eq!(code, 1, "{text:?}: {told}");
+        assert!(
+            told.contains("warning[no-rules]: there is nothing"),
+            "{told}"
+        );
     }
-    assert!(told.contains("no_function"), "{told}");
-    let flags = [&flags[..], &["-o", "json"]].concat();
-    let (_, told, _) = check(&[("rules.yaml", &rules)], &flags, None);
-    let report: Value = serde_json::from_str(&told).unwrap();
-    let found = &report["files"][0]["rules"][1]["found"];
+    let (code, told, _) = check(&[("a.yaml", "rules: []\n")], &["--strict", "a.yaml"], None);
     assert_eq!(
-        (&found["seriesNames"], &found["metrics"]),
-        (&2.into(), &serde_json::json!(["depth_a"]))
+        (code, told.as_str()),
+        (0, "1 file, 0 rules: nothing wrong\n")
     );
 }
 
 #[test]
-fn a_prometheus_that_is_away_is_an_error() {
-    let url = "--prometheus-url=http://127.0.0.1:1";
-    let (code, told, _) = check(&[("rules.yaml", GOOD)], &[url, "rules.yaml"], None);
+fn warnings_about_rules_that_can_be_read_are_shown_beside_the_mistakes_of_others() {
+    let doubtful = GOOD.replace("<<.GroupBy>>", "zone");
+    let broken =
+        "- seriesQuery: hits\n  metricQuery: x\n- {seriesQuery: depth, name: {matches: (}}\n";
+    let rules = format!("{doubtful}{broken}");
+    let (code, told, _) = check(&[("rules.yaml", &rules)], &["rules.yaml"], None);
     assert_eq!(code, 1);
-    assert!(
-        told.contains("error[prometheus]: the rule cannot be listed"),
-        "{told}"
-    );
+    assert!(told.contains("error[unknown-field]"), "{told}");
+    assert!(told.contains("error[regex]"), "{told}");
+    assert!(told.contains("warning[object-label-dropped]"), "{told}");
+    assert!(told.contains("1 file, 3 rules: 2 errors, "), "{told}");
+    // What a rule lacks that cannot be read may be no mistake of its own.
+    assert!(!told.contains("rules[1].metricsQuery"), "{told}");
 }

@@ -10,7 +10,7 @@ use anyhow::bail;
 use super::sources::{Source, Text};
 use super::upstream::Found;
 use crate::check::{self, Summary};
-use crate::rules::{self, File, Finding, Findings, RuleId, Rules};
+use crate::rules::{self, File, Finding, Findings, Readable, RuleId, Rules};
 
 /// Texts that are read as one.
 pub(super) struct Set {
@@ -73,27 +73,26 @@ impl Set {
 
     fn judge(&mut self) {
         let files: Vec<File<'_>> = self.files.iter().map(Checked::file).collect();
-        let (rules, findings) = match rules::parse_files(&files) {
-            Ok((rules, findings)) => (Some(Arc::new(rules)), findings),
-            Err(findings) => (None, findings),
-        };
-        let lints = rules.as_ref().map(|it| check::lint(it, &files, &findings));
+        let Readable {
+            rules,
+            findings,
+            is_whole,
+            counts,
+        } = rules::parse_readable(&files);
+        let rules = Arc::new(rules);
+        // Also where there are mistakes: of the rules that have none.
+        let lints = check::lint(&rules, &files, &findings);
         self.tell(findings);
-        self.tell(lints.unwrap_or_default());
-        if let Some(rules) = &rules {
-            for summary in check::summaries(rules) {
+        self.tell(lints);
+        for (file, count) in self.files.iter_mut().zip(counts) {
+            (file.loads, file.count) = (is_whole, count);
+        }
+        if is_whole {
+            for summary in check::summaries(&rules) {
                 self.of(&summary.rule).summaries.push(summary);
             }
-            for file in &mut self.files {
-                file.loads = true;
-                file.count = file.summaries.len();
-                let resource = rules.resource.iter();
-                let resource = resource.flat_map(|it| [&it.cpu, &it.memory]);
-                let of_it = resource.filter(|it| it.file.as_deref() == file.label.as_deref());
-                file.count += of_it.count();
-            }
+            self.rules = Some(rules);
         }
-        self.rules = rules;
     }
 
     /// The text that a rule stands in.

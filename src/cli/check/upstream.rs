@@ -17,6 +17,11 @@ use crate::registry::{Known, Snapshot};
 use crate::relist;
 use crate::rules::{Code, Finding, Rule, RuleId, Severity};
 use crate::telemetry::Metrics;
+use held::Held;
+
+mod held;
+mod lacking;
+mod window;
 
 /// Names that a report for people shows of one rule.
 const SHOWN_MAX: usize = 5;
@@ -89,21 +94,28 @@ pub(super) async fn ask(set: &mut Set, from: &Upstream) -> anyhow::Result<()> {
     };
     let listings = relist::once(&rules, &backends, &kinds, settings).await;
     let snapshot = Snapshot::build(Arc::clone(&rules), kinds, &listings);
+    let since = Timestamp::now().checked_sub(settings.max_age);
+    let since = since.unwrap_or(Timestamp::UNIX_EPOCH);
     let known = listings.custom.iter().chain(&listings.external);
     let asked = rules.series_rules().zip(known).map(async |(rule, known)| {
-        let told = match of_listing(rule, known) {
-            Some(told) => Some(told),
-            None => refused(rule, known, &backends).await,
-        };
-        (rule, of_rule(rule, known, &snapshot), told)
+        let held = Held::ask(rule, known, &backends, since).await;
+        let mut told = of_listing(rule, known, &held);
+        let is_there = |it: &Told| !matches!(it.code, Code::Prometheus | Code::FindsNothing);
+        if told.iter().all(is_there) {
+            match refused(rule, known, &backends).await {
+                Some(refusal) => told.push(refusal),
+                None => told.extend(window::told(rule, &held, &backends).await),
+            }
+        }
+        (rule, of_rule(rule, &held, known, &snapshot), told)
     });
     let asked: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
     for (rule, found, told) in asked {
         let hidden = set.hidden(&rule.id);
         let checked = set.of(&rule.id);
         checked.found.push(found);
-        if let Some(told) = told {
-            let finding = told.finding(checked.rules(), hidden);
+        for told in told {
+            let finding = told.finding(checked.rules(), hidden.clone());
             checked.tell(finding);
         }
     }
@@ -126,7 +138,7 @@ impl Told {
     }
 }
 
-fn of_rule(rule: &Rule, known: &Known, snapshot: &Snapshot) -> Found {
+fn of_rule(rule: &Rule, held: &Held, known: &Known, snapshot: &Snapshot) -> Found {
     let mut metrics = BTreeSet::new();
     let mut kinds = BTreeSet::new();
     for listed in snapshot.custom_metrics() {
@@ -145,41 +157,41 @@ fn of_rule(rule: &Rule, known: &Known, snapshot: &Snapshot) -> Found {
     Found {
         rule: rule.id.clone(),
         line: rule.line,
-        series: known.listing.as_ref().map_or(0, |listing| listing.len()),
+        series: held.names.len(),
         metrics: metrics.into_iter().collect(),
         kinds: kinds.into_iter().collect(),
         failure: known.failure.clone(),
     }
 }
 
-/// A rule that cannot be listed, or that finds nothing.
-fn of_listing(rule: &Rule, known: &Known) -> Option<Told> {
+/// A rule that cannot be listed, that finds nothing, or that makes nothing of what it finds.
+fn of_listing(rule: &Arc<Rule>, known: &Known, held: &Held) -> Vec<Told> {
     let told = |severity, code, message: String, help: &str| {
-        Some(Told {
+        vec![Told {
             severity,
             code,
             span: rule.series_query.span.clone(),
             field: format!("{}.seriesQuery", rule.id.in_file()),
             message,
             help: help.to_owned(),
-        })
+        }]
     };
-    if let Some(failure) = &known.failure {
+    let failure = known.failure.as_ref().or(held.failure.as_ref());
+    if let Some(failure) = failure {
         let message = format!("the rule cannot be listed: {failure}");
         let help = "what is not listed is not served, but for literal names";
         return told(Severity::Error, Code::Prometheus, message, help);
     }
-    let is_empty = known
-        .listing
-        .as_ref()
-        .is_none_or(|listing| listing.is_empty());
-    if rule.metric.is_none() && known.answered && is_empty {
+    if rule.metric.is_some() || !known.answered {
+        return Vec::new();
+    }
+    if held.names.is_empty() {
         let message = "Prometheus holds no series for this now".to_owned();
-        let help = "is the name right, and do the series have the labels that `resources` names? \
-                    Paste the selector into Prometheus' own page";
+        let help = "is the name right, and is its target scraped? Paste the selector into \
+                    Prometheus' own page";
         return told(Severity::Warning, Code::FindsNothing, message, help);
     }
-    None
+    lacking::told(rule, known, held)
 }
 
 /// A query that Prometheus calls wrong, asked for an object that nobody has.
