@@ -181,7 +181,7 @@ async fn series_that_are_there_and_of_which_nothing_is_made_are_told_at_the_fiel
             vec![(
                 "rules[0].seriesFilters[1].is".to_owned(),
                 "name-unmatched",
-                "2 names of series that it finds: depth_a, depth_b",
+                "leaves out all 2 names of series that are found: depth_a, depth_b",
             )],
         ),
         (
@@ -196,7 +196,7 @@ async fn series_that_are_there_and_of_which_nothing_is_made_are_told_at_the_fiel
             vec![(
                 "rules[0].name.matches".to_owned(),
                 "name-unmatched",
-                "name.matches of rules[0] (line 2) does not match any of the 2",
+                "name.matches of rules[0] (line 2) leaves out all 2 names",
             )],
         ),
         (

@@ -48,20 +48,19 @@ pub(super) fn told(rule: &Arc<Rule>, known: &Known, held: &Held) -> Vec<Told> {
 /// A field that leaves all series out.
 fn left_out(rule: &Arc<Rule>, names: &[&str]) -> Option<Told> {
     let left_out = rule.naming.left_out(names)?;
-    let what = match left_out.field.as_str() {
-        "name.matches" => "does not match",
-        _ => "leaves out",
-    };
     let origin = rule.origin();
     let field = &left_out.field;
-    let message = match names {
-        [one] => format!("{field} of {origin} {what} the series {one}, which is all it finds"),
-        _ => format!(
-            "{field} of {origin} {what} any of the {} names of series that it finds: {}",
-            names.len(),
-            some(names.iter().copied())
-        ),
+    let all = match names {
+        [one] => format!("the series {one}, which is all that is found"),
+        _ => {
+            let shown = some(names.iter().copied());
+            format!(
+                "all {} names of series that are found: {shown}",
+                names.len()
+            )
+        }
     };
+    let message = format!("{field} of {origin} leaves out {all}");
     Some(Told {
         severity: Severity::Warning,
         code: Code::NameUnmatched,
