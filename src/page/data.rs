@@ -61,7 +61,10 @@ pub(super) struct Rules {
     pub(super) total: usize,
     /// Those of them that fail or are off; they stand first.
     pub(super) troubled: usize,
-    /// The first of those, each with how long it has been failing, where that is known.
+    /// Those whose series are there, and make no metric.
+    pub(super) empty: usize,
+    /// The first of those that fail or are off, each with how long it has been failing, where that
+    /// is known.
     pub(super) worst: Vec<(String, Option<Duration>)>,
     /// From 1; 0 where there is none.
     pub(super) pages: usize,
@@ -93,6 +96,8 @@ pub(super) enum RuleState {
     Well,
     /// Prometheus holds no series for it now.
     Quiet,
+    /// Its series are there, and no metric comes of them.
+    Empty,
     /// Prometheus has not answered yet.
     Waiting,
     /// It could not be listed the last time, and how long that has been so.

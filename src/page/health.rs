@@ -120,6 +120,18 @@ pub(super) fn judge(facts: &Facts<'_>) -> Health {
     for backend in facts.backends {
         backend_reasons(backend, facts.now, &mut add);
     }
+    if facts.metrics == 0 && facts.awaits.is_empty() {
+        let text = "No rule makes a metric: there is nothing to ask for".to_owned();
+        add(State::Impaired, "rules", text);
+    }
+    if facts.rules.empty > 0 && facts.metrics > 0 {
+        let text = format!(
+            "{} of {} rules make no metric",
+            words::count(facts.rules.empty),
+            words::count(facts.rules.total)
+        );
+        add(State::Impaired, "rules", text);
+    }
     if facts.rules.troubled > 0 {
         add(State::Impaired, "rules", rules_in_trouble(facts.rules));
     }

@@ -148,6 +148,7 @@ fn lively() -> Data {
     let rules = Rules {
         total: 205,
         troubled: 5,
+        empty: 4,
         worst: vec![
             ("rules[7]".to_owned(), minutes(12)),
             ("rules[9]".to_owned(), None),
@@ -159,6 +160,7 @@ fn lively() -> Data {
             rule(RuleState::Well),
             rule(RuleState::Quiet),
             rule(RuleState::Waiting),
+            rule(RuleState::Empty),
         ],
     };
     let failing = FailingAsks {
@@ -248,6 +250,7 @@ fn the_page_tells_each_thing_where_it_is_looked_for() {
         "All rules were last listed 15 min ago; it should be no longer ago than 1 min",
         "More is asked for than is remembered: of 4096 asks",
         "The new /etc/adapter/config.yaml is not in force: error: line 3",
+        "4 of 205 rules make no metric",
         "5 of 205 rules fail or are off: rules[7] for 12 min, rules[9] and 3 more",
         "The backend default did not answer 3 of 12 requests in the last 3 minutes: timed out",
         "The backend default refused 2 of 12 requests in the last 3 minutes: bad_data: no such \
@@ -267,6 +270,7 @@ fn the_page_tells_each_thing_where_it_is_looked_for() {
         "first those that fail or are off (5), then in the order of the file",
         "rules[0] line 2 depth{pod!=\"\"} of the backend archive 2 metrics depth …",
         "Failing for 12 min HTTP 400",
+        "Makes nothing Its series are there",
         "Page 1 of 3",
         "default No answer, 1 min ago : timed out Refused, 30 s ago : bad_data: no such function \
          12 ms 31 ms 16 3 2 1 0",
@@ -614,6 +618,19 @@ fn a_backend_that_never_answers_is_bad_and_one_that_has_recovered_is_no_reason()
     );
     let impaired = verdict(vec![minute(9, 9), minute(9, 0)]);
     assert_eq!(impaired.state, State::Impaired);
+    let nothing = judge(&Facts {
+        now: at(0),
+        awaits: &[],
+        relist_age: Some(Duration::from_secs(5)),
+        relist_limit: Duration::from_secs(90),
+        files: &[],
+        rules: &Rules::default(),
+        backends: &[],
+        watches: &[],
+        metrics: 0,
+        failing: &FailingAsks::default(),
+    });
+    assert_eq!(nothing.state, State::Impaired, "nothing can be asked for");
     // Whoever says that a query is wrong has answered.
     let refused = |requests, failed, refused| {
         verdict(vec![Minute {

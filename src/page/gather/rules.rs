@@ -31,9 +31,13 @@ pub(super) fn rules(snapshot: &Snapshot, page: usize, now: Timestamp) -> (Rules,
         .map(|it| (it.rule.as_str(), it))
         .collect();
     let off = |id: &str| off.get(id).map(|it| off_because(it));
+    let about = About::new(snapshot);
     let series = snapshot.known_rules().map(|(rule, known)| {
         let id = rule.id.to_string();
-        let state = off(&id).unwrap_or_else(|| state_of(known, now));
+        let state = match off(&id).unwrap_or_else(|| state_of(known, now)) {
+            RuleState::Well if !about.names.contains_key(&rule.id) => RuleState::Empty,
+            state => state,
+        };
         (Listed::Series(rule), id, state)
     });
     let usage = snapshot.rules().resource.iter();
@@ -52,13 +56,17 @@ pub(super) fn rules(snapshot: &Snapshot, page: usize, now: Timestamp) -> (Rules,
     let worst = all.iter().take(troubled.min(WORST));
     let worst = worst.map(|(_, id, state)| (id.clone(), state.failing_for()));
     let worst = worst.collect();
+    let empty = all
+        .iter()
+        .filter(|(_, _, state)| *state == RuleState::Empty);
+    let empty = empty.count();
     let (total, (page, pages)) = (all.len(), leaf(page, all.len()));
-    let about = About::new(snapshot);
     let shown = all.into_iter().skip((page - 1) * PAGE).take(PAGE);
     let shown = shown.map(|(rule, id, state)| about.rule(&rule, id, state));
     let rules = Rules {
         total,
         troubled,
+        empty,
         worst,
         pages,
         shown: shown.collect(),

@@ -101,6 +101,10 @@ fn state(h: &mut Html, state: &RuleState) {
             badge(h, "none", "Quiet");
             h.raw("<p class=\"small\">Prometheus holds none of its series now</p>");
         }
+        RuleState::Empty => {
+            badge(h, "warn", "Makes nothing");
+            h.raw("<p class=\"small\">Its series are there, and no metric comes of them</p>");
+        }
         RuleState::Waiting => badge(h, "none", "Not listed yet"),
         RuleState::Failing(error, failing_for) => {
             badge(h, "bad", "Failing");
