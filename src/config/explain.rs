@@ -28,18 +28,18 @@ pub struct Explain {
 pub enum What {
     /// A path of the API, with its query.
     Path(String),
-    /// Each metric of the autoscalers in a file.
+    /// Each metric of the autoscalers in some files.
     Manifests(Named),
 }
 
-/// A file of autoscalers, and what it does not say itself.
+/// Files of autoscalers, and what they do not say themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
-    /// The file; `-` is the standard input.
-    pub file: PathBuf,
+    /// At least one; `-` is the standard input.
+    pub files: Vec<PathBuf>,
     /// `-n`: where those are that name no namespace.
     pub namespace: Option<String>,
-    /// `-l`: which pods they are about, where no workload in the file says so.
+    /// `-l`: which pods they are about, where no workload in the files says so.
     pub selector: Option<String>,
 }
 

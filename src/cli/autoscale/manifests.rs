@@ -78,6 +78,21 @@ pub(in crate::cli) fn read(
     }
 }
 
+/// What a file of objects has that autoscalers are about. Whoever serves the objects says what is
+/// wrong with them.
+pub(in crate::cli) fn beside(text: &str, settings: &Settings) -> Manifests {
+    let placed = Placed {
+        namespace: "default",
+        settings,
+    };
+    let mut manifests = Manifests::default();
+    let documents = serde_saphyr::from_multiple::<Value>(text).unwrap_or_default();
+    for document in documents {
+        manifests.document(document, "", placed, &mut Vec::new());
+    }
+    manifests
+}
+
 /// `NAMESPACE/NAME`
 pub(in crate::cli) fn key(hpa: &HorizontalPodAutoscaler) -> String {
     let metadata = &hpa.metadata;

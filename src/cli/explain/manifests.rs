@@ -22,7 +22,7 @@ use crate::telemetry::with_causes;
 /// The version of `custom.metrics.k8s.io` that controllers of this century prefer.
 const CUSTOM_VERSION: &str = "v1beta2";
 
-/// The autoscalers of a file, each with the selector of its pods.
+/// The autoscalers of some files, each with the selector of its pods.
 pub(super) struct Manifest {
     autoscalers: Vec<(HorizontalPodAutoscaler, Selector)>,
     kinds: Kinds,
@@ -39,22 +39,29 @@ pub(super) struct Ask {
 }
 
 impl Manifest {
-    /// Reads the file, and finds out whose pods its metrics are about.
+    /// Reads the files, and finds out whose pods their metrics are about.
     pub(super) async fn read(named: &Named, whom: &Whom) -> anyhow::Result<Manifest> {
-        let file = text_of(&named.file)?;
+        let files = named.files.iter().map(|file| text_of(file));
+        let files = files.collect::<anyhow::Result<Vec<_>>>()?;
         let namespace = named.namespace.as_deref().unwrap_or("default");
         let settings = Settings {
             scale_to_zero: true,
             ..Settings::default()
         };
-        let read = manifests::read(&[file], namespace, &settings);
-        let read = read.map_err(|problems| anyhow!("the manifest cannot be used\n{problems}"))?;
+        let read = manifests::read(&files, namespace, &settings);
+        let read = read.map_err(|problems| anyhow!("the manifests cannot be used\n{problems}"))?;
         let Manifests {
             autoscalers,
-            workloads,
-            kinds,
+            mut workloads,
+            mut kinds,
             ..
         } = read;
+        if let Some(objects) = objects_of(whom) {
+            let (_, text) = text_of(objects).context("--standalone")?;
+            let there = manifests::beside(&text, &settings);
+            workloads.extend(there.workloads);
+            kinds.extend(there.kinds);
+        }
         let kinds = Kinds::builtin_and(kinds);
         let mut found = Vec::new();
         for (at, hpa) in autoscalers.into_iter().enumerate() {
@@ -164,6 +171,14 @@ async fn in_cluster(
     })?;
     let selector = scale.status.and_then(|status| status.selector);
     Selector::parse(&selector.unwrap_or_default()).context("the selector of the target")
+}
+
+/// `--standalone`, in which a target may be.
+fn objects_of(whom: &Whom) -> Option<&Path> {
+    match whom {
+        Whom::Here { config, .. } => config.standalone.as_deref(),
+        Whom::Server(_) => None,
+    }
 }
 
 fn namespace(hpa: &HorizontalPodAutoscaler) -> &str {

@@ -40,38 +40,36 @@ pub(in crate::config) fn check(
 
 /// What is asked for, and of which kind of object.
 fn what(flags: &flags::What, complaints: &mut Vec<String>) -> Option<(What, String)> {
-    let mut paths = flags.path.iter();
-    let (path, file) = match (paths.next(), paths.next(), &flags.filename) {
-        (None, _, None) => {
+    let is_manifest = |path: &&String| *path == "-" || is_file(path);
+    let (named, paths): (Vec<&String>, Vec<&String>) = flags.path.iter().partition(is_manifest);
+    let given = flags.filename.iter().cloned();
+    let files: Vec<PathBuf> = given.chain(named.iter().map(PathBuf::from)).collect();
+    match (paths.first(), paths.len() + files.len()) {
+        (None, 0) => {
             let text = "nothing to explain: give a path such as pods/METRIC, or -f hpa.yaml; \
                         tidegauge explain --help shows what there is";
             complaints.push(text.to_owned());
             return None;
         }
-        (Some(path), _, Some(_)) | (Some(path), Some(_), _) => {
-            let text = format!("{path}: give one path or one file");
+        (Some(path), 2..) => {
+            let text = format!("{path}: give one path, or files of manifests alone");
             complaints.push(text);
             return None;
         }
-        (None, _, Some(file)) => (None, Some(file.clone())),
-        (Some(path), None, None) if path == "-" || is_file(path) => {
-            (None, Some(PathBuf::from(path)))
-        }
-        (Some(path), None, None) => (Some(path.as_str()), None),
-    };
-    if let Some(file) = file {
+        _ => {}
+    }
+    let Some(path) = paths.first() else {
         if flags.metric_selector.is_some() {
             let text = "--metric-selector: a manifest says it itself (metric.selector)";
             complaints.push(text.to_owned());
         }
         let named = Named {
-            file,
+            files,
             namespace: flags.namespace.clone(),
             selector: flags.selector.clone(),
         };
         return Some((What::Manifests(named), "pods".to_owned()));
-    }
-    let path = path?;
+    };
     if path.starts_with('/') {
         if flags.selector.is_some() || flags.metric_selector.is_some() || flags.namespace.is_some()
         {
@@ -79,10 +77,10 @@ fn what(flags: &flags::What, complaints: &mut Vec<String>) -> Option<(What, Stri
                         --metric-selector away";
             complaints.push(text.to_owned());
         }
-        return Some((What::Path(path.to_owned()), resource_of(path)));
+        return Some((What::Path((*path).clone()), resource_of(path)));
     }
     let ask = Ask {
-        what: path.to_owned(),
+        what: (*path).clone(),
         namespace: flags.namespace.clone(),
         selector: flags.selector.clone(),
         metric_selector: flags.metric_selector.clone(),

@@ -65,17 +65,25 @@ fn short_paths_are_those_of_the_api() {
 
 #[test]
 fn a_manifest_is_a_path_or_a_flag() {
-    for args in [&["hpa.yaml"][..], &["-f", "hpa.yaml"], &["-f=hpa.yaml"]] {
+    let two = &["hpa.yaml", "web.yaml"][..];
+    for (args, files) in [
+        (&["hpa.yaml"][..], &two[..1]),
+        (&["-f", "hpa.yaml"], &two[..1]),
+        (&["-f=hpa.yaml"], &two[..1]),
+        (&["-f", "hpa.yaml", "-f=web.yaml"], two),
+        (&["hpa.yaml", "web.yaml"], two),
+        (&["web.yaml", "-f", "hpa.yaml"], two),
+    ] {
         let named = Named {
-            file: PathBuf::from("hpa.yaml"),
+            files: files.iter().map(PathBuf::from).collect(),
             namespace: None,
             selector: None,
         };
-        assert_eq!(here(args).what, What::Manifests(named));
+        assert_eq!(here(args).what, What::Manifests(named), "{args:?}");
     }
     for args in [&["-"][..], &["-f", "-"]] {
         let named = Named {
-            file: PathBuf::from("-"),
+            files: vec![PathBuf::from("-")],
             namespace: Some("shop".to_owned()),
             selector: Some("app=web".to_owned()),
         };

@@ -26,8 +26,11 @@ Paths:
   pods/NAME/METRIC            of one; so for any kind: services, deployments.apps, nodes, namespaces
   external/METRIC             an external metric; -l selects series
   /apis/…                     a path of the API, with its query, as kubectl get --raw takes it
-  hpa.yaml, or -f hpa.yaml    each metric of a HorizontalPodAutoscaler, as its controller asks;
-                              kubectl get hpa.v2.autoscaling web -o yaml | tidegauge explain -f -
+  -f hpa.yaml -f web.yaml     each metric of a HorizontalPodAutoscaler, as its controller asks;
+                              web.yaml has the Deployment that it scales, whose selector says
+                              which pods are meant; so do -l, --standalone or --lister-kubeconfig;
+                              kubectl get hpa.v2.autoscaling web -o yaml |
+                              tidegauge explain -f - -l app=web
 
 Examples:
   The rules and Prometheus alone; two pods that are thought of:
@@ -41,7 +44,7 @@ Examples:
 
   All metrics of an HPA, asked of the tidegauge of a cluster (kubectl -n monitoring port-forward
   service/tidegauge 6443:443):
-    tidegauge explain -f hpa.yaml --server=https://127.0.0.1:6443 \\
+    tidegauge explain -f hpa.yaml -f web.yaml --server=https://127.0.0.1:6443 \\
       --token-file=token --certificate-authority=ca.crt
 
   Further flags are those of the server, such as --prometheus-header and --prometheus-token-file: \
@@ -63,14 +66,15 @@ pub(in crate::config) struct Explain {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "What to explain")]
 pub(in crate::config) struct What {
-    /// The metric, as pods/METRIC; a path of the API; or a file with HorizontalPodAutoscalers.
+    /// The metric, as pods/METRIC; a path of the API; or files with HorizontalPodAutoscalers.
     #[arg(value_name = "PATH")]
     pub(in crate::config) path: Vec<String>,
     /// A YAML or JSON file with HorizontalPodAutoscalers, and the Deployments or StatefulSets that
-    /// they scale, whose selectors say which pods are meant (or give -l); - reads the standard
-    /// input.
+    /// they scale, whose selectors say which pods are meant: those may also be in a further -f, in
+    /// --standalone, or in the cluster of --lister-kubeconfig; or give -l. May be repeated; - reads
+    /// the standard input.
     #[arg(short = 'f', long, value_name = "FILE")]
-    pub(in crate::config) filename: Option<PathBuf>,
+    pub(in crate::config) filename: Vec<PathBuf>,
     /// The namespace; as for kubectl, default where it is not given. With -f, that of manifests
     /// which name none.
     #[arg(short = 'n', long, value_name = "NAMESPACE")]

@@ -101,11 +101,14 @@ spec:
 /// A folder with the files of the world.
 pub(super) fn files() -> TempDir {
     let whole = format!("{HPA}{DEPLOYMENT}");
+    let more = format!("{OBJECTS}{DEPLOYMENT}");
     folder(&[
         ("rules.yaml", RULES),
         ("objects.yaml", OBJECTS),
         ("hpa.yaml", HPA),
         ("whole.yaml", &whole),
+        ("deployment.yaml", DEPLOYMENT),
+        ("more.yaml", &more),
     ])
 }
 
@@ -207,7 +210,21 @@ async fn an_hpa_is_explained_metric_by_metric_as_its_controller_asks() {
     ] {
         assert!(said.stdout.contains(part), "{part}\n{}", said.whole());
     }
-    // Without the Deployment somebody has to say which pods are meant.
+    // The Deployment is in a file of its own, or among the objects.
+    let apart = ["-f", "deployment.yaml", "-f", "hpa.yaml"];
+    let among = [
+        "-f=hpa.yaml",
+        "--config=rules.yaml",
+        "--standalone=more.yaml",
+        &prometheus,
+    ];
+    for args in [[&apart[..], &own[..]].concat(), among.to_vec()] {
+        let said = run(&directory, &args).await;
+        assert_eq!(said.code, Some(0), "{}", said.whole());
+        let path = "pods/%2A/depth?labelSelector=app%3Dweb\n";
+        assert!(said.stdout.contains(path), "{}", said.whole());
+    }
+    // Without it somebody has to say which pods are meant.
     let said = run(&directory, &[&["hpa.yaml"], &own[..]].concat()).await;
     assert_eq!(said.code, Some(2), "{}", said.whole());
     assert!(
