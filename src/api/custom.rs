@@ -39,7 +39,8 @@ pub(super) async fn answer(
         let lists_names = scope == Scope::Exact && query.choice.is_none();
         lists_names || query.holds(rows, &names)
     };
-    let (query, rows) = api.rows_of_objects(&alike, plan, holds, deadline).await?;
+    let rows = api.rows_of_objects((&alike, &origin), plan, holds, deadline);
+    let (query, rows) = rows.await?;
     let values = asked.values(&origin, &query, &rows)?;
     let has_value = |found: &Found| matches!(found, Found::Value(_));
     let is_empty = !values.found().iter().any(has_value);

@@ -26,11 +26,11 @@ pub(super) async fn answer(
         return Err(missing(snapshot, ask));
     };
     let (query, wanted) = plan(api, (snapshot, metric), ask, &selector)?;
-    let rows = api.rows(wanted, deadline).await?;
+    let origin = metric.rule.origin();
+    let rows = api.rows(wanted, &origin, deadline).await?;
     let values = ExternalValues::of(&rows, &query, &metric.rule.terms);
     let values = values.map_err(|error| Failure::plan(&error))?;
-    let (origin, is_empty) = (metric.rule.origin(), values.items().is_empty());
-    api.count_dropped(&origin, values.dropped(), is_empty);
+    api.count_dropped(&origin, values.dropped(), values.items().is_empty());
     let kind = rows.head().kind;
     let summary = api.seen(values.items().iter().map(|item| &item.value));
     Ok(external_metric_value_list(&ask.metric, kind, values.items(), form)?.seen(summary))

@@ -222,7 +222,7 @@ impl Asked<'_> {
     async fn node_samples(&self, names: &[String]) -> Result<Both, Failure> {
         let samples = async |metric: &ResourceMetric| {
             let wanted = self.plan_nodes(metric, names)?;
-            let rows = self.rows_of_nodes(wanted).await?;
+            let rows = self.rows_of_nodes(metric, wanted).await?;
             self.told(metric, Samples::of_nodes(&rows, names))
         };
         tokio::try_join!(samples(&self.rules.cpu), samples(&self.rules.memory))
@@ -238,8 +238,9 @@ impl Asked<'_> {
         let holds = |scope, query: &PodsQuery, rows: &Rows| {
             scope == Scope::Exact || query.holds(rows, pods)
         };
+        let alike = (&self.alike(metric, pods), &metric.rule.origin);
         self.api
-            .rows_of_objects(&self.alike(metric, pods), plan, holds, self.deadline)
+            .rows_of_objects(alike, plan, holds, self.deadline)
             .await
     }
 
@@ -302,8 +303,13 @@ impl Asked<'_> {
         check_length(&metric.rule.origin, promql, bytes_max).map_err(|error| Failure::plan(&error))
     }
 
-    async fn rows_of_nodes(&self, wanted: Query) -> Result<Arc<Rows>, Failure> {
-        let rows = self.api.rows(wanted, self.deadline).await?;
+    async fn rows_of_nodes(
+        &self,
+        metric: &ResourceMetric,
+        wanted: Query,
+    ) -> Result<Arc<Rows>, Failure> {
+        let rows = self.api.rows(wanted, &metric.rule.origin, self.deadline);
+        let rows = rows.await?;
         match rows.head().kind {
             prometheus::Kind::Scalar => Err(Failure::scalar()),
             prometheus::Kind::Vector => Ok(rows),

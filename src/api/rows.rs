@@ -114,10 +114,16 @@ impl Api {
         }
     }
 
-    /// The rows of what is wanted.
+    /// `--max-rows`, where it is what limits the rows of a query.
+    pub(super) fn max_rows(&self, query: &Query) -> Option<usize> {
+        Some(self.asking.rows_max).filter(|max| *max == query.rows_max)
+    }
+
+    /// The rows of what a rule wants.
     pub(super) async fn rows(
         &self,
         wanted: Query,
+        rule: &Origin,
         deadline: Deadline,
     ) -> Result<Arc<Rows>, Failure> {
         match self.rooms.samples.rows(&wanted, deadline.0).await {
@@ -125,7 +131,7 @@ impl Api {
                 self.rooms.metrics.count_answer(freshness.word());
                 Ok(rows)
             }
-            Err(error) => Err(self.failed(&error)),
+            Err(error) => Err(self.failed(&error, rule, self.max_rows(&wanted))),
         }
     }
 
@@ -134,7 +140,7 @@ impl Api {
     /// `hold` what is asked for.
     pub(super) async fn rows_of_objects<T>(
         &self,
-        ask: &Ask<'_>,
+        (ask, rule): (&Ask<'_>, &Origin),
         plan: impl Fn(Scope) -> Result<(T, Query), Failure>,
         holds: impl Fn(Scope, &T, &Rows) -> bool,
         deadline: Deadline,
@@ -147,13 +153,16 @@ impl Api {
                 Ok((given.planned, given.rows))
             }
             Err(widening::Error::Plan(failure)) => Err(failure),
-            Err(widening::Error::Prometheus(error)) => Err(self.failed(&error)),
+            Err(widening::Error::Prometheus(error)) => {
+                let max_rows = Some(self.asking.rows_max);
+                Err(self.failed(&error, rule, max_rows))
+            }
         }
     }
 
-    fn failed(&self, error: &prometheus::Error) -> Failure {
+    fn failed(&self, error: &prometheus::Error, rule: &Origin, max_rows: Option<usize>) -> Failure {
         self.rooms.metrics.count_answer("failed");
-        Failure::upstream(error)
+        Failure::upstream(error, rule, max_rows)
     }
 
     /// Counts what an answer lacks: some rows, or all values that were asked for.

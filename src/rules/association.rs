@@ -123,6 +123,13 @@ impl Association {
     }
 }
 
+impl Association {
+    /// What the file says of this label.
+    pub fn override_of(&self, label: &str) -> Option<&Override> {
+        self.overrides.iter().find(|it| it.label == label)
+    }
+}
+
 impl Override {
     /// Whether it may mean the core resource called one of `names`.
     pub fn is_core(&self, names: &[&str]) -> bool {

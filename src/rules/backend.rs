@@ -61,6 +61,20 @@ pub struct BackendSpec {
     pub enforced: Vec<(String, String)>,
 }
 
+impl BackendSpec {
+    /// Where one of its fields stands, such as `backends.slow.url (line 3)`, by the line of the
+    /// backend; of several files with the file's name, as an [`Origin`](super::Origin).
+    pub fn setting(&self, field: &str) -> String {
+        let field = match field {
+            "url" if self.urls.len() > 1 => "urls",
+            other => other,
+        };
+        let file = self.file.as_ref().map(|file| format!("{file}:"));
+        let (file, name, line) = (file.unwrap_or_default(), &self.name, self.line);
+        format!("{file}backends.{name}.{field} (line {line})")
+    }
+}
+
 /// `tls`.
 #[derive(Debug, Default)]
 pub struct TlsSpec {

@@ -219,6 +219,12 @@ async fn a_backend_that_is_away_is_named_and_harms_no_other() {
     ] {
         assert!(metrics.contains(line), "{line} in\n{metrics}");
     }
+    let asked = format!("/explain?path={}", path("depth_a"));
+    let explained = adapter.get(&asked).await.body;
+    assert!(
+        explained.contains("whether backends.a.url (line 3) leads there from here"),
+        "{explained}"
+    );
 }
 
 #[tokio::test]

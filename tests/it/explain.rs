@@ -186,6 +186,20 @@ async fn a_failing_prometheus_is_named_without_secrets() {
 }
 
 #[tokio::test]
+async fn a_query_that_gives_too_many_rows_is_named_with_the_limit() {
+    let worlds = Worlds::start(&["--max-rows=1"]).await;
+    let path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/depth";
+    let it = explained(&worlds.adapter, path).await;
+    assert_eq!(
+        it.message,
+        "unable to fetch metrics: the query gives more than 1 series: aggregate them (the query of \
+         rules[0] (line 3); --max-rows is 1)"
+    );
+    let answer = worlds.adapter.get(path).await;
+    assert!(answer.body.contains(&it.message), "{}", answer.body);
+}
+
+#[tokio::test]
 async fn an_explanation_changes_nothing_for_those_who_ask() {
     let worlds = Worlds::start(&[]).await;
     let path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/depth";

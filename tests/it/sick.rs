@@ -74,9 +74,21 @@ async fn every_way_to_be_sick_has_its_own_stable_message() {
     let page = "<!doctype html><title>log in</title>";
     let redirect = Behaviour::Redirect("http://login.example/".to_owned());
     for (behaviour, code, message) in [
-        (said(400, json, bad_data), 503, "bad_data: 1:2: parse error"),
-        (said(422, json, execution), 503, "execution: many-to-many"),
-        (said(503, json, too_slow), 504, "timeout: query timed out"),
+        (
+            said(400, json, bad_data),
+            503,
+            "bad_data: 1:2: parse error (the query of rules[0] (line 3))",
+        ),
+        (
+            said(422, json, execution),
+            503,
+            "execution: many-to-many (the query of rules[0] (line 3))",
+        ),
+        (
+            said(503, json, too_slow),
+            504,
+            "timeout: query timed out (the query of rules[0] (line 3))",
+        ),
         (
             said(500, "text/plain", "oops"),
             503,

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::kinds::GroupResource;
+use crate::registry::nearest;
+use crate::rules::Association;
 
 /// Where paths of metrics begin.
 pub(super) fn paths() -> String {
@@ -24,8 +26,14 @@ pub(super) fn did_you_mean(names: &[String]) -> String {
     format!("did you mean {}?", names.join(", "))
 }
 
-/// A label that seems to hold what the expected one should.
-pub(super) fn add_override(rule: &str, sibling: &str, kind: &GroupResource) -> String {
+/// A label that seems to hold what the label `expected` of a rule should. Of two overrides for one
+/// kind the first counts, so that it helps nothing to add another.
+pub(super) fn name_label(
+    (rule, association): (&str, &Association),
+    expected: &str,
+    sibling: &str,
+    kind: &GroupResource,
+) -> String {
     let resource = match kind.group.as_str() {
         "" => format!("{{resource: {}}}", kind.resource),
         group => format!("{{group: {group}, resource: {}}}", kind.resource),
@@ -36,10 +44,43 @@ pub(super) fn add_override(rule: &str, sibling: &str, kind: &GroupResource) -> S
         ),
         None => String::new(),
     };
-    format!(
-        "the series carry the label {sibling:?}: add it to resources.overrides of {rule}, as \
-         {sibling}: {resource}{exported}"
-    )
+    let overrides = format!("resources.overrides of {rule}");
+    let old = association.override_of(expected);
+    let what = match (old, association.override_of(sibling)) {
+        (Some(old), Some(new)) => format!(
+            "take {expected} (line {}) out of {overrides}, for of two labels for one kind the \
+             first counts, and {sibling} (line {}) does not",
+            old.line, new.line
+        ),
+        (Some(old), None) => format!(
+            "replace {expected} (line {}) in {overrides} by {sibling}: {resource}",
+            old.line
+        ),
+        (None, _) => format!("add it to {overrides}, as {sibling}: {resource}"),
+    };
+    format!("the series carry the label {sibling:?}: {what}{exported}")
+}
+
+/// The series are in these namespaces, and not in the one that is `wanted`.
+pub(super) fn other_namespace(
+    selector: &str,
+    (label, wanted): (&str, &str),
+    there: &[&String],
+) -> String {
+    let near = nearest(wanted, there.iter().map(|it| it.as_str()));
+    match (near.first(), there) {
+        (Some(one), _) => format!("did you mean -n {one}?"),
+        (None, [one]) => format!("did you mean -n {one}? or is {selector} scraped in {wanted}?"),
+        (None, []) => format!(
+            "the series have no label {label}: set it by relabelling, so that they say in which \
+             namespace they are"
+        ),
+        (None, there) => format!(
+            "ask in a namespace that has the series (-n), such as {}; or look whether {selector} \
+             is scraped in {wanted}",
+            some(there)
+        ),
+    }
 }
 
 /// A window that holds two samples even if one is missing.
@@ -93,6 +134,33 @@ pub(super) fn some<T: ToString>(names: &[T]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_is_added_or_put_in_the_place_of_the_one_that_counts() {
+        let told = |resources: &str| {
+            let text = format!(
+                "rules:\n- seriesQuery: a\n  metricsQuery: <<.Series>>\n  resources:\n    \
+                 {resources}"
+            );
+            let (rules, _) = crate::rules::parse(&text).unwrap();
+            let association = &rules.custom[0].association;
+            let of_rule = ("rules[0] (line 2)", association);
+            name_label(of_rule, "pod_name", "pod", &GroupResource::core("pods"))
+        };
+        let start = "the series carry the label \"pod\": ";
+        let add = "add it to resources.overrides of rules[0] (line 2), as pod: {resource: pods}";
+        let template = "template: '<<.Resource>>_name'";
+        assert_eq!(told(template), format!("{start}{add}"));
+        let replace = "replace pod_name (line 7) in resources.overrides of rules[0] (line 2) by \
+                       pod: {resource: pods}";
+        let one =
+            "overrides:\n      namespace: {resource: namespace}\n      pod_name: {resource: pod}\n";
+        assert_eq!(told(one), format!("{start}{replace}"));
+        let two = told(&format!("{one}      pod: {{resource: pod}}\n"));
+        let take = "take pod_name (line 7) out of resources.overrides of rules[0] (line 2), for of \
+                    two labels for one kind the first counts, and pod (line 8) does not";
+        assert_eq!(two, format!("{start}{take}"));
+    }
 
     #[test]
     fn a_window_is_told_with_the_spacing_of_samples() {

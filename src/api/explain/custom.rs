@@ -1,6 +1,7 @@
 //! The way of a metric of objects.
 
 use super::Walk;
+use super::advice::some;
 use super::chain::Chain;
 use super::nothing::{Nothing, Objects};
 use super::rows::{Given, Wants, tell_dropped, tell_widening};
@@ -13,7 +14,7 @@ use crate::kinds::{GroupResource, Kind};
 use crate::plan::{Found, ObjectValues, ObjectsQuery, Value, number_word};
 use crate::registry::separable::Scope;
 use crate::registry::{Metric, NotFound};
-use crate::rules::List;
+use crate::rules::{List, Origin};
 use crate::samples::Query;
 use crate::selector::Selector;
 
@@ -125,10 +126,11 @@ async fn values(
 
     let given = Given::ask(walk, &exact_query, &now_query).await;
     let terms = &metric.rule.terms;
-    given.tell(terms, Wants::Vector, chain);
+    given.tell(walk, terms, Wants::Vector, chain);
     let lists_names = scope == Scope::Exact && now.choice.is_none();
     let remembered = given.remembered(|rows| lists_names || now.holds(rows, asked.names));
-    let outcome = given.answered(remembered, &now, (&exact, &exact.labels));
+    let of_exact = (&exact, exact.labels.as_slice());
+    let outcome = given.answered(&origin, remembered, &now, of_exact);
     let outcome = outcome.and_then(|(query, rows)| asked.values(&origin, query, &rows));
     let told = told(asked, &outcome, &given, chain);
     let is_nothing = match &told {
@@ -140,13 +142,23 @@ async fn values(
         let nothing = nothing(walk, asked, (kind, selectors), exact_query);
         nothing.find_out(walk, chain).await;
     } else if is_nothing && let Ok(values) = &outcome {
-        chain.because(match values.dropped().not_a_number {
-            0 => Cause::OtherObjects,
-            _ => Cause::NotANumber,
-        });
+        match values.dropped().not_a_number {
+            0 => tell_others(asked, &origin, chain),
+            _ => chain.because(Cause::NotANumber),
+        }
     }
     given.tell_cache(alike.ttl, chain);
     told
+}
+
+/// There are rows, and none is of what is asked about.
+fn tell_others(asked: &Asked<'_>, origin: &Origin, chain: &mut Chain) {
+    chain.because(Cause::OtherObjects);
+    chain.advise(format!(
+        "look which objects the rows above name, and whether {} is scraped; a query without \
+         <<.LabelMatchers>> gives what others ask for, too: the query is that of {origin}",
+        some(asked.names)
+    ));
 }
 
 /// What to find out where there is nothing.
@@ -164,6 +176,7 @@ fn nothing<'a>(
         query: all.map_or(exact, |(_, query)| query),
         selector: &selectors.series,
         rule: asked.metric.rule.origin().to_string(),
+        association: &asked.metric.rule.association,
         // Of a namespace that is the object.
         namespace: namespace
             .filter(|it| object != Some(*it))

@@ -56,11 +56,14 @@ async fn values(
     };
     chain.well("Query", text).asks(&query.promql);
     let given = Given::ask(walk, &wanted, &wanted).await;
-    given.tell(&rule.terms, Wants::Any, chain);
+    given.tell(walk, &rule.terms, Wants::Any, chain);
     let rows = match (given.remembered(|_| true), &given.whole) {
         (Some(rows), _) => rows,
         (None, Ok(rows)) => std::sync::Arc::clone(rows),
-        (None, Err(error)) => return Err(Failure::upstream(error)),
+        (None, Err(error)) => {
+            let max_rows = api.max_rows(&wanted);
+            return Err(Failure::upstream(error, &rule.origin(), max_rows));
+        }
     };
     let values = ExternalValues::of(&rows, &query, &rule.terms);
     let values = values.map_err(|error| chain.failed("Values", Failure::plan(&error)))?;
@@ -112,6 +115,7 @@ fn nothing<'a>(
         query: all.map_or(wanted, |(_, query)| query),
         selector,
         rule: metric.rule.origin().to_string(),
+        association: &metric.rule.association,
         namespace: label.zip(namespace),
         objects: None,
     }

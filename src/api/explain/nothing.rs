@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Walk;
-use super::advice::{self, add_override, shown, some};
+use super::advice::{self, name_label, shown, some};
 use super::chain::Chain;
 use super::probe::{LONG_AGO, Probe, Told, unanswered};
 use super::series::Series;
@@ -11,6 +11,7 @@ use crate::api::cause::Cause;
 use crate::kinds::GroupResource;
 use crate::prometheus::Kind;
 use crate::registry::siblings;
+use crate::rules::Association;
 use crate::samples::{Labels, Query};
 use crate::selector::Selector;
 
@@ -28,6 +29,8 @@ pub(super) struct Nothing<'a> {
     pub(super) selector: &'a Selector,
     /// The rule of the query, as it is told.
     pub(super) rule: String,
+    /// The labels of that rule.
+    pub(super) association: &'a Association,
     /// The namespace in the query: its label and its name.
     pub(super) namespace: Option<(&'a str, &'a str)>,
     /// The objects in the query; of an external metric there are none.
@@ -46,7 +49,7 @@ impl Nothing<'_> {
     /// Finds out why, and says so.
     pub(super) async fn find_out(&self, walk: &Walk<'_>, chain: &mut Chain) {
         if let Err(error) = self.ask(walk, chain).await {
-            unanswered(&error, chain);
+            unanswered(walk, &error, chain);
         }
     }
 
@@ -178,7 +181,11 @@ impl Nothing<'_> {
         let is_it = |value: &String| value == wanted;
         let names = ("namespace", &kind);
         let is_given = self.is_sibling_given(&selector, label, names, is_it, probe, chain);
-        if !is_given.await? && self.objects.is_none() {
+        if is_given.await? {
+            return Ok(());
+        }
+        chain.advise(advice::other_namespace(&selector, (label, wanted), &told));
+        if self.objects.is_none() {
             chain.advise(format!(
                 "where the metric is the same in every namespace, set resources: {{namespaced: \
                  false}} in {}",
@@ -237,7 +244,8 @@ impl Nothing<'_> {
             if probe.values_of(selector, sibling).await?.iter().any(&is_it) {
                 let text = format!("the label {sibling} has what {label} should have");
                 chain.wrong("Association", &text);
-                chain.advise(add_override(&self.rule, sibling, kind));
+                let of_rule = (self.rule.as_str(), self.association);
+                chain.advise(name_label(of_rule, label, sibling, kind));
                 chain.because(Cause::NoObjectLabel);
                 return Ok(true);
             }

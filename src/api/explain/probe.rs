@@ -115,8 +115,8 @@ impl<'a> Probe<'a> {
 }
 
 /// Prometheus does not answer what would say why.
-pub(super) fn unanswered(error: &Error, chain: &mut Chain) {
+pub(super) fn unanswered(walk: &Walk<'_>, error: &Error, chain: &mut Chain) {
     let text = format!("why there is nothing cannot be found out: {error}");
     chain.note("Further questions", &text);
-    chain.advise(mend(error));
+    chain.advise(mend(error, walk.snapshot.rules()));
 }

@@ -180,9 +180,11 @@ async fn of_containers(
         let text = format!("{what} of containers, by {}", metric.rule.origin);
         chain.well("Query", &text).asks(&exact.promql);
         let given = Given::ask(walk, &exact_query, &now_query).await;
-        given.tell(&metric.rule.terms, Wants::Vector, chain);
+        given.tell(walk, &metric.rule.terms, Wants::Vector, chain);
         let remembered = given.remembered(|rows| scope == Scope::Exact || now.holds(rows, &pods));
-        let (query, rows) = given.answered(remembered, &now, (&exact, &exact.labels))?;
+        let of_exact = (&exact, exact.labels.as_slice());
+        let answered = given.answered(&metric.rule.origin, remembered, &now, of_exact);
+        let (query, rows) = answered?;
         let samples = Samples::of_pods(&rows, query, &pods);
         tell_dropped(samples.dropped(), chain);
         let samples = told_apart(samples).map_err(|failure| chain.failed("Rows", failure))?;
@@ -226,10 +228,12 @@ async fn of_nodes(
     let text = format!("{what} of nodes, by {}", metric.rule.origin);
     chain.well("Query", &text).asks(&query.promql);
     let given = Given::ask(walk, &query, &query).await;
-    given.tell(&metric.rule.terms, Wants::Vector, chain);
+    given.tell(walk, &metric.rule.terms, Wants::Vector, chain);
     let remembered = given.remembered(|_| true);
     let labels = [label.clone()];
-    let (_, rows) = given.answered(remembered, &(), (&(), &labels))?;
+    let of_exact = (&(), labels.as_slice());
+    let answered = given.answered(&metric.rule.origin, remembered, &(), of_exact);
+    let (_, rows) = answered?;
     let samples = Samples::of_nodes(&rows, &names);
     tell_dropped(samples.dropped(), chain);
     if samples.is_empty() {
@@ -271,6 +275,7 @@ impl Place<'_> {
                 query,
                 selector: &Selector::default(),
                 rule,
+                association: &metric.rule.association,
                 namespace: self.namespace,
                 objects: Some(Objects {
                     label: self.label,

@@ -9,7 +9,7 @@ use crate::api::status::Failure;
 use crate::plan::{Dropped, number_word};
 use crate::prometheus::{self, Kind, Sample};
 use crate::registry::separable::{Scope, Verdict};
-use crate::rules::{NonFinite, OnEmpty, Origin, Terms};
+use crate::rules::{NonFinite, OnEmpty, Origin, Rules, Terms};
 use crate::samples::{Labels, Query, Remembered, Rows};
 use crate::widening::Ask;
 
@@ -30,6 +30,8 @@ pub(super) struct Given {
     remembered: Option<Remembered>,
     /// What is remembered of the exact query, which is asked where a wider one fails.
     older: Option<Remembered>,
+    /// `--max-rows`, where it limits the exact query.
+    max_rows: Option<usize>,
 }
 
 impl Given {
@@ -37,6 +39,7 @@ impl Given {
     pub(super) async fn ask(walk: &Walk<'_>, exact: &Query, now: &Query) -> Given {
         let samples = &walk.api.rooms.samples;
         let (remembered, older) = (samples.look(now), samples.look(exact));
+        let max_rows = walk.api.max_rows(exact);
         let exact = Query {
             labels: Labels::All,
             ..exact.clone()
@@ -46,6 +49,7 @@ impl Given {
             whole,
             remembered,
             older,
+            max_rows,
         }
     }
 
@@ -62,6 +66,7 @@ impl Given {
     /// where that fails its older ones.
     pub(super) fn answered<'q, Q>(
         &self,
+        rule: &Origin,
         remembered: Option<Arc<Rows>>,
         now: &'q Q,
         (exact, labels): (&'q Q, &[String]),
@@ -72,7 +77,7 @@ impl Given {
             (None, Ok(rows)) => (exact, Arc::new(rows.by(labels.to_vec()))),
             (None, Err(error)) => match self.older.as_ref().and_then(|it| it.rows.as_ref()) {
                 Some((rows, _)) => (exact, Arc::clone(rows)),
-                None => return Err(Failure::upstream(error)),
+                None => return Err(Failure::upstream(error, rule, self.max_rows)),
             },
         };
         match rows.head().kind {
@@ -98,12 +103,12 @@ impl Given {
     }
 
     /// Tells what came back of a query on these terms.
-    pub(super) fn tell(&self, terms: &Terms, wants: Wants, chain: &mut Chain) {
+    pub(super) fn tell(&self, walk: &Walk<'_>, terms: &Terms, wants: Wants, chain: &mut Chain) {
         let rows = match &self.whole {
             Ok(rows) => rows,
             Err(error) => {
                 chain.wrong("Prometheus", &error.to_string());
-                return chain.advise(mend(error));
+                return chain.advise(mend(error, walk.snapshot.rules()));
             }
         };
         let head = rows.head();
@@ -256,28 +261,44 @@ pub(super) fn tell_dropped(dropped: Dropped, chain: &mut Chain) {
     }
 }
 
-/// What to do about a failure of Prometheus.
-pub(super) fn mend(error: &prometheus::Error) -> String {
-    match error.class() {
-        _ if error.is_timeout() => {
-            "the query takes too long, or Prometheus is busy: try it there, \
-                                    make it a recording rule, or raise --prometheus-timeout"
-                .to_owned()
+/// What to do about a failure of Prometheus, or of one of the backends of the rules file.
+pub(super) fn mend(error: &prometheus::Error, rules: &Rules) -> String {
+    let backend = match error {
+        prometheus::Error::Backend { name, .. } => {
+            rules.backends.iter().find(|it| it.name == *name)
         }
-        "unreachable" | "tls" | "truncated" => "look whether Prometheus runs, and whether \
-                                                --prometheus-url leads there from here"
-            .to_owned(),
+        _ => None,
+    };
+    let setting = |flag: &str, field: &str| match backend {
+        Some(it) => it.setting(field),
+        None => flag.to_owned(),
+    };
+    match error.class() {
+        _ if error.is_timeout() => format!(
+            "the query takes too long, or Prometheus is busy: try it there, make it a recording \
+             rule, or raise {}",
+            setting("--prometheus-timeout", "timeout")
+        ),
+        "unreachable" | "tls" | "truncated" => format!(
+            "look whether Prometheus runs, and whether {} leads there from here",
+            setting("--prometheus-url", "url")
+        ),
         "refused" => "Prometheus refuses the query: paste it there, see where it is wrong, and \
                       mend metricsQuery in the rules file"
             .to_owned(),
-        "busy" => "more is asked at once than --prometheus-concurrency allows: raise it, or make \
-                   the queries faster"
-            .to_owned(),
-        "auth" | "credentials" => "look at the credentials for Prometheus".to_owned(),
-        "declined" | "too_large" => "let the query give fewer rows, as sum(…) by (<<.GroupBy>>) \
-                                     does, or raise --max-rows or \
-                                     --prometheus-max-response-bytes, whichever was reached"
-            .to_owned(),
+        "busy" => format!(
+            "more is asked at once than {} allows: raise it, or make the queries faster",
+            setting("--prometheus-concurrency", "concurrency")
+        ),
+        "auth" | "credentials" => match backend {
+            Some(it) => format!("look at the credentials: {}", it.setting("auth")),
+            None => "look at the credentials for Prometheus".to_owned(),
+        },
+        "declined" | "too_large" => format!(
+            "let the query give fewer rows, as sum(…) by (<<.GroupBy>>) does, or raise --max-rows \
+             or {}, whichever was reached",
+            setting("--prometheus-max-response-bytes", "maxResponseBytes")
+        ),
         "partial" => {
             "a part of the backend does not answer: look which, or set partial: accept in \
                       the rule where incomplete answers will do"

@@ -80,10 +80,6 @@ fn tell_one(walk: &Walk<'_>, look: &Look<'_>, of: Option<&GroupResource>, chain:
 }
 
 fn told(look: &Look<'_>, of: Option<&GroupResource>) -> (State, String) {
-    let when = |is_there: &bool| match is_there {
-        true => "",
-        false => ", which Prometheus does not have",
-    };
     match &look.seen {
         Seen::Makes { series, kinds } => {
             let series = match &look.rule.metric {
@@ -104,31 +100,20 @@ fn told(look: &Look<'_>, of: Option<&GroupResource>) -> (State, String) {
             let text = format!("no label of the series {series} names a kind of object{has}");
             (State::Wrong, text)
         }
-        Seen::FilteredOut { series, is_there } => (
+        Seen::FilteredOut { series, .. } => (
             State::Wrong,
-            format!(
-                "its seriesFilters leave the series {series} out{}",
-                when(is_there)
-            ),
+            format!("its seriesFilters leave the series {series} out"),
         ),
-        Seen::Unmatched { series, is_there } => (
+        Seen::Unmatched { series, .. } => (
             State::Wrong,
-            format!(
-                "its name.matches does not match the series {series}{}",
-                when(is_there)
-            ),
+            format!("its name.matches does not match the series {series}"),
         ),
-        Seen::Renames {
-            series,
-            name,
-            is_there,
-        } => (
-            State::Wrong,
-            format!("calls the series {series} {name:?}{}", when(is_there)),
-        ),
+        Seen::Renames { series, name, .. } => {
+            (State::Wrong, format!("calls the series {series} {name:?}"))
+        }
         Seen::NoSeries { series, .. } => (
             State::Wrong,
-            format!("would make it of the series {series}: Prometheus has 0 of them"),
+            format!("would make it of series called {series}, of which its last listing has none"),
         ),
         Seen::Off(disabled) => (State::Wrong, disabled.to_string()),
         Seen::Unlisted { cause } => {

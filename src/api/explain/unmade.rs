@@ -2,7 +2,7 @@
 //! a relist does not ask.
 
 use super::Walk;
-use super::advice::{add_override, did_you_mean, look_for, shown, some};
+use super::advice::{did_you_mean, look_for, name_label, shown, some};
 use super::chain::Chain;
 use super::probe::{LONG_AGO, Probe, Told, unanswered};
 use crate::api::cause::Cause;
@@ -37,10 +37,17 @@ pub(super) async fn find_out(
         _ => false,
     };
     let worth = looks.iter().filter(|look| !is_listed(look));
-    let worth = worth.filter_map(|look| Some((look, series(look)?)));
-    for (look, series) in worth.take(LOOKED_FOR_MAX) {
-        if let Err(error) = look_at(walk, look, series, kind, chain).await {
-            unanswered(&error, chain);
+    let mut worth: Vec<(&Look<'_>, &str)> = worth
+        .filter_map(|look| Some((look, series(look)?)))
+        .collect();
+    worth.sort_by_key(|(look, _)| is_left(look));
+    for (look, series) in worth.into_iter().take(LOOKED_FOR_MAX) {
+        let looked = match is_left(look) {
+            true => look_for_left(walk, look, series, chain).await,
+            false => look_at(walk, look, series, kind, chain).await,
+        };
+        if let Err(error) = looked {
+            unanswered(walk, &error, chain);
             break;
         }
     }
@@ -53,9 +60,49 @@ fn series<'a>(look: &'a Look<'_>) -> Option<&'a str> {
     match &look.seen {
         Seen::NoSeries { series, .. }
         | Seen::Unassociated { series, .. }
+        | Seen::FilteredOut {
+            series,
+            is_there: false,
+        }
+        | Seen::Unmatched {
+            series,
+            is_there: false,
+        }
         | Seen::Makes { series, .. } => look.rule.metric.is_none().then_some(series),
         _ => None,
     }
+}
+
+/// Whether its rule leaves the series alone: it was not listed for that, and may be there.
+fn is_left(look: &Look<'_>) -> bool {
+    matches!(look.seen, Seen::FilteredOut { .. } | Seen::Unmatched { .. })
+}
+
+/// Asks Prometheus for series that a rule would not take if they were there.
+async fn look_for_left(
+    walk: &Walk<'_>,
+    look: &Look<'_>,
+    series: &str,
+    chain: &mut Chain,
+) -> Told<()> {
+    let bare = crate::promql::with_matchers(series, &[]);
+    let max_age = walk.api.asking.max_age;
+    match Probe::now(walk, look.rule)
+        .labels(&bare, Some(max_age))
+        .await?
+    {
+        Some(labels) => {
+            let has = format!("labels: {}", labels.join(", "));
+            let text = format!("Prometheus has series called {series}");
+            chain.note("Series", &text).lines([has]);
+        }
+        None => {
+            let text = format!("Prometheus has 0 series called {series}");
+            chain.wrong("Series", &text);
+            chain.advise(look_for(series));
+        }
+    }
+    Ok(())
 }
 
 /// A rule that may make it could not be listed.
@@ -197,7 +244,10 @@ fn there(
             chain.wrong("Association", &text).lines([has]);
             let siblings = siblings(&label, &kind.singular, labels);
             match siblings.first() {
-                Some(sibling) => chain.advise(add_override(&origin, sibling, &resource)),
+                Some(sibling) => {
+                    let of_rule = (origin.as_str(), &look.rule.association);
+                    chain.advise(name_label(of_rule, &label, sibling, &resource));
+                }
                 None => chain.advise(format!(
                     "none of the labels {} seems to name {resource}: give the series one by \
                      relabelling, or name the label that does in resources.overrides of {origin}",

@@ -169,12 +169,22 @@ impl Failure {
 
     /// 503, or 504 where time ran out: Prometheus gave no answer that can be used. 400 where it was
     /// not asked, because its backend may not give what the request wants: rules that want that are
-    /// refused when they are read.
-    pub(in crate::api) fn upstream(error: &prometheus::Error) -> Failure {
+    /// refused when they are read. It names the rule where its query is at fault, and `--max-rows`
+    /// where the query may give so many.
+    pub(in crate::api) fn upstream(
+        error: &prometheus::Error,
+        rule: &Origin,
+        max_rows: Option<usize>,
+    ) -> Failure {
         if error.is_contradiction() {
             return Failure::bad_request(error.to_string());
         }
-        let message = format!("unable to fetch metrics: {error}");
+        let whose = match (error.class(), max_rows) {
+            ("declined", Some(max)) => format!(" (the query of {rule}; --max-rows is {max})"),
+            ("declined" | "refused", _) => format!(" (the query of {rule})"),
+            _ => String::new(),
+        };
+        let message = format!("unable to fetch metrics: {error}{whose}");
         let details = caused_by(&error.to_string(), Some(error.class()));
         let cause = match error.class() {
             _ if error.is_timeout() => Cause::PrometheusTimeout,

@@ -156,11 +156,12 @@ async fn each_cause_of_no_cpu_or_memory_is_told_apart() {
             case(
                 Cause::NoObjectLabel,
                 NODES,
-                "as node: {resource: nodes}",
+                "by node: {resource: nodes}",
                 &[
                     "host: 10.0.0.1:9100",
                     "the label node has what host should have",
-                    "add it to resources.overrides of resourceRules.cpu",
+                    "replace host (line ",
+                    ") in resources.overrides of resourceRules.cpu",
                 ],
             ),
         ),

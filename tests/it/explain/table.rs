@@ -73,6 +73,13 @@ rules:
 - seriesQuery: 'raw'
   resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
   metricsQuery: '<<.Series>>{<<.LabelMatchers>>}'
+- seriesQuery: '{__name__=~"^bare_.*"}'
+  seriesFilters: [{isNot: "noise"}]
+  resources: {overrides: {namespace: {resource: namespace}, pod_name: {resource: pod}}}
+  metricsQuery: 'sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)'
+- seriesQuery: 'loose'
+  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
+  metricsQuery: 'sum(<<.Series>>) by (<<.GroupBy>>)'
 externalRules:
 - seriesQuery: '{__name__=~"^queue_.*"}'
   resources: {overrides: {namespace: {resource: namespace}}}
@@ -114,6 +121,9 @@ fn exposition(elapsed: Duration, has_ended: bool) -> String {
          plain{{namespace=\"shop\",pod=\"web-1\"}} 1\n\
          raw{{namespace=\"shop\",pod=\"web-1\",zone=\"a\"}} -2\n\
          raw{{namespace=\"shop\",pod=\"web-1\",zone=\"b\"}} -3\n\
+         loose{{namespace=\"shop\",pod=\"other\"}} 1\n\
+         bare_noise{{zone=\"a\"}} 1\n\
+         bare_load{{pod=\"web-1\",zone=\"a\"}} 1\n\
          queue_length{{namespace=\"shop\",topic=\"orders\"}} 7\n"
     )
 }
@@ -125,7 +135,7 @@ pub const CASES: &[Case] = &[
         path: "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/dpth",
         message: "for pods: no rule makes it; similar: depth",
         advice: "did you mean depth",
-        says: &["none of 13 rules has anything to do with dpth"],
+        says: &["none of 15 rules has anything to do with dpth"],
     },
     Case {
         cause: Cause::OtherKind,
@@ -171,6 +181,13 @@ pub const CASES: &[Case] = &[
         says: &[],
     },
     Case {
+        cause: Cause::FilteredOut,
+        path: "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/bare_noise",
+        message: "the seriesFilters of rules[13] (line 46) leave the series bare_noise out",
+        advice: "change the seriesFilters of rules[13] (line 46)",
+        says: &["Prometheus has series called bare_noise"],
+    },
+    Case {
         cause: Cause::NoSeries,
         path: "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/http_gone_per_second",
         message: "rules[1] (line 6) would make it, but Prometheus has 0 series for it with the \
@@ -199,6 +216,18 @@ pub const CASES: &[Case] = &[
         message: "gives no series for it",
         advice: "the series carry the label \"exported_pod\"",
         says: &["the label exported_pod has what pod should have"],
+    },
+    Case {
+        cause: Cause::NoObjectLabel,
+        path: "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/bare_load",
+        message: "rules[13] (line 46) would make it, but Prometheus has 0 series for it with the \
+                  label \"pod_name\"",
+        advice: "replace pod_name (line 48) in resources.overrides of rules[13] (line 46) by \
+                 pod: {resource: pods}",
+        says: &[
+            "would make it of series called bare_load, of which its last listing has none",
+            "bare_load is there, without the label",
+        ],
     },
     Case {
         cause: Cause::RuleOff,
@@ -295,10 +324,27 @@ pub const CASES: &[Case] = &[
     },
     Case {
         cause: Cause::OtherObjects,
+        path: "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shopp/pods/web-1/depth",
+        message: "gives no series for it",
+        advice: "did you mean -n shop?",
+        says: &["namespace: shop"],
+    },
+    Case {
+        cause: Cause::OtherObjects,
+        path: "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/loose",
+        message: "",
+        advice: "whether web-1, web-2, web-9 is scraped; a query without <<.LabelMatchers>>",
+        says: &["the query is that of rules[14] (line 50)"],
+    },
+    Case {
+        cause: Cause::OtherObjects,
         path: "/apis/external.metrics.k8s.io/v1beta1/namespaces/bank/queue_length",
         message: "",
         advice: "namespaced: false",
-        says: &["namespace: shop"],
+        says: &[
+            "namespace: shop",
+            "did you mean -n shop? or is queue_length scraped in bank?",
+        ],
     },
     Case {
         cause: Cause::NotANumber,
