@@ -15,6 +15,8 @@ use crate::support::poll;
 use crate::support::process::Process;
 
 const START: Duration = Duration::from_secs(30);
+/// Looks in a row that show the same.
+const SETTLED: usize = 5;
 
 /// The alerts with their tests in a directory, made by the command that stands above them.
 fn alerts() -> TempDir {
@@ -230,8 +232,9 @@ impl Alertmanager {
         answer.text().await.map_err(|error| error.to_string())
     }
 
-    /// Which of these alerts, all firing in the namespace, are told once others are heard.
-    async fn told(&self, alerts: &[(&str, &str)]) -> BTreeSet<String> {
+    /// Waits until only `expected` of these alerts, all firing in the namespace, are told. Who is
+    /// silenced by another is heard until that one has been looked at, too.
+    async fn tells(&self, alerts: &[(&str, &str)], expected: &[&str]) {
         let alerts: Vec<Value> = alerts
             .iter()
             .map(|(name, severity)| {
@@ -242,9 +245,10 @@ impl Alertmanager {
         let post = post.header("Content-Type", "application/json");
         let sent = post.body(json!(alerts).to_string()).send().await.unwrap();
         assert!(sent.status().is_success(), "{}", sent.status());
-        let mut told = BTreeSet::new();
+        let expected: BTreeSet<String> = expected.iter().map(|&it| it.to_owned()).collect();
+        let mut looks = 0_usize;
         poll::until(
-            "all alerts are judged",
+            "only those are told that should be",
             Duration::from_secs(30),
             async || {
                 let text = self.get("/api/v2/alerts").await?;
@@ -255,14 +259,17 @@ impl Alertmanager {
                 }
                 let active = all.iter().filter(|it| it["status"]["state"] == "active");
                 let labels = active.map(|it| &it["labels"]);
-                told = labels
+                let told: BTreeSet<String> = labels
                     .map(|it| format!("{} {}", text_of(&it["alertname"]), text_of(&it["severity"])))
                     .collect();
-                Ok(())
+                looks = if told == expected { looks + 1 } else { 0 };
+                match looks {
+                    SETTLED.. => Ok(()),
+                    _ => Err(format!("told: {told:?}, and not {expected:?}")),
+                }
             },
         )
         .await;
-        told
     }
 }
 
@@ -279,28 +286,25 @@ async fn of_one_trouble_alertmanager_tells_the_cause_alone() {
         ("ShopLatencyHigh", "warning"),
         ("HorizontalPodAutoscalerAtMax", "warning"),
     ];
-    let told = alertmanager.told(&firing).await;
     let expected = [
         "HorizontalPodAutoscalerAtMax warning",
         "ShopErrorsHigh critical",
         "ShopLatencyHigh warning",
     ];
-    assert_eq!(told, expected.map(str::to_owned).into());
+    alertmanager.tells(&firing, &expected).await;
 
     // Where no replica is left its autoscaler has nothing to go by: one page, not two.
     let alertmanager = Alertmanager::start().await;
     let firing = [("ShopDown", "critical"), ("AutoscalerBlind", "critical")];
-    let told = alertmanager.told(&firing).await;
-    assert_eq!(told, ["ShopDown critical".to_owned()].into());
+    alertmanager.tells(&firing, &["ShopDown critical"]).await;
 
     let alertmanager = Alertmanager::start().await;
-    let told = alertmanager.told(&all_firing()).await;
     let expected = [
         "AdapterDown critical",
         "HorizontalPodAutoscalerAtMax warning",
         "ShopDown critical",
     ];
-    assert_eq!(told, expected.map(str::to_owned).into());
+    alertmanager.tells(&all_firing(), &expected).await;
 }
 
 /// Everything at once.

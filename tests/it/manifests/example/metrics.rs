@@ -94,6 +94,7 @@ fn ours() -> BTreeMap<String, BTreeSet<String>> {
     metrics.count_upstream("default", "query", None);
     metrics.count_answer("fresh");
     metrics.count_scope("exact");
+    metrics.relists.listed("default", Some(1));
     let rule = RuleLabel {
         rule: "rules[0]".to_owned(),
     };
